@@ -1,0 +1,132 @@
+"""
+The command line.
+"""
+
+import asyncio
+import platform
+import sys
+from pathlib import Path
+
+import click
+import structlog
+
+from exporter import __version__
+from exporter.cli import log
+from exporter.cli.serve import serve
+from exporter.config import ConfigError, load
+from exporter.sampler import COLLECTORS
+from exporter.web.app import WebOptions
+from exporter.web.listen import ListenError, parse_address
+
+_EXIT_FAILURE = 1
+_EXIT_USAGE = 2  # click's own for wrong flags
+
+_log = structlog.get_logger()
+
+
+def _addresses(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            parse_address(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+    return values
+
+
+def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not value.startswith("/") or set(value) & set("{}?# "):
+        raise click.BadParameter(f"{value!r} is no path of a URL; write it like /metrics")
+    return value
+
+
+@click.command(context_settings={"max_content_width": 100})
+@click.option(
+    "--config.file",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Configuration file; without one, the defaults hold.",
+)
+@click.option(
+    "--web.listen-address",
+    "addresses",
+    multiple=True,
+    default=(":10240",),
+    show_default=True,
+    callback=_addresses,
+    metavar="HOST:PORT",
+    help="Address to listen on, repeatable; no host means all addresses.",
+)
+@click.option(
+    "--web.telemetry-path",
+    "telemetry_path",
+    default="/metrics",
+    show_default=True,
+    callback=_url_path,
+    metavar="PATH",
+    help="Path of the metrics.",
+)
+@click.option(
+    "--web.max-requests",
+    "max_requests",
+    type=click.IntRange(min=0),
+    default=40,
+    show_default=True,
+    help="Scrapes served at once; 0 is no limit.",
+)
+@click.option(
+    "--log.level",
+    "log_level",
+    type=click.Choice(list(log.LEVELS)),
+    default="info",
+    show_default=True,
+    help="Log only events of this severity or worse.",
+)
+@click.option(
+    "--log.format",
+    "log_format",
+    type=click.Choice(log.FORMATS),
+    default="logfmt",
+    show_default=True,
+    help="Format of the log lines.",
+)
+@click.version_option(
+    __version__,
+    prog_name="tcp-keepalive-exporter",
+    message=f"%(prog)s %(version)s (Python {platform.python_version()}, {sys.platform})",
+)
+def main(  # noqa: PLR0913  one argument a flag
+    *,
+    config_file: Path | None,
+    addresses: tuple[str, ...],
+    telemetry_path: str,
+    max_requests: int,
+    log_level: str,
+    log_format: str,
+    **collectors: bool,
+) -> None:
+    """
+    Export this host's TCP keepalive settings and the state of its idle connections to Prometheus.
+    """
+    log.configure(log_level, log_format)
+    try:
+        config = load(config_file)
+    except ConfigError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(_EXIT_USAGE)
+    enabled = [name for name in COLLECTORS if collectors[name]]
+    try:
+        asyncio.run(serve(config, addresses, enabled, WebOptions(telemetry_path, max_requests)))
+    except ListenError as error:
+        _log.error("the exporter cannot start", error=str(error))
+        sys.exit(_EXIT_FAILURE)
+
+
+for _name in COLLECTORS:
+    main = click.option(
+        f"--collector.{_name}/--no-collector.{_name}",
+        _name,
+        default=True,
+        show_default=True,
+        help=f"Run the {_name} collector.",
+    )(main)

@@ -1,0 +1,3 @@
+"""
+Judgement: pure functions of what was read, without any I/O.
+"""

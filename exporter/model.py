@@ -1,0 +1,282 @@
+"""
+The nouns of the project. Times are seconds; None (NaN in arrays) is "not known".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from enum import IntEnum, StrEnum
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+AddressArray = npt.NDArray[np.uint64]
+
+NO_PATH = "none"
+"""The `path` label of connections that cross no path."""
+
+HOST_NETNS = "host"
+"""The `netns` label of the exporter's own network namespace."""
+
+
+class CollectorError(Exception):
+    """
+    A collector could not read what it publishes; the message says what and why.
+    """
+
+
+class InterruptedReadError(CollectorError):
+    """
+    What was read changed meanwhile and is not whole: reading again may help.
+    """
+
+
+class Direction(StrEnum):
+    """
+    Whether the connection's local port is one that its namespace listens on.
+    """
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    ANY = "any"
+
+
+class OnTimeout(StrEnum):
+    """
+    What a path does with a connection it has forgotten.
+    """
+
+    DROP = "drop"
+    RESET = "reset"
+
+
+class Protection(IntEnum):
+    """
+    What will refresh a path's mapping before its timeout.
+    """
+
+    OWN = 0
+    LATE = 1
+    PEER = 2
+    NONE = 3
+    UNKNOWN = 4
+
+
+class IdleState(IntEnum):
+    """
+    How near a connection's idle time is to its path's timeout.
+    """
+
+    ACTIVE = 0
+    NEAR_LIMIT = 1
+    OVER_LIMIT = 2
+    STALLED = 3
+
+
+class Timer(IntEnum):
+    """
+    The timer the kernel reports for a connection (`idiag_timer`).
+    """
+
+    NONE = 0
+    RETRANSMIT = 1
+    KEEPALIVE = 2
+    TIME_WAIT = 3
+    ZERO_WINDOW = 4
+    OTHER = 5
+
+
+AT_RISK_PROTECTIONS = (Protection.LATE, Protection.NONE)
+AT_RISK_IDLE_STATES = (IdleState.NEAR_LIMIT, IdleState.OVER_LIMIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """
+    A kind of route with an idle timeout.
+
+    remote holds CIDRs and the words public, private and any.
+    """
+
+    name: str
+    direction: Direction
+    remote: tuple[str, ...]
+    idle_timeout: float
+    on_timeout: OnTimeout
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """
+    The settings to compare with: seconds, seconds, count.
+    """
+
+    time: float = 120.0
+    interval: float = 30.0
+    probes: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    The keepalive settings of one network namespace, as the kernel has them, odd values included.
+
+    configured names those of time, interval and probes that are not the operating system's default,
+    problems says why a value is None.
+    """
+
+    time: float | None
+    interval: float | None
+    probes: int | None
+    data_retransmissions: int | None
+    configured: frozenset[str]
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """
+    TCP counters of one network namespace, and its TIME_WAIT sockets, from /proc/net.
+    """
+
+    probes_sent: int
+    timeout_aborts: int
+    time_wait: int
+
+
+@dataclass(frozen=True, slots=True)
+class GaugeHistogram:
+    """
+    How many values lie in each bucket: counts[i] at or below edges[i], the last one above all.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class PathSums:
+    """
+    One path's connections, counted.
+
+    connections is indexed by Protection and IdleState. The histograms are of seconds.
+    """
+
+    connections: npt.NDArray[np.int64]
+    idle: GaugeHistogram
+    keepalive_time: GaugeHistogram
+    timer_expires: GaugeHistogram
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSums:
+    """
+    All connections of one sample, counted: by path name (NO_PATH among them), and by timer.
+    """
+
+    paths: dict[str, PathSums]
+    timers: dict[Timer, int]
+    at_risk: int
+    sampled: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorRun:
+    """
+    How a collector's latest attempt went, and how long it took in seconds.
+    """
+
+    success: bool
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class SocketsReading:
+    """
+    What one successful reading of the sockets found.
+
+    timestamp is when, in seconds since 1970; fresh_until, on the monotonic clock, is when it is too
+    old to be shown.
+    """
+
+    connections: ConnectionSums
+    counters: Counters
+    timestamp: float
+    fresh_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """
+    Everything one sample found.
+
+    sockets is the last successful reading, which may be of an earlier sample; runs is keyed by
+    collector name; due, on the monotonic clock, is when a newer snapshot should be there.
+    """
+
+    settings: Settings | None
+    sockets: SocketsReading | None
+    runs: dict[str, CollectorRun]
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionTable:
+    """
+    The connections of one dump, a column each, a row per connection.
+
+    Addresses are the two 64-bit halves of an IPv6 address, IPv4 in its mapped form. Ages and
+    expires are seconds. What the kernel did not report is NaN in a float column, -1 in a signed
+    one and 0 in cgroup. read_at is when the row was read, on the monotonic clock.
+    """
+
+    read_at: FloatArray
+    cookie: npt.NDArray[np.uint64]
+    family: npt.NDArray[np.uint8]
+    state: npt.NDArray[np.uint8]
+    timer: npt.NDArray[np.uint8]
+    unanswered: npt.NDArray[np.uint8]
+    local: AddressArray
+    remote: AddressArray
+    local_port: npt.NDArray[np.uint16]
+    remote_port: npt.NDArray[np.uint16]
+    expires: FloatArray
+    receive_queue: npt.NDArray[np.uint32]
+    send_queue: npt.NDArray[np.uint32]
+    uid: npt.NDArray[np.uint32]
+    inode: npt.NDArray[np.uint32]
+    cgroup: npt.NDArray[np.uint64]
+    retransmits: npt.NDArray[np.int16]
+    probes: npt.NDArray[np.int16]
+    backoff: npt.NDArray[np.int16]
+    unacked: IntArray
+    last_data_sent: FloatArray
+    last_data_received: FloatArray
+    last_ack_received: FloatArray
+    segments_out: IntArray
+    segments_in: IntArray
+
+    def __len__(self) -> int:
+        return len(self.cookie)
+
+    def rows(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Self:
+        """
+        The rows that which selects (a mask, or indices).
+        """
+        return type(self)(*(getattr(self, column.name)[which] for column in fields(self)))
+
+    @classmethod
+    def concatenate(cls, tables: Sequence[Self]) -> Self:
+        """
+        All rows of the tables (at least one), in their order.
+        """
+        return cls(
+            *(
+                np.concatenate([getattr(table, column.name) for table in tables])
+                for column in fields(cls)
+            )
+        )

@@ -1,0 +1,180 @@
+"""
+The idle timeouts that connections meet: the clouds' profiles, and which connection crosses which.
+"""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from exporter.model import (
+    AddressArray,
+    BoolArray,
+    ConnectionTable,
+    Direction,
+    OnTimeout,
+    Path,
+)
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = tuple[int, int]
+"""The two 64-bit halves of an IPv6 address, IPv4 in its mapped form."""
+
+REMOTE_WORDS = ("public", "private", "any")
+
+_HALF = 64
+_HALF_MASK = (1 << _HALF) - 1
+_MAPPED_PREFIX = 0xFFFF << 32
+_V6_BITS, _V4_BITS = 128, 32
+
+PRIVATE = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",  # RFC 6598, carriers' and clouds' inner addresses
+        "127.0.0.0/8",
+        "168.63.129.16/32",  # Azure's own platform service, which no NAT stands before
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "::/127",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
+"""What the word private means in a path's remote; public is everything else."""
+
+
+class Profile(StrEnum):
+    """
+    A cloud's set of paths.
+    """
+
+    AZURE = "azure"
+    AZURE_NAT_GATEWAY = "azure-nat-gateway"
+    AKS = "aks"
+    AWS = "aws"
+    GCP = "gcp"
+    NONE = "none"
+
+
+def _path(
+    name: str,
+    direction: Direction,
+    timeout: float,
+    on_timeout: OnTimeout = OnTimeout.DROP,
+    remote: str = "public",
+) -> Path:
+    return Path(name, direction, (remote,), timeout, on_timeout)
+
+
+_AZURE_INBOUND = _path("azure-inbound", Direction.INBOUND, 240)
+
+PROFILES: dict[Profile, tuple[Path, ...]] = {
+    # Sources of the figures: docs/paths.md
+    Profile.AZURE: (_path("azure-outbound", Direction.OUTBOUND, 240), _AZURE_INBOUND),
+    Profile.AZURE_NAT_GATEWAY: (
+        _path("azure-nat-gateway", Direction.OUTBOUND, 240),
+        _AZURE_INBOUND,
+    ),
+    Profile.AKS: (
+        _path("aks-outbound", Direction.OUTBOUND, 1800, OnTimeout.RESET),
+        _AZURE_INBOUND,
+    ),
+    Profile.AWS: (
+        _path("aws-nat-gateway", Direction.OUTBOUND, 350, OnTimeout.RESET),
+        _path("aws-nlb", Direction.INBOUND, 350, OnTimeout.RESET),
+    ),
+    # The firewall tracks traffic between private addresses too, and forgets before Cloud NAT does.
+    Profile.GCP: (_path("gcp-firewall", Direction.ANY, 600, remote="any"),),
+    Profile.NONE: (),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """
+    What must be known of a host to tell which paths its connections cross.
+    """
+
+    listening_ports: frozenset[int]
+    own_addresses: frozenset[Address]
+
+
+def halves(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Address:
+    """
+    The address as the connection table holds it.
+    """
+    number = int(address)
+    if address.version == 4:
+        number |= _MAPPED_PREFIX
+    return number >> _HALF, number & _HALF_MASK
+
+
+def assign(
+    table: ConnectionTable, paths: Sequence[Path], surroundings: Surroundings
+) -> npt.NDArray[np.int16]:
+    """
+    The index of the path that each connection crosses, the first that matches; -1 for none.
+    """
+    listening = np.zeros(1 << 16, np.bool_)
+    listening[list(surroundings.listening_ports)] = True
+    inbound = listening[table.local_port]
+    everything = np.ones(len(table), np.bool_)
+    is_direction: dict[Direction, BoolArray] = {
+        Direction.INBOUND: inbound,
+        Direction.OUTBOUND: ~inbound,
+        Direction.ANY: everything,
+    }
+    private = _in_networks(table.remote, PRIVATE)
+    is_remote: dict[str, BoolArray] = {"private": private, "public": ~private, "any": everything}
+
+    path_of = np.full(len(table), -1, np.int16)
+    unassigned = ~_stays_on_host(table, surroundings.own_addresses)
+    for index, path in enumerate(paths):
+        matches: BoolArray = np.zeros(len(table), np.bool_)
+        for remote in path.remote:
+            matches |= (
+                is_remote[remote]
+                if remote in is_remote
+                else _in_networks(table.remote, [ipaddress.ip_network(remote)])
+            )
+        matches &= unassigned & is_direction[path.direction]
+        path_of[matches] = index
+        unassigned &= ~matches
+    return path_of
+
+
+def _stays_on_host(table: ConnectionTable, own_addresses: frozenset[Address]) -> BoolArray:
+    """
+    Which connections have both ends on this host.
+    """
+    stays: BoolArray = (table.remote == table.local).all(axis=1)
+    stays |= _in_networks(table.remote, _LOOPBACK)
+    for high, low in own_addresses:
+        stays |= (table.remote[:, 1] == low) & (table.remote[:, 0] == high)
+    return stays
+
+
+_LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+def _in_networks(addresses: AddressArray, networks: Sequence[Network]) -> BoolArray:
+    """
+    Which of the addresses lie in any of the networks.
+    """
+    inside = np.zeros(len(addresses), np.bool_)
+    high, low = addresses[:, 0], addresses[:, 1]
+    for network in networks:
+        network_high, network_low = halves(network.network_address)
+        bits = network.prefixlen + (_V6_BITS - _V4_BITS if network.version == 4 else 0)
+        mask = ((1 << bits) - 1) << (_V6_BITS - bits)
+        mask_high, mask_low = mask >> _HALF, mask & _HALF_MASK
+        matches = (low & np.uint64(mask_low)) == network_low
+        matches &= (high & np.uint64(mask_high)) == network_high
+        inside |= matches
+    return inside

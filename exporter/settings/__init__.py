@@ -1,0 +1,25 @@
+"""
+What the host is configured with. The platform is chosen here and nowhere else.
+"""
+
+import sys
+
+from exporter.model import Settings
+
+
+def read_settings() -> Settings:
+    """
+    The settings of the calling thread's network namespace.
+    """
+    if sys.platform == "linux":
+        from exporter.settings import linux  # noqa: PLC0415  not importable elsewhere
+
+        return linux.read_settings()
+    return Settings(
+        time=None,
+        interval=None,
+        probes=None,
+        data_retransmissions=None,
+        configured=frozenset(),
+        problems=(f"keepalive settings cannot be read on {sys.platform} yet",),
+    )

@@ -1,0 +1,33 @@
+"""
+What must be known of the thread's namespace to tell which paths its connections cross.
+"""
+
+import ipaddress
+import socket
+
+import psutil
+
+from exporter.model import CollectorError
+from exporter.paths import Surroundings, halves
+from exporter.sockets.diag import LISTENING, dump
+
+
+def read_surroundings() -> Surroundings:
+    """
+    The ports the namespace listens on and its interfaces' addresses. Raises CollectorError.
+    """
+    try:
+        interfaces = psutil.net_if_addrs()
+    except OSError as error:
+        raise CollectorError(f"cannot list the interfaces' addresses: {error}") from error
+    return Surroundings(
+        listening_ports=frozenset(
+            port for table in dump(LISTENING) for port in table.local_port.tolist()
+        ),
+        own_addresses=frozenset(
+            halves(ipaddress.ip_address(address.address.partition("%")[0]))
+            for addresses in interfaces.values()
+            for address in addresses
+            if address.family in (socket.AF_INET, socket.AF_INET6)
+        ),
+    )

@@ -1,0 +1,3 @@
+"""
+The pages Prometheus and people see.
+"""

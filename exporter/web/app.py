@@ -1,0 +1,110 @@
+"""
+The web application: /metrics, the landing page, health.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+import jinja2
+from aiohttp import web
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.aiohttp import make_aiohttp_handler
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from exporter import __version__
+from exporter.config import Config
+from exporter.metrics import families
+from exporter.model import Snapshot
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("exporter.web"), autoescape=True, undefined=jinja2.StrictUndefined
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WebOptions:
+    """
+    What of the web is configurable: where /metrics is, how many requests at once.
+    """
+
+    telemetry_path: str = "/metrics"
+    max_requests: int = 40
+
+
+class _SnapshotCollector(Collector):
+    def __init__(self, latest: Callable[[], Snapshot | None], config: Config) -> None:
+        self._latest = latest
+        self._config = config
+
+    def collect(self) -> Iterator[Metric]:
+        return families(self._latest(), self._config, time.monotonic())
+
+
+def registry(latest: Callable[[], Snapshot | None], config: Config) -> CollectorRegistry:
+    """
+    Everything that /metrics shows; latest returns the newest snapshot.
+    """
+    everything = CollectorRegistry(auto_describe=False)
+    everything.register(_SnapshotCollector(latest, config))
+    ProcessCollector(registry=everything)
+    PlatformCollector(registry=everything)
+    return everything
+
+
+def make_app(
+    latest: Callable[[], Snapshot | None], config: Config, options: WebOptions
+) -> web.Application:
+    """
+    The application; latest returns the newest snapshot, None before the first sample.
+    """
+    metrics = _limited(make_aiohttp_handler(registry(latest, config)), options.max_requests)
+    landing_page = _TEMPLATES.get_template("index.html").render(
+        version=__version__, telemetry_path=options.telemetry_path
+    )
+
+    async def index(_: web.Request) -> web.Response:
+        return web.Response(text=landing_page, content_type="text/html")
+
+    async def healthy(_: web.Request) -> web.Response:
+        return web.Response(text="tcp-keepalive-exporter is healthy.\n")
+
+    async def ready(_: web.Request) -> web.Response:
+        if latest() is None:
+            return web.Response(status=503, text="The first sample is not there yet.\n")
+        return web.Response(text="tcp-keepalive-exporter is ready.\n")
+
+    app = web.Application()
+    app.router.add_get(options.telemetry_path, metrics)
+    if options.telemetry_path != "/":
+        app.router.add_get("/", index)
+    app.router.add_get("/-/healthy", healthy)
+    app.router.add_get("/-/ready", ready)
+    return app
+
+
+def _limited(handler: _Handler, limit: int) -> _Handler:
+    """
+    The handler, refusing what goes beyond limit requests at once; 0 is no limit.
+    """
+    running = 0
+
+    async def limited(request: web.Request) -> web.StreamResponse:
+        nonlocal running
+        if limit and running >= limit:
+            return web.Response(
+                status=503, text=f"{limit} requests are being served already; try again later.\n"
+            )
+        running += 1
+        try:
+            response = await handler(request)
+            await response.prepare(request)
+            await response.write_eof()
+        finally:
+            running -= 1
+        return response
+
+    return limited

@@ -1,0 +1,55 @@
+"""
+Listen addresses as Prometheus writes them: :10240, 127.0.0.1:10240, [::1]:10240.
+"""
+
+import socket
+
+_BACKLOG = 128
+
+
+class ListenError(Exception):
+    """
+    The address cannot be listened on; the message says which and why.
+    """
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """
+    Host (empty: every address of the machine) and port. Raises ValueError.
+    """
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{text!r} is no address to listen on; write it like :10240")
+    if ":" in host and not bracketed:
+        raise ValueError(f"{text!r}: an IPv6 address stands in brackets, like [::1]:10240")
+    return (host[1:-1] if bracketed else host), int(port)
+
+
+def listen(text: str) -> socket.socket:
+    """
+    A listening socket; one without a host serves IPv4 and IPv6. Raises ListenError.
+    """
+    host, port = parse_address(text)
+    try:
+        if not host and socket.has_dualstack_ipv6():
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
+            )
+        family = socket.AF_INET
+        if host:
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ListenError(f"cannot listen on {text}: {reason.lower()}") from error
+
+
+def describe(sock: socket.socket) -> str:
+    """
+    The address a socket listens on, the way parse_address() reads it.
+    """
+    host, port, *_ = sock.getsockname()
+    if sock.family == socket.AF_INET6:
+        host = f"[{host}]"
+    return f"{host}:{port}"
