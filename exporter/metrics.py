@@ -107,7 +107,7 @@ def _of_collectors(snapshot: Snapshot, now: float) -> Iterator[Metric]:
         ("collector",),
         {(name,): run.duration for name, run in snapshot.runs.items()},
     )
-    readable = int(snapshot.settings is not None and not snapshot.settings.problems)
+    readable = int(any(run.success for run in snapshot.runs.values()))
     yield _gauge(
         "namespaces",
         "Network namespaces found, by whether the exporter can read them.",

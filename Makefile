@@ -1,0 +1,63 @@
+# `make run` and `make test` set up all they need, in a virtual environment of their own (.venv).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench test-kernels lab docs clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+run: $(VENV)/installed ## Run the exporter on http://localhost:10240 (ARGS="--help" for its flags)
+	$(BIN)/tcp-keepalive-exporter $(ARGS)
+
+test: $(VENV)/installed-dev ## Run all tests; as root also those with real NATs and servers
+	tests/install-packages
+	$(BIN)/pytest $(TESTS) $(ARGS)
+
+lint: $(VENV)/installed-dev ## Check style and types, for Linux and for Windows
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 exporter
+
+format: $(VENV)/installed-dev ## Put the code into the one style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/installed-dev ## Measure against the budgets (as root; some minutes)
+	tests/install-packages
+	$(BIN)/python -m tests.bench $(ARGS)
+
+test-kernels: $(VENV)/installed-dev ## Run the decoder's tests on Debian's own kernel, in a virtual machine
+	tests/kernels/run tests/sockets/test_oracle.py
+
+lab: $(VENV)/installed-dev ## Open a NAT that forgets idle connections, to play with (as root)
+	tests/install-packages
+	$(BIN)/python -m tests.lab
+
+docs: $(VENV)/installed-dev ## Write the generated parts of docs/ anew
+	$(BIN)/python -m tests.docs
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable . --group dev
+	touch $@ $(VENV)/installed
+
+# Debian's python3 comes without venv; --group needs pip 25.1.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Python 3.11 or newer is needed; name it like: make PYTHON=python3.12 ...'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || tests/install-packages python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'

@@ -1,0 +1,3 @@
+"""
+Tests, benchmarks and the lab they prove things in.
+"""

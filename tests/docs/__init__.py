@@ -1,0 +1,3 @@
+"""
+The generated parts of docs/: `make docs` writes them, a test compares.
+"""

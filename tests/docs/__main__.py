@@ -1,0 +1,9 @@
+"""
+Write the generated parts of the docs: `make docs`.
+"""
+
+from tests.docs.generated import ROOT, files, regenerate
+
+for file in files():
+    file.write_text(regenerate(file), encoding="utf-8")
+    print(f"wrote {file.relative_to(ROOT)}")

@@ -1,0 +1,91 @@
+"""
+What the docs say that the code says better: metrics, flags, profiles.
+
+A generated part stands between `<!-- NAME: ... -->` and `<!-- end -->`.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from click.testing import CliRunner
+from prometheus_client.metrics_core import Metric
+
+from exporter.cli import main
+from exporter.config import Config
+from exporter.metrics import families
+from exporter.paths import PROFILES
+from tests.snapshots import full_snapshot
+
+ROOT = Path(__file__).parents[2]
+
+
+def regenerate(file: Path) -> str:
+    """
+    The file's text with its generated parts made anew.
+    """
+    text = file.read_text(encoding="utf-8")
+    for name, generate in GENERATORS.items():
+        begin = rf"<!-- {name}: [^>]*-->\n"
+        text = re.sub(
+            f"({begin}).*?(<!-- end -->)",
+            lambda marks: marks[1] + generate() + marks[2],  # noqa: B023  called at once
+            text,
+            flags=re.DOTALL,
+        )
+    return text
+
+
+def files() -> list[Path]:
+    """
+    The files that hold generated parts.
+    """
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [page for page in pages if "<!-- end -->" in page.read_text(encoding="utf-8")]
+
+
+def _metrics() -> str:
+    return "".join(_metric_rows())
+
+
+def _metric_rows() -> Iterator[str]:
+    snapshot = full_snapshot()
+    for family in families(snapshot, Config(), now=snapshot.due):
+        cells = (f"`{_name(family)}`", _type(family), _labels(family), family.documentation)
+        yield f"| {' | '.join(cells)} |\n"
+
+
+def _name(family: Metric) -> str:
+    return family.name + ("_total" if family.type == "counter" else "")
+
+
+def _type(family: Metric) -> str:
+    return "gauge histogram" if family.type == "gaugehistogram" else str(family.type)
+
+
+def _labels(family: Metric) -> str:
+    names = {name for sample in family.samples for name in sample.labels} - {"le"}
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
+def _flags() -> str:
+    help_text = CliRunner().invoke(
+        main, ["--help"], prog_name="tcp-keepalive-exporter", terminal_width=100
+    )
+    return f"```\n{help_text.stdout}```\n"
+
+
+def _profiles() -> str:
+    return "".join(
+        f"| `{profile}` | `{path.name}` | {path.direction} | {', '.join(path.remote)} |"
+        f" {path.idle_timeout:g} s | {path.on_timeout} |\n"
+        for profile, paths in PROFILES.items()
+        for path in paths
+    )
+
+
+GENERATORS: dict[str, Callable[[], str]] = {
+    "metrics": _metrics,
+    "flags": _flags,
+    "profiles": _profiles,
+}

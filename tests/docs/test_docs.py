@@ -1,0 +1,40 @@
+"""
+The docs say what the code does.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.generated import GENERATORS, ROOT, files, regenerate
+
+_LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+
+
+def test_generated_parts_are_fresh() -> None:
+    """
+    Every generated part equals what `make docs` would write.
+    """
+    for file in files():
+        assert file.read_text(encoding="utf-8") == regenerate(file), f"run `make docs` for {file}"
+
+
+def test_every_generator_is_used() -> None:
+    """
+    Each kind of generated part stands somewhere in the docs.
+    """
+    text = "".join(file.read_text(encoding="utf-8") for file in files())
+    for name in GENERATORS:
+        assert f"<!-- {name}: " in text
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    """
+    A relative link names a file that exists.
+    """
+    for target in _LINK.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -1,0 +1,31 @@
+"""
+A fixed snapshot that has every family.
+"""
+
+from exporter.config import Config
+from exporter.judge.sums import Counter
+from exporter.model import CollectorRun, Counters, Settings, Snapshot, SocketsReading
+from exporter.sampler import COLLECTORS
+
+
+def full_snapshot() -> Snapshot:
+    """
+    A host with Linux' default settings and no connections, read at time 0.
+    """
+    return Snapshot(
+        settings=Settings(
+            time=7200,
+            interval=75,
+            probes=9,
+            data_retransmissions=15,
+            configured=frozenset(),
+        ),
+        sockets=SocketsReading(
+            connections=Counter(Config().paths).sums(),
+            counters=Counters(probes_sent=0, timeout_aborts=0, time_wait=0),
+            timestamp=0.0,
+            fresh_until=45.0,
+        ),
+        runs={name: CollectorRun(success=True, duration=0.001) for name in COLLECTORS},
+        due=45.0,
+    )
