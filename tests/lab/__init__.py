@@ -1,0 +1,24 @@
+"""
+Real network namespaces for tests; README.md beside this file shows how to use them.
+"""
+
+from .hosts import Host
+from .labs import NatLab, Pair, nat_lab, pair
+from .nat import Nat, OnTimeout
+from .requirements import LAB_MARKS, LabError, requires_lab
+from .traffic import Connection, Keepalive
+
+__all__ = [
+    "LAB_MARKS",
+    "Connection",
+    "Host",
+    "Keepalive",
+    "LabError",
+    "Nat",
+    "NatLab",
+    "OnTimeout",
+    "Pair",
+    "nat_lab",
+    "pair",
+    "requires_lab",
+]
