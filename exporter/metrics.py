@@ -10,6 +10,7 @@ from prometheus_client.core import (
     CounterMetricFamily,
     GaugeHistogramMetricFamily,
     GaugeMetricFamily,
+    HistogramMetricFamily,
 )
 from prometheus_client.metrics_core import Metric
 from prometheus_client.utils import floatToGoString
@@ -19,8 +20,10 @@ from exporter.config import Config
 from exporter.judge.settings import dead_peer_detection, probes_before_timeout, protects
 from exporter.model import (
     HOST_NETNS,
+    ClosureReading,
+    ClosureSums,
     Counters,
-    GaugeHistogram,
+    Histogram,
     IdleState,
     Protection,
     Settings,
@@ -36,7 +39,9 @@ Samples = dict[tuple[str, ...], float | None]
 """Values by label values; None where a value is not known, which makes no series."""
 
 
-def families(snapshot: Snapshot | None, config: Config, now: float) -> Iterator[Metric]:
+def families(
+    snapshot: Snapshot | None, closures: ClosureReading | None, config: Config, now: float
+) -> Iterator[Metric]:
     """
     Every family that can be told at the moment; now is seconds on the monotonic clock.
 
@@ -49,9 +54,11 @@ def families(snapshot: Snapshot | None, config: Config, now: float) -> Iterator[
         {(__version__, platform.python_version(), platform.system().lower()): 1},
     )
     yield from _of_config(config)
+    yield from _of_collectors(snapshot, closures, now)
+    if closures is not None:
+        yield from _of_closures(closures.sums)
     if snapshot is None:
         return
-    yield from _of_collectors(snapshot, now)
     if snapshot.settings is not None:
         yield from _of_settings(snapshot.settings)
         yield from _of_settings_judged(snapshot.settings, config)
@@ -94,25 +101,63 @@ def _of_config(config: Config) -> Iterator[Metric]:
     )
 
 
-def _of_collectors(snapshot: Snapshot, now: float) -> Iterator[Metric]:
+def _of_collectors(
+    snapshot: Snapshot | None, closures: ClosureReading | None, now: float
+) -> Iterator[Metric]:
+    success: Samples = {}
+    duration: Samples = {}
+    if snapshot is not None:
+        for name, run in snapshot.runs.items():
+            success[name,] = run.success and now <= snapshot.due
+            duration[name,] = run.duration
+        yield _gauge(
+            "namespaces",
+            "Network namespaces found, by whether the exporter can read them.",
+            ("readable",),
+            {
+                ("true",): any(run.success for run in snapshot.runs.values()),
+                ("false",): not any(run.success for run in snapshot.runs.values()),
+            },
+        )
+    if closures is not None:
+        success["closures",] = closures.run.success
+        duration["closures",] = closures.run.duration
     yield _gauge(
         "collector_success",
         "1 if the collector's latest attempt worked and is not overdue, else 0.",
         ("collector",),
-        {(name,): run.success and now <= snapshot.due for name, run in snapshot.runs.items()},
+        success,
     )
     yield _gauge(
         "collector_duration_seconds",
         "How long the collector's latest attempt took.",
         ("collector",),
-        {(name,): run.duration for name, run in snapshot.runs.items()},
+        duration,
     )
-    readable = int(any(run.success for run in snapshot.runs.values()))
-    yield _gauge(
-        "namespaces",
-        "Network namespaces found, by whether the exporter can read them.",
-        ("readable",),
-        {("true",): readable, ("false",): 1 - readable},
+
+
+def _of_closures(sums: ClosureSums) -> Iterator[Metric]:
+    spells = HistogramMetricFamily(
+        f"{_PREFIX}closure_idle_seconds",
+        "How long connections had been idle before their end or, where that began with a segment"
+        " nothing answered, before that. By how they ended.",
+        labels=("path", "reason"),
+    )
+    for (path, reason), histogram in sums.idle.items():
+        spells.add_metric((path, reason.name.lower()), _buckets(histogram), histogram.total)
+    yield spells
+    yield _counter(
+        "idle_drops",
+        "Connections that did not end normally after having been idle for at least"
+        " near_limit_ratio of their path's idle timeout.",
+        ("path", "reason"),
+        {(path, reason.name.lower()): number for (path, reason), number in sums.idle_drops.items()},
+    )
+    yield _counter(
+        "closure_events_lost",
+        "Closures that the kernel told and the exporter missed, because they came too fast.",
+        (),
+        {(): sums.lost},
     )
 
 
@@ -223,18 +268,18 @@ def _of_connections(reading: SocketsReading) -> Iterator[Metric]:
             ).items()
         },
     )
-    yield _histogram(
+    yield _gauge_histogram(
         "connection_idle_seconds",
         "How long the connections have been idle now: since the last segment either way.",
         {path: path_sums.idle for path, path_sums in sums.paths.items()},
     )
-    yield _histogram(
+    yield _gauge_histogram(
         "connection_keepalive_time_seconds",
         "Idle time after which the connections with keepalive really send their first probe, where"
         " anything is known of it; at least that long until a re-armed timer has told exactly.",
         {path: path_sums.keepalive_time for path, path_sums in sums.paths.items()},
     )
-    yield _histogram(
+    yield _gauge_histogram(
         "timer_expires_seconds",
         "Time to the next check of the connections' keepalive timers, which sends a probe only if"
         " the connection has been idle for its keepalive time.",
@@ -279,10 +324,16 @@ def _filled(family: GaugeMetricFamily | CounterMetricFamily, samples: Samples) -
     return family
 
 
-def _histogram(name: str, help_text: str, by_path: dict[str, GaugeHistogram]) -> Metric:
+def _gauge_histogram(name: str, help_text: str, by_path: dict[str, Histogram]) -> Metric:
     family = GaugeHistogramMetricFamily(_PREFIX + name, help_text, labels=("path",))
     for path, histogram in by_path.items():
-        edges = [*map(floatToGoString, histogram.edges), "+Inf"]
-        buckets = list(zip(edges, accumulate(histogram.counts), strict=True))
-        family.add_metric((path,), buckets, histogram.total)
+        family.add_metric((path,), _buckets(histogram), histogram.total)
     return family
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    """
+    Cumulative, as Prometheus has them, each with its upper edge.
+    """
+    edges = [*map(floatToGoString, histogram.edges), "+Inf"]
+    return list(zip(edges, accumulate(histogram.counts), strict=True))

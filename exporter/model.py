@@ -89,6 +89,17 @@ class Timer(IntEnum):
     OTHER = 5
 
 
+class Reason(IntEnum):
+    """
+    How a connection ended.
+    """
+
+    NORMAL = 0
+    RESET = 1
+    KEEPALIVE_TIMEOUT = 2
+    RETRANSMIT_TIMEOUT = 3
+
+
 AT_RISK_PROTECTIONS = (Protection.LATE, Protection.NONE)
 AT_RISK_IDLE_STATES = (IdleState.NEAR_LIMIT, IdleState.OVER_LIMIT)
 
@@ -148,7 +159,7 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
-class GaugeHistogram:
+class Histogram:
     """
     How many values lie in each bucket: counts[i] at or below edges[i], the last one above all.
     """
@@ -167,9 +178,9 @@ class PathSums:
     """
 
     connections: npt.NDArray[np.int64]
-    idle: GaugeHistogram
-    keepalive_time: GaugeHistogram
-    timer_expires: GaugeHistogram
+    idle: Histogram
+    keepalive_time: Histogram
+    timer_expires: Histogram
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +196,19 @@ class ConnectionSums:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosureSums:
+    """
+    All closures since the exporter's start, counted, by path name and reason.
+
+    idle holds the spells before the end in seconds, lost is how many closures were told and missed.
+    """
+
+    idle: dict[tuple[str, Reason], Histogram]
+    idle_drops: dict[tuple[str, Reason], int]
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
 class CollectorRun:
     """
     How a collector's latest attempt went, and how long it took in seconds.
@@ -192,6 +216,16 @@ class CollectorRun:
 
     success: bool
     duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClosureReading:
+    """
+    What the watcher of closures has counted, and how it fares.
+    """
+
+    sums: ClosureSums
+    run: CollectorRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +293,9 @@ class ConnectionTable:
     last_ack_received: FloatArray
     segments_out: IntArray
     segments_in: IntArray
+    bytes_acked: IntArray
+    bytes_sent: IntArray
+    bytes_retransmitted: IntArray
 
     def __len__(self) -> int:
         return len(self.cookie)

@@ -15,6 +15,7 @@ from exporter.model import (
     BoolArray,
     ConnectionTable,
     Direction,
+    FloatArray,
     OnTimeout,
     Path,
 )
@@ -115,15 +116,38 @@ def halves(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Address:
     return number >> _HALF, number & _HALF_MASK
 
 
+def idle_timeouts(paths: Sequence[Path]) -> FloatArray:
+    """
+    The idle timeout for each index that assign() gives, in seconds; inf for -1.
+    """
+    return np.array([*(path.idle_timeout for path in paths), np.inf])
+
+
+def is_inbound(table: ConnectionTable, surroundings: Surroundings) -> BoolArray:
+    """
+    Which connections have a local port that the namespace listens on.
+    """
+    listening = np.zeros(1 << 16, np.bool_)
+    listening[list(surroundings.listening_ports)] = True
+    inbound: BoolArray = listening[table.local_port]
+    return inbound
+
+
+def to_text(address: Sequence[int]) -> str:
+    """
+    The address, given as the connection table holds it, as people write it.
+    """
+    full = ipaddress.IPv6Address((int(address[0]) << _HALF) | int(address[1]))
+    return str(full.ipv4_mapped or full)
+
+
 def assign(
     table: ConnectionTable, paths: Sequence[Path], surroundings: Surroundings
 ) -> npt.NDArray[np.int16]:
     """
     The index of the path that each connection crosses, the first that matches; -1 for none.
     """
-    listening = np.zeros(1 << 16, np.bool_)
-    listening[list(surroundings.listening_ports)] = True
-    inbound = listening[table.local_port]
+    inbound = is_inbound(table, surroundings)
     everything = np.ones(len(table), np.bool_)
     is_direction: dict[Direction, BoolArray] = {
         Direction.INBOUND: inbound,

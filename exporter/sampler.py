@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-import structlog
-
 from exporter.config import Config
-from exporter.judge.history import History, observe
-from exporter.judge.sums import Counter
+from exporter.failures import Failures
+from exporter.judge.history import Recorder
+from exporter.judge.observation import observe
+from exporter.judge.sums import ConnectionCounter
 from exporter.judge.verdicts import judge
+from exporter.memory import Memory
 from exporter.model import (
     CollectorError,
     CollectorRun,
@@ -22,7 +22,7 @@ from exporter.model import (
     Snapshot,
     SocketsReading,
 )
-from exporter.paths import assign
+from exporter.paths import assign, idle_timeouts
 from exporter.settings import read_settings
 from exporter.sockets import SUPPORTED, read_sockets
 
@@ -32,23 +32,23 @@ STALE_AFTER_SAMPLES = 3
 """How many samples may be missed before the last reading of the sockets is no longer shown."""
 _READ_ATTEMPTS = 3
 
-_log = structlog.get_logger()
-
 
 class Sampler:
     """
     Takes samples, one at a time, and keeps what the next one needs of the last.
     """
 
-    def __init__(self, config: Config, collectors: Collection[str] = COLLECTORS) -> None:
+    def __init__(
+        self, config: Config, memory: Memory, collectors: Collection[str] = COLLECTORS
+    ) -> None:
         self._config = config
+        self._memory = memory
         known = {"settings": self._collect_settings, "sockets": self._collect_sockets}
         self._collect = {name: known[name] for name in COLLECTORS if name in collectors}
         self._settings: Settings | None = None
         self._sockets: SocketsReading | None = None
-        self._history = History()
         self._period = config.sampling.interval
-        self._failures: dict[str, str] = {}
+        self._failures = Failures()
         self.snapshot: Snapshot | None = None
 
     async def run(self) -> None:
@@ -83,28 +83,15 @@ class Sampler:
 
     def _attempt(self, name: str, collect: Callable[[], None]) -> CollectorRun:
         started = time.monotonic()
-        failure = ""
         try:
             collect()
-        except CollectorError as error:
-            failure = str(error)
         except Exception as error:  # noqa: BLE001  a fault of ours must not end the exporter
-            failure = f"unexpected {type(error).__name__}: {error}"
-            if self._failures.get(name) != failure:
-                _log.exception("a collector met a fault of the exporter's own", collector=name)
-        self._report(name, failure)
-        return CollectorRun(success=not failure, duration=time.monotonic() - started)
-
-    def _report(self, name: str, failure: str) -> None:
-        """
-        Log a failure once, and the recovery from it.
-        """
-        before = self._failures.get(name, "")
-        self._failures[name] = failure
-        if failure and failure != before:
-            _log.error("collector fails", collector=name, error=failure)
-        elif before and not failure:
-            _log.info("collector works again", collector=name)
+            self._failures.failed(name, error)
+            success = False
+        else:
+            self._failures.worked(name)
+            success = True
+        return CollectorRun(success, time.monotonic() - started)
 
     def _collect_settings(self) -> None:
         self._settings = read_settings()
@@ -125,17 +112,17 @@ class Sampler:
         timestamp, started = time.time(), time.monotonic()
         found = read_sockets()
         paths = self._config.paths
-        timeouts = np.array([*(path.idle_timeout for path in paths), np.inf])
-        counter = Counter(paths)
-        parts = []
+        timeouts = idle_timeouts(paths)
+        counter = ConnectionCounter(paths)
+        recorder = Recorder(self._memory.history)
         for table in found.tables:
-            known = observe(table, self._history.recall(table.cookie))
+            known = observe(table, recorder.recall(table.cookie))
             path_of = assign(table, paths, found.surroundings)
             verdicts = judge(table, known, timeouts[path_of], self._config.near_limit_ratio)
             counter.add(table, known, verdicts, path_of)
-            parts.append(known)
-        del self._history  # before the next one is built, to need the memory of two, not three
-        self._history = History(parts)
+            recorder.record(known)
+        self._memory.history = recorder.finish(started, self._memory.take_ended())
+        self._memory.surroundings = found.surroundings
         self._sockets = SocketsReading(
             connections=counter.sums(),
             counters=found.counters,

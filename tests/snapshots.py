@@ -3,8 +3,15 @@ A fixed snapshot that has every family.
 """
 
 from exporter.config import Config
-from exporter.judge.sums import Counter
-from exporter.model import CollectorRun, Counters, Settings, Snapshot, SocketsReading
+from exporter.judge.sums import ClosureCounter, ConnectionCounter
+from exporter.model import (
+    ClosureReading,
+    CollectorRun,
+    Counters,
+    Settings,
+    Snapshot,
+    SocketsReading,
+)
 from exporter.sampler import COLLECTORS
 
 
@@ -21,7 +28,7 @@ def full_snapshot() -> Snapshot:
             configured=frozenset(),
         ),
         sockets=SocketsReading(
-            connections=Counter(Config().paths).sums(),
+            connections=ConnectionCounter(Config().paths).sums(),
             counters=Counters(probes_sent=0, timeout_aborts=0, time_wait=0),
             timestamp=0.0,
             fresh_until=45.0,
@@ -29,3 +36,12 @@ def full_snapshot() -> Snapshot:
         runs={name: CollectorRun(success=True, duration=0.001) for name in COLLECTORS},
         due=45.0,
     )
+
+
+def no_closures() -> ClosureReading:
+    """
+    A watcher that has seen no closures yet.
+    """
+    config = Config()
+    counter = ClosureCounter(config.paths, config.near_limit_ratio)
+    return ClosureReading(counter.sums(lost=0), CollectorRun(success=True, duration=0.0))

@@ -15,9 +15,12 @@ from exporter.cli import log
 from exporter.cli.serve import serve
 from exporter.config import ConfigError, load
 from exporter.sampler import COLLECTORS
+from exporter.sockets import SUPPORTED
+from exporter.watcher import COLLECTOR as CLOSURES
 from exporter.web.app import WebOptions
 from exporter.web.listen import ListenError, parse_address
 
+_COLLECTORS = (*COLLECTORS, CLOSURES) if SUPPORTED else COLLECTORS
 _EXIT_FAILURE = 1
 _EXIT_USAGE = 2  # click's own for wrong flags
 
@@ -90,6 +93,12 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     show_default=True,
     help="Format of the log lines.",
 )
+@click.option(
+    "--log.addresses",
+    "log_addresses",
+    is_flag=True,
+    help="Name the addresses of connections in log lines about them.",
+)
 @click.version_option(
     __version__,
     prog_name="tcp-keepalive-exporter",
@@ -103,6 +112,7 @@ def main(  # noqa: PLR0913  one argument a flag
     max_requests: int,
     log_level: str,
     log_format: str,
+    log_addresses: bool,
     **collectors: bool,
 ) -> None:
     """
@@ -114,15 +124,16 @@ def main(  # noqa: PLR0913  one argument a flag
     except ConfigError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(_EXIT_USAGE)
-    enabled = [name for name in COLLECTORS if collectors[name]]
+    enabled = [name for name in _COLLECTORS if collectors[name]]
+    options = WebOptions(telemetry_path, max_requests)
     try:
-        asyncio.run(serve(config, addresses, enabled, WebOptions(telemetry_path, max_requests)))
+        asyncio.run(serve(config, addresses, enabled, options, log_addresses=log_addresses))
     except ListenError as error:
         _log.error("the exporter cannot start", error=str(error))
         sys.exit(_EXIT_FAILURE)
 
 
-for _name in COLLECTORS:
+for _name in _COLLECTORS:
     main = click.option(
         f"--collector.{_name}/--no-collector.{_name}",
         _name,

@@ -3,16 +3,19 @@ The exporter itself: samples and serves until it is told to end.
 """
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 
 import structlog
 from aiohttp import web
 
 from exporter.config import Config
+from exporter.memory import Memory
+from exporter.model import ClosureReading
 from exporter.sampler import Sampler
-from exporter.web.app import WebOptions, make_app
+from exporter.watcher import COLLECTOR as CLOSURES
+from exporter.watcher import ClosureWatcher
+from exporter.web.app import Sources, WebOptions, make_app
 from exporter.web.listen import describe, listen
 
 _SHUTDOWN_TIMEOUT = 1.0
@@ -22,15 +25,27 @@ _log = structlog.get_logger()
 
 
 async def serve(
-    config: Config, addresses: Sequence[str], collectors: Collection[str], options: WebOptions
+    config: Config,
+    addresses: Sequence[str],
+    collectors: Collection[str],
+    options: WebOptions,
+    *,
+    log_addresses: bool,
 ) -> None:
     """
     Serve on the addresses until SIGTERM or SIGINT. Raises ListenError.
     """
     ended = asyncio.Event()
     _on_signals(ended)
-    sampler = Sampler(config, collectors)
-    app = make_app(lambda: sampler.snapshot, config, options)
+    memory = Memory()
+    sampler = Sampler(config, memory, collectors)
+    work = [sampler.run()]
+    closures: Callable[[], ClosureReading | None] = lambda: None  # noqa: E731
+    if {"sockets", CLOSURES} <= set(collectors):  # what a closure was is known from the samples
+        watcher = ClosureWatcher(config, memory, log_addresses=log_addresses)
+        work.append(watcher.run())
+        closures = watcher.reading
+    app = make_app(Sources(lambda: sampler.snapshot, closures), config, options)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
@@ -38,14 +53,23 @@ async def serve(
             sock = listen(address)
             await web.SockSite(runner, sock).start()
             _log.info("listening", address=describe(sock), path=options.telemetry_path)
-        sampling = asyncio.create_task(sampler.run())
-        await ended.wait()
+        await _work_until(ended, work)
         _log.info("ending")
-        sampling.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sampling
     finally:
         await runner.cleanup()
+
+
+async def _work_until(ended: asyncio.Event, work: Sequence[Coroutine[None, None, None]]) -> None:
+    """
+    Do the work, none of which ends by itself, until ended is set.
+    """
+    tasks = [asyncio.create_task(each) for each in (ended.wait(), *work)]
+    done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in rest:
+        task.cancel()
+    await asyncio.wait(rest)
+    for task in done:
+        task.result()
 
 
 def _on_signals(ended: asyncio.Event) -> None:

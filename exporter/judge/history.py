@@ -1,37 +1,17 @@
 """
-What earlier samples tell about this one.
-
-The kernel exports neither SO_KEEPALIVE's times nor when the last segment crossed the wire; both are
-worked out from how a connection's ages, counters and keepalive timer change between samples. What
-is relied on, in net/ipv4/tcp_timer.c, tcp_output.c and tcp_input.c:
-
-- tcp_keepalive_timer() looks at the time since the last *receipt*. When that is short of the
-  keepalive time it only re-arms for the rest, so a timer that is due soon promises no probe.
-- Receipt plus time to the next check never exceeds the keepalive time, except where the timer was
-  armed for something else: while probes are unanswered or data is in flight, after an answered
-  probe (armed for the probe interval), after SO_KEEPALIVE came on for an idle connection.
-- A probe from the peer changes the segment counters but none of the ages.
+What is remembered of connections from one sample to the next.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
 
-from exporter.model import BoolArray, ConnectionTable, FloatArray, Timer
-
-_SLACK = 0.1
-"""Seconds by which a row's reading times and ages may be off: jiffies, and rows read in batches."""
-_BUSY_RETRY = 0.1
-"""tcp_keepalive_timer() tries again after HZ/20 when the socket is locked by its user."""
-_SETTING_STEP = 0.9
-"""TCP_KEEPIDLE is in whole seconds; a check that moves by less has not been set anew."""
-_LOST_AFTER_SAMPLES = 2
-"""How many samples a peer's probe may be overdue before it is no longer counted on."""
-
+from exporter.model import FloatArray
 
 Rows = npt.NDArray[np.void]
 """An array of ROW."""
+Cookies = npt.NDArray[np.uint64]
 
 ROW = np.dtype(
     [
@@ -43,10 +23,12 @@ ROW = np.dtype(
         ("check_at", "f8"),
         ("keepalive_time", "f4"),
         ("peer_gap", "f4"),
+        ("spell", "f4"),
         ("segments_in", "u4"),
         ("segments", "u4"),
         ("armed", "i1"),
         ("bounded", "?"),
+        ("lasting", "?"),
     ]
 )
 """
@@ -57,125 +39,117 @@ active_at: when a segment crossed the wire in either direction, or later. receiv
 received, the peer's probes aside. heard_at: when the peer received one, our probes aside, or later.
 check_at: when the keepalive timer is due. keepalive_time: it is at least that long. peer_gap: the
 peer probes at least this often. armed: whether keepalive is on (1 yes, 0 no, -1 not known).
-bounded: whether the timer's present run bounds keepalive_time.
+bounded: whether the timer's present run bounds keepalive_time. spell: how long the connection had
+been idle when it sent what is unanswered since, at least; NaN while nothing is. lasting: whether
+that was unanswered at the sample before already.
 """
 
 _NAN = float("nan")
-_UNKNOWN = np.array([(0, _NAN, _NAN, _NAN, _NAN, _NAN, _NAN, _NAN, 0, 0, -1, True)], ROW)
+_UNKNOWN = np.array([(0, *[_NAN] * 8, 0, 0, -1, True, False)], ROW)
 """The row of a connection never seen; the kernel's cookies begin at 1."""
+
+_ROOM = 4096
+_MAX_GONE = 1 << 16
+_GONE_FOR = 3600.0
+"""How many connections that have gone are remembered, and for how long."""
 
 
 class History:
     """
-    The rows of one sample, found by cookie.
+    The rows of one sample, found by cookie, and behind them those of connections gone since.
 
-    A cookie belongs to one socket for its whole life, and to no other in any namespace.
+    A connection has gone when a dump no longer shows it but its end has not been told yet: the
+    kernel tells only when its application lets go of the socket. A cookie belongs to one socket for
+    its whole life, and to no other in any namespace. Never changes, so that any thread may read it.
     """
 
-    def __init__(self, parts: Sequence[Rows] = ()) -> None:
-        self._rows = np.concatenate([_UNKNOWN, *parts])
-        self._order = np.argsort(self._rows["cookie"])
-        self._cookies = self._rows["cookie"][self._order]
+    def __init__(self, rows: Rows = _UNKNOWN[:0], gone_at: FloatArray | None = None) -> None:
+        self.rows = rows
+        self.gone_at = np.empty(0) if gone_at is None else gone_at
+        self._order = np.argsort(rows["cookie"])
+        self._cookies = rows["cookie"][self._order]
 
-    def __len__(self) -> int:
-        return len(self._rows) - len(_UNKNOWN)
+    @property
+    def living(self) -> int:
+        """
+        How many of the rows, the first ones, are of connections that have not gone.
+        """
+        return len(self.rows) - len(self.gone_at)
 
-    def recall(self, cookie: npt.NDArray[np.uint64]) -> Rows:
+    def find(self, cookie: Cookies) -> npt.NDArray[np.intp]:
         """
-        The connections' rows in the order of cookie; _UNKNOWN for those never seen.
+        The index of each connection's row; -1 for those never seen.
         """
-        place = np.minimum(np.searchsorted(self._cookies, cookie), len(self._cookies) - 1)
-        rows = self._rows[self._order[place]]
-        rows[rows["cookie"] != cookie] = _UNKNOWN
+        if not len(self.rows):
+            return np.full(len(cookie), -1)
+        place = np.minimum(np.searchsorted(self._cookies, cookie), len(self.rows) - 1)
+        index = self._order[place]
+        return np.where(self._cookies[place] == cookie, index, -1)
+
+    def at(self, index: npt.NDArray[np.intp]) -> Rows:
+        """
+        The rows that find() found; where it is -1, all is unknown.
+        """
+        if not len(self.rows):
+            return np.repeat(_UNKNOWN, len(index))
+        rows = self.rows[index]
+        rows[index < 0] = _UNKNOWN
         return rows
 
+    def gone_since(self, index: npt.NDArray[np.intp]) -> FloatArray:
+        """
+        When a sample first missed the connections that find() found; NaN where none did.
+        """
+        times = np.full(len(index), np.nan)
+        gone = index >= self.living
+        times[gone] = self.gone_at[index[gone] - self.living]
+        return times
 
-def idle(known: Rows) -> FloatArray:
+
+class Recorder:
     """
-    Seconds since the last segment in either direction, at most.
+    Makes the next history out of the last one while a sample is taken.
     """
-    seconds: FloatArray = known["read_at"] - known["active_at"]
-    return seconds
 
+    def __init__(self, previous: History) -> None:
+        self._previous = previous
+        self._seen = np.zeros(len(previous.rows), np.bool_)
+        self._rows = np.empty(previous.living + _ROOM, ROW)
+        self._length = 0
 
-def observe(table: ConnectionTable, past: Rows) -> Rows:
-    """
-    What is known of the table's connections, given their rows of the sample before.
-    """
-    since = table.read_at - past["read_at"]
-    receipt_age = np.fmin(table.last_data_received, table.last_ack_received)
-    data_age = np.fmin(table.last_data_sent, table.last_data_received)
-    long_ago = since + _SLACK
-    quiet = receipt_age > long_ago
+    def recall(self, cookie: Cookies) -> Rows:
+        """
+        What was known of the connections, which are still there; in the order of cookie.
+        """
+        index = self._previous.find(cookie)
+        self._seen[index[index >= 0]] = True
+        return self._previous.at(index)
 
-    now = np.empty(len(table), ROW)
-    now["cookie"] = table.cookie
-    now["read_at"] = table.read_at
-    now["received_at"] = table.read_at - receipt_age
-    now["segments_in"] = table.segments_in
-    now["segments"] = table.segments_in + table.segments_out
+    def record(self, rows: Rows) -> None:
+        """
+        Remember what is known now.
+        """
+        end = self._length + len(rows)
+        if end > len(self._rows):
+            self._rows.resize(max(end, len(self._rows) * 2), refcheck=False)
+        self._rows[self._length : end] = rows
+        self._length = end
 
-    # Probes show in the segment counters only; they came after the sample before.
-    probed = quiet & (data_age > long_ago) & (now["segments"] != past["segments"])
-    active_at = table.read_at - np.fmin(receipt_age, data_age)
-    active_at = np.where(probed, np.fmax(active_at, past["read_at"]), active_at)
-    now["active_at"] = np.fmax(active_at, past["active_at"])
+    def finish(self, now: float, ended: Collection[int] | None) -> History:
+        """
+        The history of this sample, taken at now on the monotonic clock.
 
-    _note_peer_probes(now, past, since, quiet, table.read_at - data_age)
-    _note_own_keepalive(now, past, table, quiet, data_age > long_ago)
-    return now
-
-
-def _note_peer_probes(
-    now: Rows, past: Rows, since: FloatArray, quiet: BoolArray, data_at: FloatArray
-) -> None:
-    """
-    Fill in heard_at and peer_gap.
-
-    The peer's timer runs from when it last heard of us, so its gap is at most the time from then to
-    the sample that shows its probe, which may be several.
-    """
-    arrived = now["segments_in"] - past["segments_in"]  # wraps as the kernel's counter does
-    probed = quiet & (arrived > 0)
-    gap = (now["read_at"] - past["heard_at"]) / np.maximum(arrived, 1)
-    peer_gap = np.where(probed, np.fmin(past["peer_gap"], gap), past["peer_gap"])
-    heard_at = np.fmax(data_at, past["heard_at"])
-    heard_at = np.where(probed, np.fmax(heard_at, past["read_at"]), heard_at)
-    overdue = now["read_at"] - heard_at > peer_gap + _LOST_AFTER_SAMPLES * since
-    now["heard_at"] = heard_at
-    now["peer_gap"] = np.where(overdue, np.nan, peer_gap)
-
-
-def _note_own_keepalive(
-    now: Rows, past: Rows, table: ConnectionTable, quiet: BoolArray, no_data: BoolArray
-) -> None:
-    """
-    Fill in armed, check_at, keepalive_time and bounded.
-    """
-    visible = table.timer == Timer.KEEPALIVE
-    masked = (table.timer == Timer.RETRANSMIT) | (table.timer == Timer.ZERO_WINDOW)
-    now["armed"] = np.where(masked, past["armed"], visible)
-    now["check_at"] = np.where(visible, table.read_at + table.expires, np.nan)
-
-    fired = (past["check_at"] < table.read_at) & (table.expires > _BUSY_RETRY)
-    set_anew = np.abs(now["check_at"] - past["check_at"]) > _SETTING_STEP
-    rearmed = visible & (fired | set_anew)
-    # An acknowledgement, but no data either way, since the check was due: our probe's answer.
-    answered_at = table.read_at - table.last_ack_received
-    answered = rearmed & ~quiet & no_data & (past["check_at"] <= answered_at + _SLACK)
-    switched_on = visible & quiet & (past["armed"] == 0)
-    now["bounded"] = ~(answered | switched_on) & (rearmed | past["bounded"])
-
-    at_rest = (
-        (table.unanswered == 0)
-        & (table.unacked <= 0)
-        & (table.send_queue == 0)
-        & (table.expires > 0)  # an overdue timer has not fired yet: the wheel may be 12 % late
-    )
-    bound = now["check_at"] - now["received_at"]
-    bounds = visible & now["bounded"] & at_rest
-    known = past["keepalive_time"]
-    known = np.where(bounds, np.fmax(known, bound), known)
-    known = np.where(bounds & rearmed & quiet, bound, known)
-    known = np.where(answered, np.fmin(known, answered_at - past["received_at"]), known)
-    now["keepalive_time"] = np.where(now["armed"] == 1, known, np.nan)
+        Connections that it missed stay in it as gone, but for those whose cookies are in ended;
+        None is for when nobody listens for ends.
+        """
+        if ended is None:
+            return History(self._rows[: self._length])
+        rows, gone_at = self._previous.rows, np.full(len(self._previous.rows), now)
+        gone_at[self._previous.living :] = self._previous.gone_at
+        gone = ~self._seen & (gone_at > now - _GONE_FOR)
+        gone &= ~np.isin(rows["cookie"], np.fromiter(ended, np.uint64, len(ended)))
+        newest = np.flatnonzero(gone)
+        newest = newest[np.argsort(gone_at[newest])][-_MAX_GONE:]
+        self._rows.resize(self._length + len(newest), refcheck=False)
+        self._rows[self._length :] = rows[newest]
+        return History(self._rows, gone_at[newest])

@@ -4,33 +4,40 @@ Tables and their verdicts, counted: every connection exactly once in each sum.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from exporter.judge.history import Rows, idle
+from exporter.judge.closures import Closures
+from exporter.judge.history import Rows
+from exporter.judge.observation import idle
 from exporter.judge.verdicts import Verdicts
 from exporter.model import (
     NO_PATH,
     BoolArray,
+    ClosureSums,
     ConnectionSums,
     ConnectionTable,
     FloatArray,
-    GaugeHistogram,
+    Histogram,
     IdleState,
     Path,
     PathSums,
     Protection,
+    Reason,
     Timer,
 )
 
 _EDGES = (60.0, 120.0, 180.0, 240.0, 600.0, 3600.0)
+_CLOSURE_EDGES = (60.0, 240.0, 600.0)
+"""Fewer, because each of their buckets makes a series per path and reason."""
 
 PathIndices = npt.NDArray[np.int16]
 """The index of each connection's path, -1 for none."""
 
 
-class Counter:
+class ConnectionCounter:
     """
     Counts one sample's connections, table by table.
     """
@@ -42,7 +49,7 @@ class Counter:
         self._connections = np.zeros((len(self._names), len(Protection), len(IdleState)), np.int64)
         self._timers = np.zeros(len(Timer), np.int64)
         self._idle, self._keepalive_time, self._expires = (
-            _Histograms.empty(len(self._names), edges) for _ in range(3)
+            _Histograms.empty((len(self._names),), edges) for _ in range(3)
         )
         self._at_risk = 0
         self._sampled = 0
@@ -55,10 +62,11 @@ class Counter:
         """
         np.add.at(self._connections, (path_of, verdicts.protection, verdicts.idle_state), 1)
         np.add.at(self._timers, np.minimum(table.timer, Timer.OTHER), 1)
-        self._idle.add(path_of, idle(known))
-        keepalive_time = known["keepalive_time"].astype(np.float64)
-        self._keepalive_time.add(path_of, keepalive_time, ~np.isnan(keepalive_time))
-        self._expires.add(path_of, table.expires, table.timer == Timer.KEEPALIVE)
+        self._idle.add((path_of,), idle(known))
+        told = ~np.isnan(known["keepalive_time"])
+        self._keepalive_time.add((path_of[told],), known["keepalive_time"][told])
+        visible = table.timer == Timer.KEEPALIVE
+        self._expires.add((path_of[visible],), table.expires[visible])
         self._at_risk += int(verdicts.at_risk.sum())
         self._sampled += len(table)
 
@@ -82,10 +90,50 @@ class Counter:
         )
 
 
+class ClosureCounter:
+    """
+    Counts closures since the exporter's start.
+    """
+
+    def __init__(self, paths: Sequence[Path], near_limit_ratio: float) -> None:
+        self._names = [*(path.name for path in paths), NO_PATH]
+        timeouts = [path.idle_timeout for path in paths]
+        near_limits = [near_limit_ratio * timeout for timeout in timeouts]
+        edges = tuple(sorted({*_CLOSURE_EDGES, *timeouts, *near_limits}))
+        self._idle = _Histograms.empty((len(self._names), len(Reason)), edges)
+        self._idle_drops = np.zeros((len(self._names), len(Reason)), np.int64)
+
+    def add(self, closures: Closures, idle_drops: BoolArray, path_of: PathIndices) -> None:
+        """
+        Count the closures; idle_drops tells which of them are.
+        """
+        self._idle.add((path_of, closures.reason), closures.spell)
+        np.add.at(self._idle_drops, (path_of[idle_drops], closures.reason[idle_drops]), 1)
+
+    def sums(self, lost: int) -> ClosureSums:
+        """
+        What has been counted; lost is how many closures were told and missed.
+        """
+        return ClosureSums(
+            idle={
+                (name, reason): self._idle.of((index, reason))
+                for index, name in enumerate(self._names)
+                for reason in Reason
+            },
+            idle_drops={
+                (name, reason): int(self._idle_drops[index, reason])
+                for index, name in enumerate(self._names)
+                for reason in Reason
+                if name != NO_PATH and reason != Reason.NORMAL
+            },
+            lost=lost,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Histograms:
     """
-    A histogram for each path.
+    Histograms of seconds with the same edges, by one or more indices.
     """
 
     edges: tuple[float, ...]
@@ -93,17 +141,13 @@ class _Histograms:
     totals: FloatArray
 
     @classmethod
-    def empty(cls, paths: int, edges: tuple[float, ...]) -> "_Histograms":
-        return cls(edges, np.zeros((paths, len(edges) + 1), np.int64), np.zeros(paths))
+    def empty(cls, shape: tuple[int, ...], edges: tuple[float, ...]) -> "_Histograms":
+        return cls(edges, np.zeros((*shape, len(edges) + 1), np.int64), np.zeros(shape))
 
-    def add(self, path_of: PathIndices, values: FloatArray, which: BoolArray | None = None) -> None:
-        if which is not None:
-            path_of, values = path_of[which], values[which]
+    def add(self, indices: tuple[npt.NDArray[Any], ...], values: FloatArray) -> None:
         bucket = np.searchsorted(self.edges, values)  # an edge belongs to the bucket below it
-        np.add.at(self.counts, (path_of, bucket), 1)
-        np.add.at(self.totals, path_of, values)
+        np.add.at(self.counts, (*indices, bucket), 1)
+        np.add.at(self.totals, indices, values)
 
-    def of(self, index: int) -> GaugeHistogram:
-        return GaugeHistogram(
-            self.edges, tuple(self.counts[index].tolist()), float(self.totals[index])
-        )
+    def of(self, index: int | tuple[int, ...]) -> Histogram:
+        return Histogram(self.edges, tuple(self.counts[index].tolist()), float(self.totals[index]))

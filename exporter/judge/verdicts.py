@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from exporter.judge.history import Rows, idle
+from exporter.judge.history import Rows
+from exporter.judge.observation import idle
 from exporter.model import (
     AT_RISK_IDLE_STATES,
     AT_RISK_PROTECTIONS,
@@ -50,7 +51,7 @@ def judge(
     """
     return Verdicts(
         protection=_protection(table, known, idle_timeout),
-        idle_state=_idle_state(idle(known), idle_timeout, near_limit_ratio),
+        idle_state=_idle_state(table, known, idle_timeout, near_limit_ratio * idle_timeout),
     )
 
 
@@ -71,10 +72,14 @@ def _protection(
 
 
 def _idle_state(
-    seconds: FloatArray, idle_timeout: FloatArray, near_limit_ratio: float
+    table: ConnectionTable, known: Rows, idle_timeout: FloatArray, near_limit: FloatArray
 ) -> npt.NDArray[np.int8]:
+    seconds = idle(known)
+    # One unanswered segment may be on its way, or lost; the next one, or the next sample, tells.
+    unanswered = (table.unanswered > 1) | ((table.unanswered > 0) & known["lasting"])
+    stalled = unanswered & (known["spell"] >= near_limit)
     return np.select(
-        [seconds >= idle_timeout, seconds >= near_limit_ratio * idle_timeout],
-        [IdleState.OVER_LIMIT, IdleState.NEAR_LIMIT],
+        [stalled, seconds >= idle_timeout, seconds >= near_limit],
+        [IdleState.STALLED, IdleState.OVER_LIMIT, IdleState.NEAR_LIMIT],
         IdleState.ACTIVE,
     ).astype(np.int8)

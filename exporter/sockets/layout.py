@@ -79,6 +79,9 @@ _TCP_INFO_USED = frozenset(
         "tcpi_last_ack_recv",
         "tcpi_segs_out",
         "tcpi_segs_in",
+        "tcpi_bytes_acked",
+        "tcpi_bytes_sent",
+        "tcpi_bytes_retrans",
     )
 )
 

@@ -35,6 +35,9 @@ _NUMBERS = {
     "unacked": ("i8", "tcpi_unacked", -1),
     "segments_out": ("i8", "tcpi_segs_out", -1),
     "segments_in": ("i8", "tcpi_segs_in", -1),
+    "bytes_acked": ("i8", "tcpi_bytes_acked", -1),
+    "bytes_sent": ("i8", "tcpi_bytes_sent", -1),
+    "bytes_retransmitted": ("i8", "tcpi_bytes_retrans", -1),
 }
 _MILLISECONDS = {
     "expires": "idiag_expires",

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from exporter import __version__
 from exporter.config import Config
 from exporter.metrics import families
-from exporter.model import Snapshot
+from exporter.model import ClosureReading, Snapshot
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -35,33 +35,44 @@ class WebOptions:
     max_requests: int = 40
 
 
-class _SnapshotCollector(Collector):
-    def __init__(self, latest: Callable[[], Snapshot | None], config: Config) -> None:
-        self._latest = latest
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """
+    Where what is shown comes from: functions that return the newest there is.
+
+    snapshot returns None before the first sample, closures where they are not watched.
+    """
+
+    snapshot: Callable[[], Snapshot | None]
+    closures: Callable[[], ClosureReading | None]
+
+
+class _Families(Collector):
+    def __init__(self, sources: Sources, config: Config) -> None:
+        self._sources = sources
         self._config = config
 
     def collect(self) -> Iterator[Metric]:
-        return families(self._latest(), self._config, time.monotonic())
+        sources = self._sources
+        return families(sources.snapshot(), sources.closures(), self._config, time.monotonic())
 
 
-def registry(latest: Callable[[], Snapshot | None], config: Config) -> CollectorRegistry:
+def registry(sources: Sources, config: Config) -> CollectorRegistry:
     """
-    Everything that /metrics shows; latest returns the newest snapshot.
+    Everything that /metrics shows.
     """
     everything = CollectorRegistry(auto_describe=False)
-    everything.register(_SnapshotCollector(latest, config))
+    everything.register(_Families(sources, config))
     ProcessCollector(registry=everything)
     PlatformCollector(registry=everything)
     return everything
 
 
-def make_app(
-    latest: Callable[[], Snapshot | None], config: Config, options: WebOptions
-) -> web.Application:
+def make_app(sources: Sources, config: Config, options: WebOptions) -> web.Application:
     """
-    The application; latest returns the newest snapshot, None before the first sample.
+    The application.
     """
-    metrics = _limited(make_aiohttp_handler(registry(latest, config)), options.max_requests)
+    metrics = _limited(make_aiohttp_handler(registry(sources, config)), options.max_requests)
     landing_page = _TEMPLATES.get_template("index.html").render(
         version=__version__, telemetry_path=options.telemetry_path
     )
@@ -73,7 +84,7 @@ def make_app(
         return web.Response(text="tcp-keepalive-exporter is healthy.\n")
 
     async def ready(_: web.Request) -> web.Response:
-        if latest() is None:
+        if sources.snapshot() is None:
             return web.Response(status=503, text="The first sample is not there yet.\n")
         return web.Response(text="tcp-keepalive-exporter is ready.\n")
 

@@ -15,7 +15,7 @@ from exporter.cli import main
 from exporter.config import Config
 from exporter.metrics import families
 from exporter.paths import PROFILES
-from tests.snapshots import full_snapshot
+from tests.snapshots import full_snapshot, no_closures
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,7 +50,7 @@ def _metrics() -> str:
 
 def _metric_rows() -> Iterator[str]:
     snapshot = full_snapshot()
-    for family in families(snapshot, Config(), now=snapshot.due):
+    for family in families(snapshot, no_closures(), Config(), now=snapshot.due):
         cells = (f"`{_name(family)}`", _type(family), _labels(family), family.documentation)
         yield f"| {' | '.join(cells)} |\n"
 

@@ -1,0 +1,125 @@
+"""
+How connections ended, and how long they had been idle before.
+
+The kernel tells when a socket is freed, with its last tcp_info and no reason. The reasons below are
+told apart by what that shows, and by what the samples before had shown.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from exporter.judge.history import Rows
+from exporter.model import BoolArray, ConnectionTable, FloatArray, Reason
+
+_JUST_NOW = 1.0
+"""Seconds within which the last acknowledgement comes when a connection is closed in order."""
+_SLACK = 0.1
+_BOOT_JIFFIES = 300.0
+"""The kernel's tick counter starts five minutes before its wrap (INITIAL_JIFFIES)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closures:
+    """
+    Reason, as a number, and idle spell in seconds of each connection that ended.
+
+    spell is the quiet time before the end or, where it began with something unanswered, before that
+    was sent. counts tells which of the sockets had been connections at all.
+    """
+
+    reason: npt.NDArray[np.int8]
+    spell: FloatArray
+    counts: BoolArray
+
+    def rows(self, which: BoolArray) -> "Closures":
+        """
+        Those that which selects.
+        """
+        return Closures(self.reason[which], self.spell[which], self.counts[which])
+
+
+def judge_closures(
+    table: ConnectionTable, known: Rows, gone_since: FloatArray, inbound: BoolArray
+) -> Closures:
+    """
+    Judge sockets that were freed: table is what the kernel told then.
+
+    known is what is remembered of them, gone_since when a sample missed them, inbound whether their
+    local port was listened on.
+    """
+    received_age = np.fmin(table.last_data_received, table.last_ack_received)
+    received_at = table.read_at - received_age
+    remembered = known["cookie"] == table.cookie
+    # Whatever came since the last sample without moving an age: a reset does.
+    came = remembered & (table.segments_in != known["segments_in"].astype(np.int64))
+    came &= received_at <= known["received_at"] + _SLACK
+    reason = _reason(table, came, inbound)
+    return Closures(
+        reason=reason,
+        spell=_spell(table, known, gone_since, received_at, reason),
+        counts=remembered | _was_established(table, inbound),
+    )
+
+
+def _reason(table: ConnectionTable, came: BoolArray, inbound: BoolArray) -> npt.NDArray[np.int8]:
+    # Our FIN counts as one acknowledged byte, and so does the SYN of a connection we opened.
+    beyond_data = table.bytes_acked - (table.bytes_sent - table.bytes_retransmitted)
+    fin_acked = beyond_data > np.where(inbound, 0, 1)
+    fin_acked = np.where(table.bytes_sent < 0, table.last_ack_received < _JUST_NOW, fin_acked)
+    retransmitted = (table.retransmits > 0) | ((table.probes > 0) & (table.send_queue > 0))
+    return np.select(
+        [fin_acked, came, retransmitted, table.probes > 0],
+        [Reason.NORMAL, Reason.RESET, Reason.RETRANSMIT_TIMEOUT, Reason.KEEPALIVE_TIMEOUT],
+        Reason.RESET,
+    ).astype(np.int8)
+
+
+def _spell(
+    table: ConnectionTable,
+    known: Rows,
+    gone_since: FloatArray,
+    received_at: FloatArray,
+    reason: npt.NDArray[np.int8],
+) -> FloatArray:
+    """
+    Seconds; 0 where a death by timeout took a connection that no sample had seen.
+
+    The socket may be freed long after its death, when its application lets go of it.
+    """
+    end = np.fmin(table.read_at, gone_since)
+    sent_at = table.read_at - table.last_data_sent
+    unchanged = received_at <= known["received_at"] + _SLACK
+    remembered_spell = np.where(unchanged, known["spell"], np.nan)
+    active_at = np.where(np.isnan(remembered_spell), known["active_at"], np.nan)
+
+    in_order = end - np.fmax(np.fmax(sent_at, table.read_at - table.last_data_received), active_at)
+    unanswered_at = np.where((sent_at > received_at) & (sent_at < end), sent_at, end)
+    by_reset = unanswered_at - np.fmax(received_at, active_at)
+    probe_at = np.fmin(np.fmax(known["check_at"], known["read_at"]), end)
+    by_probing = np.where(unchanged, probe_at - active_at, np.nan)
+    by_sending = np.where(unchanged, known["read_at"] - active_at, np.nan)
+
+    by_reset = np.where((table.probes > 0) & ~np.isnan(by_probing), by_probing, by_reset)
+    spell: FloatArray = np.choose(reason, [in_order, by_reset, by_probing, by_sending])
+    spell = np.where(
+        (reason != Reason.NORMAL) & ~np.isnan(remembered_spell), remembered_spell, spell
+    )
+    return np.maximum(spell, 0.0, where=~np.isnan(spell), out=np.zeros(len(spell)))
+
+
+def _was_established(table: ConnectionTable, inbound: BoolArray) -> BoolArray:
+    """
+    Which of the sockets that no sample has seen had been connections.
+
+    One that was refused has sent a SYN and received a reset, one that was not answered has received
+    nothing. Of one that was aborted the kernel has cleared the counters (tcp_disconnect), as it has
+    of one that never was anything; but that one's ages reach back to when the tick counter was 0.
+    """
+    counted: BoolArray = (table.segments_in > 1) | ((table.segments_in > 0) & inbound)
+    counted |= (table.segments_in > 0) & (table.segments_out > 1)
+    cleared = (table.segments_in == 0) & (table.segments_out == 0)
+    ticking = table.read_at - _BOOT_JIFFIES
+    counted |= cleared & (table.last_ack_received < ticking - _JUST_NOW)
+    return counted
