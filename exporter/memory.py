@@ -2,8 +2,16 @@
 What the sampler and the watcher of closures share.
 """
 
-from exporter.judge.history import History
+import threading
+
+import numpy as np
+
+from exporter.judge.history import Cookies, History
 from exporter.paths import Surroundings
+
+_MOST_ENDED = 1 << 18
+"""How many ends are remembered, the latest, should samples be too far between or fail."""
+_NONE = np.empty(0, np.uint64)
 
 
 class Memory:
@@ -17,21 +25,25 @@ class Memory:
     def __init__(self) -> None:
         self.history = History()
         self.surroundings: Surroundings | None = None
-        self._ended: set[int] = set()
-        self._ended_before: set[int] = set()
+        self._ended = _NONE
+        self._ended_before = _NONE
+        self._lock = threading.Lock()
 
-    def note_ended(self, cookies: list[int]) -> None:
+    def note_ended(self, cookies: Cookies) -> None:
         """
         These connections' ends have been told: they need not be remembered as gone.
         """
-        self._ended.update(cookies)
+        with self._lock:
+            self._ended = np.concatenate((self._ended, cookies))[-_MOST_ENDED:]
 
-    def take_ended(self) -> set[int]:
+    def take_ended(self) -> list[int]:
         """
         The connections that have ended since the sample before the last one.
 
         One that ends while a dump is read may still be in it, and is missed by the next one only.
         """
-        ended, self._ended = self._ended, set()
+        with self._lock:
+            ended, self._ended = self._ended, _NONE
         before, self._ended_before = self._ended_before, ended
-        return ended | before
+        both: list[int] = np.concatenate((before, ended)).tolist()
+        return both

@@ -22,12 +22,19 @@ from exporter.model import (
 )
 from exporter.paths import Surroundings, assign, idle_timeouts, is_inbound, to_text
 from exporter.rate_limit import RateLimit
-from exporter.sockets import ClosureStream, open_closures
+from exporter.sockets import SUPPORTED, ClosureStream, open_closures
+
+if SUPPORTED:
+    # The sampler's thread imports the same modules as open_closures(), which import one another:
+    # were both to import them for the first time at once, one would meet them half made.
+    import exporter.sockets.closures  # noqa: F401
 
 COLLECTOR = "closures"
 
-_GATHER = 0.02
-"""Seconds to let closures gather: judging a hundred at once costs little more than judging one."""
+_GATHERED = 100
+"""How many closures to let gather: judging a hundred costs little more than judging one."""
+_SHORTEST, _LONGEST = 0.001, 0.02
+"""Seconds that this may take. The faster they come, the shorter it must be: the buffer fills."""
 _RETRY_AFTER = 15.0
 """Seconds before a stream that broke is opened again."""
 _LOGGED, _LOG_WINDOW = 20, 60.0
@@ -67,6 +74,7 @@ class ClosureWatcher:
         while True:
             try:
                 stream = open_closures()
+                self._run = CollectorRun(success=True, duration=0.0)
                 try:
                     await self._watch(stream)
                 finally:
@@ -78,15 +86,19 @@ class ClosureWatcher:
 
     async def _watch(self, stream: ClosureStream) -> None:
         lost_in_stream = 0
+        gather = _LONGEST
         while True:
             await _readable(stream)
-            await asyncio.sleep(_GATHER)
+            await asyncio.sleep(gather)
             surroundings = self._memory.surroundings
             if surroundings is None:
                 continue  # nothing can be judged before the first sample; the stream's buffer waits
             started = time.monotonic()
+            told = 0
             for table in stream.receive():
                 self._take(table, surroundings)
+                told += len(table)
+            gather = min(max(gather * _GATHERED / max(told, 1), _SHORTEST), _LONGEST)
             self._note_losses(stream.lost - lost_in_stream)
             lost_in_stream = stream.lost
             self._failures.worked(COLLECTOR)
@@ -98,7 +110,7 @@ class ClosureWatcher:
         closures = judge_closures(
             table, history.at(index), history.gone_since(index), is_inbound(table, surroundings)
         )
-        self._memory.note_ended(table.cookie.tolist())
+        self._memory.note_ended(table.cookie)
         table, closures = table.rows(closures.counts), closures.rows(closures.counts)
         path_of = assign(table, self._paths, surroundings)
         drops = (closures.reason != Reason.NORMAL) & (closures.spell >= self._near_limits[path_of])

@@ -5,7 +5,7 @@ The kernel tells when a socket is freed, with its last tcp_info and no reason. T
 told apart by what that shows, and by what the samples before had shown.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,6 @@ from exporter.model import BoolArray, ConnectionTable, FloatArray, Reason
 _JUST_NOW = 1.0
 """Seconds within which the last acknowledgement comes when a connection is closed in order."""
 _SLACK = 0.1
-_BOOT_JIFFIES = 300.0
-"""The kernel's tick counter starts five minutes before its wrap (INITIAL_JIFFIES)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +47,23 @@ def judge_closures(
     known is what is remembered of them, gone_since when a sample missed them, inbound whether their
     local port was listened on.
     """
-    received_age = np.fmin(table.last_data_received, table.last_ack_received)
-    received_at = table.read_at - received_age
     remembered = known["cookie"] == table.cookie
+    counted = remembered & (table.segments_in >= 0)
+    came = counted & (table.segments_in != known["segments_in"].astype(np.int64))
+    # A busy event loop reads late what the kernel told, so that ages seem to have begun later than
+    # they did. Still, one that seems to have begun before the last sample has.
+    received_age = np.fmin(table.last_data_received, table.last_ack_received)
+    seen_at = np.fmax(known["received_at"] + _SLACK, known["read_at"] - _SLACK)
+    unchanged = (table.read_at - received_age <= seen_at) | (counted & ~came)
+    told_at = np.fmax(known["received_at"] + received_age, known["read_at"])
+    table = replace(
+        table, read_at=np.where(unchanged, np.fmin(told_at, table.read_at), table.read_at)
+    )
     # Whatever came since the last sample without moving an age: a reset does.
-    came = remembered & (table.segments_in != known["segments_in"].astype(np.int64))
-    came &= received_at <= known["received_at"] + _SLACK
-    reason = _reason(table, came, inbound)
+    reason = _reason(table, came & unchanged, inbound)
     return Closures(
         reason=reason,
-        spell=_spell(table, known, gone_since, received_at, reason),
+        spell=_spell(table, known, gone_since, unchanged, reason),
         counts=remembered | _was_established(table, inbound),
     )
 
@@ -80,7 +85,7 @@ def _spell(
     table: ConnectionTable,
     known: Rows,
     gone_since: FloatArray,
-    received_at: FloatArray,
+    unchanged: BoolArray,
     reason: npt.NDArray[np.int8],
 ) -> FloatArray:
     """
@@ -90,7 +95,7 @@ def _spell(
     """
     end = np.fmin(table.read_at, gone_since)
     sent_at = table.read_at - table.last_data_sent
-    unchanged = received_at <= known["received_at"] + _SLACK
+    received_at = table.read_at - np.fmin(table.last_data_received, table.last_ack_received)
     remembered_spell = np.where(unchanged, known["spell"], np.nan)
     active_at = np.where(np.isnan(remembered_spell), known["active_at"], np.nan)
 
@@ -113,13 +118,13 @@ def _was_established(table: ConnectionTable, inbound: BoolArray) -> BoolArray:
     """
     Which of the sockets that no sample has seen had been connections.
 
-    One that was refused has sent a SYN and received a reset, one that was not answered has received
-    nothing. Of one that was aborted the kernel has cleared the counters (tcp_disconnect), as it has
-    of one that never was anything; but that one's ages reach back to when the tick counter was 0.
+    One that was refused has received a reset but no acknowledgement of its SYN, one that was not
+    answered has received nothing. Of one that was aborted the kernel has cleared the counters and
+    the time of the last data (tcp_disconnect), as it has of one that never was anything; but that
+    one never received an acknowledgement, so that both ages reach back to tick 0.
     """
     counted: BoolArray = (table.segments_in > 1) | ((table.segments_in > 0) & inbound)
-    counted |= (table.segments_in > 0) & (table.segments_out > 1)
+    counted |= (table.segments_in > 0) & (table.bytes_acked > 0)
     cleared = (table.segments_in == 0) & (table.segments_out == 0)
-    ticking = table.read_at - _BOOT_JIFFIES
-    counted |= cleared & (table.last_ack_received < ticking - _JUST_NOW)
+    counted |= cleared & (table.last_ack_received != table.last_data_received)
     return counted

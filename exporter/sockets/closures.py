@@ -8,13 +8,12 @@ tells of a socket when it is freed, which is after its application has closed it
 
 import array
 import contextlib
-import errno
 import socket
 import sys
 import time
 
 import numpy as np
-from pyroute2.netlink import NETLINK_SOCK_DIAG
+from pyroute2.netlink import NETLINK_NO_ENOBUFS, NETLINK_SOCK_DIAG, SOL_NETLINK
 from pyroute2.netlink.diag import SKNLGRP_INET6_TCP_DESTROY, SKNLGRP_INET_TCP_DESTROY
 
 from exporter.model import CollectorError, ConnectionTable
@@ -45,6 +44,8 @@ class NetlinkClosures:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
             self._socket.setblocking(False)
             self._enlarge_buffer()
+            # Else the kernel, after an overflow, drops all until the buffer has been read empty.
+            self._socket.setsockopt(SOL_NETLINK, NETLINK_NO_ENOBUFS, 1)
             self._socket.bind((0, _GROUPS))
         except OSError as error:
             raise CollectorError(f"cannot listen for closures: {error.strerror}") from error
@@ -83,10 +84,8 @@ class NetlinkClosures:
             except BlockingIOError:
                 break
             except OSError as error:
-                # The buffer has overflowed. What is in it is still good; what is not is counted.
-                if error.errno != errno.ENOBUFS:
-                    raise CollectorError(f"the stream of closures broke: {error}") from error
-                self.lost = self._drops()
+                raise CollectorError(f"the stream of closures broke: {error}") from error
+        self.lost = self._drops()
         return length
 
     def _drops(self) -> int:
