@@ -1,0 +1,120 @@
+"""
+Sockets as the kernel tells of them at their end, and what samples before had shown.
+
+The columns are what Linux 6.18 said of real connections through a NAT.
+"""
+
+import socket
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from exporter.judge.closures import Closures, judge_closures
+from exporter.judge.history import History, Rows
+from exporter.model import ConnectionTable
+
+NAN = float("nan")
+END = 100_000.0
+"""When the kernel told of the end, in seconds on the monotonic clock."""
+SINCE_ZERO = END - 300.0
+"""The age of what has never happened: the kernel's tick counter starts five minutes before 0."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """
+    What the kernel tells of one socket. Ages are seconds before END, late is how much later the
+    event was read, and missed how long before END a sample first missed the connection.
+
+    The defaults are those of a connection from here that was idle for 200 s and then reset.
+    """
+
+    retransmits: int = 0
+    probes: int = 0
+    send_queue: int = 0
+    sent: float = 200.0
+    received: float = 200.0
+    acked: float = 200.0
+    segments_out: int = 6
+    segments_in: int = 5
+    bytes_acked: int = 3
+    bytes_sent: int = 2
+    bytes_retransmitted: int = 0
+    late: float = 0.02
+    missed: float = NAN
+    inbound: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    What the last sample had shown; all but the last four in seconds before END.
+
+    The defaults are those of a connection that was idle for 190 s, without keepalive.
+    """
+
+    read: float = 10.0
+    active: float = 200.0
+    received: float = 200.0
+    check: float = NAN
+    spell: float = NAN
+    segments_in: int = 4
+    armed: int = 0
+    lasting: bool = False
+
+
+def judged(event: Event, row: Row | None = None) -> Closures:
+    """
+    The judgement of one event; without a row no sample had seen the connection.
+    """
+    return judge_closures(
+        table([event]), rows([row]), np.array([END - event.missed]), np.array([event.inbound])
+    )
+
+
+def table(events: Sequence[Event]) -> ConnectionTable:
+    """
+    The events as the decoder gives them.
+    """
+    columns: dict[str, Any] = {
+        field.name: np.zeros(len(events), np.int64) for field in fields(ConnectionTable)
+    }
+    column = {
+        name: np.array([asdict(event)[name] for event in events]) for name in asdict(Event())
+    }
+    columns |= {name: column[name] for name in column.keys() & columns.keys()}
+    columns["read_at"] = END + column["late"]
+    columns["cookie"] = np.arange(1, len(events) + 1, dtype=np.uint64)
+    columns["family"] = np.full(len(events), socket.AF_INET)
+    columns["last_data_sent"] = column["sent"]
+    columns["last_data_received"] = column["received"]
+    columns["last_ack_received"] = column["acked"]
+    return ConnectionTable(**columns)
+
+
+def rows(known: Sequence[Row | None]) -> Rows:
+    """
+    The rows that the history gives for these.
+    """
+    result = History().at(np.full(len(known), -1))
+    for index, row in enumerate(known):
+        if row is not None:
+            result[index] = (
+                index + 1,
+                END - row.read,
+                END - row.active,
+                END - row.received,
+                END - row.active,
+                END - row.check,
+                NAN,
+                NAN,
+                row.spell,
+                row.segments_in & 0xFFFFFFFF,
+                0,
+                row.armed,
+                True,
+                row.lasting,
+            )
+    return result

@@ -1,0 +1,416 @@
+"""
+How connections ended, judged by the signatures that the kernel leaves.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.judge.closures import judge_closures
+from exporter.model import Reason
+from tests.judge.endings import NAN, SINCE_ZERO, Event, Row, judged, rows, table
+
+TOLERANCE = 0.05
+
+CLOSED = Event(acked=0.0, segments_out=8, segments_in=6, bytes_acked=4)
+RESET = Event()
+REFUSED_WRITE = Event(sent=0.1, send_queue=1, segments_out=7, bytes_sent=3)
+PROBED = Event(probes=8, sent=440.0, received=440.0, acked=440.0, segments_out=14, segments_in=4)
+RETRANSMITTED = Event(
+    retransmits=15,
+    send_queue=1,
+    sent=120.0,
+    received=1124.0,
+    acked=1124.0,
+    segments_out=22,
+    segments_in=4,
+    bytes_sent=18,
+    bytes_retransmitted=15,
+)
+FIN_UNANSWERED = Event(
+    retransmits=8, send_queue=1, sent=300.0, received=300.0, acked=300.0, segments_in=4
+)
+ABORTED = Event(
+    send_queue=65538,
+    received=SINCE_ZERO,
+    segments_out=0,
+    segments_in=0,
+    bytes_acked=0,
+    bytes_sent=0,
+)
+NEVER = replace(ABORTED, send_queue=0, sent=SINCE_ZERO, acked=SINCE_ZERO)
+
+IDLE = Row()
+PROBING = Row(active=15.0, received=440.0, check=-20.0, spell=200.0, armed=1, lasting=True)
+HANGING = Row(active=120.0, received=1124.0, spell=198.0, lasting=True)
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    One ending: what the kernel tells, what was remembered, and what that comes to.
+    """
+
+    name: str
+    event: Event
+    row: Row | None
+    reason: Reason
+    spell: float
+    counts: bool = True
+
+    def __str__(self) -> str:
+        """
+        Name the test.
+        """
+        return self.name
+
+
+def later(event: Event, seconds: float) -> Event:
+    """
+    The same ending, told so much later, when the application lets go of the socket.
+    """
+    return replace(
+        event,
+        sent=event.sent + seconds,
+        received=event.received + seconds,
+        acked=event.acked + seconds,
+        missed=seconds - 5,
+    )
+
+
+def earlier(row: Row, seconds: float) -> Row:
+    """
+    The same memory of a connection whose end is told so much later.
+    """
+    return replace(
+        row,
+        read=row.read + seconds,
+        active=row.active + seconds,
+        received=row.received + seconds,
+        check=row.check + seconds,
+    )
+
+
+REMEMBERED = [
+    Case("closed here", CLOSED, IDLE, Reason.NORMAL, 200),
+    Case("closed there", replace(CLOSED, segments_out=7, segments_in=7), IDLE, Reason.NORMAL, 200),
+    Case(
+        "closed, inbound",
+        replace(CLOSED, bytes_acked=3, inbound=True),
+        IDLE,
+        Reason.NORMAL,
+        200,
+    ),
+    Case(
+        "closed after losses",
+        replace(CLOSED, bytes_sent=9, bytes_retransmitted=7),
+        IDLE,
+        Reason.NORMAL,
+        200,
+    ),
+    Case("closed after a write", replace(CLOSED, sent=1.0), IDLE, Reason.NORMAL, 1),
+    Case("reset while idle", RESET, IDLE, Reason.RESET, 200),
+    Case(
+        "reset while idle, inbound",
+        replace(RESET, bytes_acked=2, inbound=True),
+        IDLE,
+        Reason.RESET,
+        200,
+    ),
+    Case("reset after data", replace(RESET, received=5.0), IDLE, Reason.RESET, 5),
+    Case("reset answers a write", REFUSED_WRITE, IDLE, Reason.RESET, 199.9),
+    Case(
+        "reset answers a probe",
+        replace(RESET, probes=1, segments_out=7),
+        replace(IDLE, check=0.1, armed=1),
+        Reason.RESET,
+        199.9,
+    ),
+    Case(
+        "reset answers a retransmission",
+        replace(REFUSED_WRITE, retransmits=2, bytes_sent=5, bytes_retransmitted=2),
+        Row(active=10.0, spell=190.0),
+        Reason.RESET,
+        190,
+    ),
+    Case("reset answers a FIN", replace(RESET, send_queue=1), IDLE, Reason.RESET, 200),
+    Case("keepalive gave up", PROBED, PROBING, Reason.KEEPALIVE_TIMEOUT, 200),
+    Case(
+        "keepalive gave up between samples",
+        replace(PROBED, probes=1, sent=200.0, received=200.0, acked=200.0),
+        replace(IDLE, check=2.0, armed=1),
+        Reason.KEEPALIVE_TIMEOUT,
+        198,
+    ),
+    Case("retransmission gave up", RETRANSMITTED, HANGING, Reason.RETRANSMIT_TIMEOUT, 198),
+    Case(
+        "retransmission gave up between samples",
+        replace(RETRANSMITTED, retransmits=3, sent=1.0, received=200.0, acked=200.0),
+        IDLE,
+        Reason.RETRANSMIT_TIMEOUT,
+        190,
+    ),
+    Case(
+        "zero window's probes gave up",
+        replace(RETRANSMITTED, retransmits=0, probes=15),
+        HANGING,
+        Reason.RETRANSMIT_TIMEOUT,
+        198,
+    ),
+    Case(
+        "FIN never acknowledged",
+        FIN_UNANSWERED,
+        Row(read=110.0, active=300.0, received=300.0),
+        Reason.RETRANSMIT_TIMEOUT,
+        190,
+    ),
+    Case("aborted here", ABORTED, IDLE, Reason.RESET, 200),
+    Case(
+        "aborted while it hung",
+        replace(ABORTED, retransmits=3, sent=1.0),
+        Row(active=10.0, spell=190.0, lasting=True),
+        Reason.RESET,
+        190,
+    ),
+]
+LATE = [
+    Case("reset", later(RESET, 3000), earlier(IDLE, 3000), Reason.RESET, 205),
+    Case("write reset", later(REFUSED_WRITE, 3000), earlier(IDLE, 3000), Reason.RESET, 199.9),
+    Case(
+        "keepalive gave up",
+        later(PROBED, 3000),
+        earlier(PROBING, 3000),
+        Reason.KEEPALIVE_TIMEOUT,
+        200,
+    ),
+    Case(
+        "retransmission gave up",
+        later(RETRANSMITTED, 3000),
+        earlier(HANGING, 3000),
+        Reason.RETRANSMIT_TIMEOUT,
+        198,
+    ),
+]
+UNSEEN = [
+    Case("closed", CLOSED, None, Reason.NORMAL, 200),
+    Case("reset", RESET, None, Reason.RESET, 200),
+    Case("write reset", REFUSED_WRITE, None, Reason.RESET, 199.9),
+    Case("aborted", ABORTED, None, Reason.RESET, 200),
+    Case("keepalive gave up", PROBED, None, Reason.KEEPALIVE_TIMEOUT, 0),
+    Case("retransmission gave up", RETRANSMITTED, None, Reason.RETRANSMIT_TIMEOUT, 0),
+    Case(
+        "accepted, and reset at once",
+        replace(
+            RESET,
+            inbound=True,
+            sent=0.01,
+            received=0.01,
+            acked=0.01,
+            segments_out=0,
+            segments_in=2,
+            bytes_acked=0,
+            bytes_sent=0,
+        ),
+        None,
+        Reason.RESET,
+        0.01,
+    ),
+    Case(
+        "only its SYN was ever answered",
+        replace(RETRANSMITTED, segments_in=1, bytes_acked=1),
+        None,
+        Reason.RETRANSMIT_TIMEOUT,
+        0,
+    ),
+]
+REFUSED = replace(NEVER, segments_out=1, segments_in=1)
+NO_CONNECTIONS = [
+    ("never connected", NEVER),
+    ("refused", replace(NEVER, send_queue=3)),
+    ("refused while nobody waited", REFUSED),
+    ("refused at the second SYN", replace(REFUSED, retransmits=1, segments_out=2)),
+    ("never answered", replace(NEVER, retransmits=6, send_queue=3)),
+    ("never answered, given up", replace(NEVER, retransmits=2, segments_out=3)),
+]
+
+
+@pytest.mark.parametrize("case", REMEMBERED, ids=str)
+class TestRemembered:
+    """
+    Connections that the last sample had seen.
+    """
+
+    def test_judgement(self, case: Case) -> None:
+        """
+        Reason and idle spell are told by the signature and by what was remembered.
+        """
+        check(case)
+
+    def test_event_read_late(self, case: Case) -> None:
+        """
+        A busy event loop changes neither: ages are as old as the telling, not as the reading.
+        """
+        check(replace(case, event=replace(case.event, late=2.0)))
+
+
+@pytest.mark.parametrize("case", LATE, ids=str)
+def test_application_closes_late(case: Case) -> None:
+    """
+    A socket that is let go of long after its death does not inflate the spell.
+    """
+    check(case)
+
+
+class TestPeersProbes:
+    """
+    Connections kept alive by the other side alone: no age shows it, the history does.
+    """
+
+    ROW = Row(active=20.0, received=3000.0)
+    AGES = Event(sent=3000.0, received=3000.0, acked=3000.0)
+
+    def test_reset(self) -> None:
+        """
+        A reset comes 20 s after the last probe, not 3000 s after the last data.
+        """
+        check(Case("", self.AGES, self.ROW, Reason.RESET, 20))
+
+    def test_closed(self) -> None:
+        """
+        So does a close.
+        """
+        closed = replace(self.AGES, acked=0.0, segments_in=6, bytes_acked=4)
+        check(Case("", closed, self.ROW, Reason.NORMAL, 20))
+
+    def test_probe_and_timeout_between_two_samples(self) -> None:
+        """
+        Cannot be known: one more segment without an age looks like the reset it might be.
+        """
+        timed_out = replace(self.AGES, retransmits=3, send_queue=1, sent=1.0, segments_in=5)
+        assert judged(timed_out, self.ROW).reason == Reason.RESET
+
+
+class TestUnseen:
+    """
+    Connections that came and went between two samples, or before the first one.
+    """
+
+    @pytest.mark.parametrize("case", UNSEEN, ids=str)
+    def test_judgement(self, case: Case) -> None:
+        """
+        The signature alone tells; a spell that it does not tell is 0.
+        """
+        check(case)
+
+    @pytest.mark.parametrize(
+        "event", [event for _, event in NO_CONNECTIONS], ids=[name for name, _ in NO_CONNECTIONS]
+    )
+    @pytest.mark.parametrize(
+        "age",
+        [
+            pytest.param(SINCE_ZERO, id="ticks agree with the clock"),
+            pytest.param(SINCE_ZERO - 3, id="ticks began late"),
+            pytest.param(1234.5, id="ages wrapped after 50 days"),
+        ],
+    )
+    def test_no_connection(self, event: Event, age: float) -> None:
+        """
+        What was never established is no closure, however long ago the kernel says nothing came.
+        """
+        event = replace(event, sent=age, received=age, acked=age)
+        assert not judged(event).counts
+
+    def test_aborted_after_ages_wrapped(self) -> None:
+        """
+        What was aborted counts after 50 days of uptime, too.
+        """
+        assert judged(replace(ABORTED, received=1234.5)).counts
+
+
+class TestOldKernels:
+    """
+    What is not reported is not mistaken for something.
+    """
+
+    @pytest.mark.parametrize(
+        "case",
+        [case for case in REMEMBERED + LATE if case.name != "aborted here"],
+        ids=str,
+    )
+    def test_without_bytes_sent(self, case: Case) -> None:
+        """
+        Before Linux 4.19 the last acknowledgement tells whether the FIN was acknowledged.
+        """
+        event = replace(case.event, bytes_sent=-1, bytes_retransmitted=-1)
+        check(replace(case, event=event))
+
+    @pytest.mark.parametrize("event_and_row", [(PROBED, PROBING), (RETRANSMITTED, HANGING)])
+    def test_without_segments(self, event_and_row: tuple[Event, Row]) -> None:
+        """
+        Before Linux 4.2 segments are not counted, which is no sign of a reset.
+        """
+        event, row = event_and_row
+        old = replace(event, segments_in=-1, segments_out=-1, bytes_sent=-1)
+        reason = judged(old, replace(row, segments_in=-1)).reason
+        assert reason == judged(event, row).reason
+
+
+AGES = st.floats(0, 1e6) | st.just(NAN) | st.just(SINCE_ZERO)
+COUNTS = st.integers(-1, 2**32 - 1)
+EVENTS = st.builds(
+    Event,
+    retransmits=st.integers(-1, 20),
+    probes=st.integers(-1, 20),
+    send_queue=st.integers(0, 2**32 - 1),
+    sent=AGES,
+    received=AGES,
+    acked=AGES,
+    segments_out=COUNTS,
+    segments_in=COUNTS,
+    bytes_acked=COUNTS,
+    bytes_sent=COUNTS,
+    bytes_retransmitted=COUNTS,
+    late=st.floats(0, 10),
+    missed=AGES,
+    inbound=st.booleans(),
+)
+ROWS = st.none() | st.builds(
+    Row,
+    read=st.floats(0, 1e6),
+    active=AGES,
+    received=AGES,
+    check=st.floats(-1e6, 1e6) | st.just(NAN),
+    spell=AGES,
+    segments_in=COUNTS,
+    armed=st.integers(-1, 1),
+    lasting=st.booleans(),
+)
+
+
+@given(st.lists(st.tuples(EVENTS, ROWS), min_size=1, max_size=20))
+def test_spell_is_a_duration(endings: list[tuple[Event, Row | None]]) -> None:
+    """
+    Never negative, never NaN, whatever the kernel says; one ending does not affect another.
+    """
+    events, known = zip(*endings, strict=True)
+    together = judge_closures(
+        table(events),
+        rows(known),
+        np.array([table([event]).read_at[0] - event.late - event.missed for event in events]),
+        np.array([event.inbound for event in events]),
+    )
+    assert (together.spell >= 0).all()
+    assert len(together.rows(together.counts).reason) == together.counts.sum()
+
+
+def check(case: Case) -> None:
+    """
+    Assert that an ending is judged as it should be.
+    """
+    closures = judged(case.event, case.row)
+    assert Reason(closures.reason[0]).name == case.reason.name
+    assert closures.spell[0] == pytest.approx(case.spell, abs=TOLERANCE)
+    assert closures.counts[0] == case.counts
