@@ -214,7 +214,7 @@ def _of_connections(reading: SocketsReading) -> Iterator[Metric]:
     yield _gauge(
         "connection_timers",
         "ESTABLISHED and CLOSE_WAIT connections by the timer the kernel reports for them, and the"
-        " sockets in TIME_WAIT.",
+        " sockets closed that it keeps for TIME_WAIT, some of them in FIN_WAIT2 still.",
         ("timer",),
         {
             (timer.name.lower(),): number

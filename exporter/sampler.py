@@ -71,15 +71,21 @@ class Sampler:
         """
         started = time.monotonic()
         runs = {name: self._attempt(name, collect) for name, collect in self._collect.items()}
-        took = time.monotonic() - started
-        sampling = self._config.sampling
-        self._period = max(sampling.interval, took / sampling.max_duty_cycle)
+        self._period = self._period_after(started)
         return Snapshot(
             settings=self._settings,
             sockets=self._sockets,
             runs=runs,
             due=started + STALE_AFTER_SAMPLES * self._period,
         )
+
+    def _period_after(self, started: float) -> float:
+        """
+        Seconds from the start of a sample that ends now to the start of the next one.
+        """
+        took = time.monotonic() - started
+        sampling = self._config.sampling
+        return max(sampling.interval, took / sampling.max_duty_cycle)
 
     def _attempt(self, name: str, collect: Callable[[], None]) -> CollectorRun:
         started = time.monotonic()
@@ -140,5 +146,5 @@ class Sampler:
             connections=counter.sums(),
             counters=found.counters,
             timestamp=timestamp,
-            fresh_until=started + STALE_AFTER_SAMPLES * self._period,
+            fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )

@@ -3,6 +3,7 @@ The command line.
 """
 
 import asyncio
+import os
 import platform
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from exporter.sampler import COLLECTORS
 from exporter.web.app import WebOptions
 from exporter.web.listen import ListenError, parse_address
 
+_EXIT_SUCCESS = 0
 _EXIT_FAILURE = 1
 _EXIT_USAGE = 2  # click's own for wrong flags
 
@@ -36,6 +38,8 @@ def _addresses(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     if not value.startswith("/") or set(value) & set("{}?# "):
         raise click.BadParameter(f"{value!r} is no path of a URL; write it like /metrics")
+    if value.startswith("/-/"):
+        raise click.BadParameter(f"{value!r} is taken; write it like /metrics")
     return value
 
 
@@ -43,7 +47,7 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option(
     "--config.file",
     "config_file",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # load() says why it cannot be read
     metavar="FILE",
     help="Configuration file; without one, the defaults hold.",
 )
@@ -120,6 +124,8 @@ def main(  # noqa: PLR0913  one argument a flag
     except ListenError as error:
         _log.error("the exporter cannot start", error=str(error))
         sys.exit(_EXIT_FAILURE)
+    # At once: the interpreter would wait for the thread of a sample, which may hang in the kernel.
+    os._exit(_EXIT_SUCCESS)
 
 
 for _name in COLLECTORS:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
-import jinja2
 from aiohttp import web
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.aiohttp import make_aiohttp_handler
@@ -17,12 +16,9 @@ from exporter import __version__
 from exporter.config import Config
 from exporter.metrics import families
 from exporter.model import Snapshot
+from exporter.web.pages import render
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("exporter.web"), autoescape=True, undefined=jinja2.StrictUndefined
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +44,8 @@ def registry(latest: Callable[[], Snapshot | None], config: Config) -> Collector
     """
     Everything that /metrics shows; latest returns the newest snapshot.
     """
-    everything = CollectorRegistry(auto_describe=False)
+    # Without names, name[] would select nothing: which families there are changes by the sample.
+    everything = CollectorRegistry(support_collectors_without_names=True)
     everything.register(_SnapshotCollector(latest, config))
     ProcessCollector(registry=everything)
     PlatformCollector(registry=everything)
@@ -62,12 +59,10 @@ def make_app(
     The application; latest returns the newest snapshot, None before the first sample.
     """
     metrics = _limited(make_aiohttp_handler(registry(latest, config)), options.max_requests)
-    landing_page = _TEMPLATES.get_template("index.html").render(
-        version=__version__, telemetry_path=options.telemetry_path
-    )
 
     async def index(_: web.Request) -> web.Response:
-        return web.Response(text=landing_page, content_type="text/html")
+        page = render("index.html", version=__version__, telemetry_path=options.telemetry_path)
+        return web.Response(text=page, content_type="text/html")
 
     async def healthy(_: web.Request) -> web.Response:
         return web.Response(text="tcp-keepalive-exporter is healthy.\n")

@@ -1,0 +1,3 @@
+"""
+The whole exporter on the real kernel.
+"""
