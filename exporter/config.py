@@ -22,7 +22,7 @@ from exporter.model import NO_PATH, Direction, OnTimeout, Path, Recommended
 from exporter.paths import PROFILES, REMOTE_WORDS, Profile
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
+_DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS))
 _RECOMMENDED = Recommended()
 _MAX_PATHS = 32
 """Each path costs some 40 series."""
@@ -53,7 +53,8 @@ def _remote(value: object) -> tuple[str, ...]:
         if entry in REMOTE_WORDS:
             continue
         try:
-            ipaddress.ip_network(entry)
+            # As text: ip_network() takes numbers for addresses.
+            ipaddress.ip_network(str(entry))
         except ValueError as error:
             words = ", ".join(REMOTE_WORDS)
             raise ValueError(f"{error}; allowed are networks like 10.0.0.0/8 and {words}") from None
@@ -110,7 +111,7 @@ class Sampling(_Section):
     """
 
     interval: Duration = 15.0
-    max_duty_cycle: Annotated[float, Field(gt=0, le=1, strict=False)] = 0.1
+    max_duty_cycle: Annotated[float, Field(gt=0, le=1)] = 0.1
 
 
 class Workloads(_Section):
@@ -165,13 +166,16 @@ def load(file: FilePath | None) -> Config:
     if file is None:
         return Config()
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506  it is a SafeLoader
+        with file.open(encoding="utf-8") as stream:
+            content = yaml.load(stream, _Loader)  # noqa: S506  it is a SafeLoader
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: is not UTF-8 text: {error}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}: is not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{file}: is not valid YAML: it is nested too deeply") from error
     if content is None:
         content = {}
     if not isinstance(content, dict):
@@ -185,19 +189,36 @@ def load(file: FilePath | None) -> Config:
         raise ConfigError(problems) from error
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):
     """
-    Refuses a key that stands twice, of which plain YAML loaders keep the last without a word.
+    Refuses a key that stands twice, of which plain YAML loaders keep the last without a word, and
+    values such as 2020-13-45 and 0b_, on which their constructors stumble.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", node.value[number][0].start_mark
-                )
+        seen: list[Any] = []
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if key_node.tag == _MERGE_KEY:
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise _yaml_error(f"the key {key!r} stands twice", key_node)
+            seen.append(key)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:
+            kind = node.tag.rpartition(":")[2]
+            raise _yaml_error(f"{node.value!r} is no {kind}", node) from error
+
+
+_MERGE_KEY = "tag:yaml.org,2002:merge"
+
+
+def _yaml_error(problem: str, node: yaml.Node) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
 def _describe(problem: Any) -> str:
@@ -209,7 +230,10 @@ def _describe(problem: Any) -> str:
         message = f"unknown key; allowed are {', '.join(_allowed_keys(problem['loc'][:-1]))}"
     elif problem["type"] == "missing":
         message = "is required"
-    elif problem["type"] != "value_error":
+    elif problem["type"] == "model_type":
+        allowed = ", ".join(_allowed_keys(problem["loc"]))
+        message = f"must hold keys and values; allowed are {allowed}"
+    elif problem["type"] not in ("value_error", "too_long"):
         message += f", not {problem['input']!r}"
     return f"{place}: {message}" if place else message
 

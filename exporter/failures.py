@@ -23,10 +23,11 @@ class Failures:
 
         Anything but a CollectorError is a fault of the exporter's own, logged with its traceback.
         """
-        message = str(error) if isinstance(error, CollectorError) else repr(error)
+        foreseen = isinstance(error, CollectorError)
+        message = str(error) if foreseen else f"unexpected {type(error).__name__}: {error}"
         if self._messages.get(collector) != message:
-            traceback = None if isinstance(error, CollectorError) else error
-            _log.error("collector fails", collector=collector, error=message, exc_info=traceback)
+            traceback = {} if foreseen else {"exc_info": error}
+            _log.error("collector fails", collector=collector, error=message, **traceback)
         self._messages[collector] = message
 
     def worked(self, collector: str) -> None:

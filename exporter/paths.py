@@ -29,6 +29,8 @@ REMOTE_WORDS = ("public", "private", "any")
 _HALF = 64
 _HALF_MASK = (1 << _HALF) - 1
 _MAPPED_PREFIX = 0xFFFF << 32
+_MAPPED_MASK = _HALF_MASK ^ 0xFFFFFFFF
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _V6_BITS, _V4_BITS = 128, 32
 
 PRIVATE = tuple(
@@ -190,6 +192,8 @@ _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"
 def _in_networks(addresses: AddressArray, networks: Sequence[Network]) -> BoolArray:
     """
     Which of the addresses lie in any of the networks.
+
+    An IPv6 network holds no IPv4 addresses, not even ::/0, unless it is of mapped ones alone.
     """
     inside = np.zeros(len(addresses), np.bool_)
     high, low = addresses[:, 0], addresses[:, 1]
@@ -200,5 +204,7 @@ def _in_networks(addresses: AddressArray, networks: Sequence[Network]) -> BoolAr
         mask_high, mask_low = mask >> _HALF, mask & _HALF_MASK
         matches = (low & np.uint64(mask_low)) == network_low
         matches &= (high & np.uint64(mask_high)) == network_high
+        if network.version == 6 and network.supernet_of(_MAPPED):
+            matches &= ~((high == 0) & (low & np.uint64(_MAPPED_MASK) == _MAPPED_PREFIX))
         inside |= matches
     return inside

@@ -3,6 +3,7 @@ The command line.
 """
 
 import asyncio
+import os
 import platform
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from exporter.web.app import WebOptions
 from exporter.web.listen import ListenError, parse_address
 
 _COLLECTORS = (*COLLECTORS, CLOSURES) if SUPPORTED else COLLECTORS
+_EXIT_SUCCESS = 0
 _EXIT_FAILURE = 1
 _EXIT_USAGE = 2  # click's own for wrong flags
 
@@ -39,6 +41,8 @@ def _addresses(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     if not value.startswith("/") or set(value) & set("{}?# "):
         raise click.BadParameter(f"{value!r} is no path of a URL; write it like /metrics")
+    if value.startswith("/-/"):
+        raise click.BadParameter(f"{value!r} is taken; write it like /metrics")
     return value
 
 
@@ -46,7 +50,7 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option(
     "--config.file",
     "config_file",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # load() says why it cannot be read
     metavar="FILE",
     help="Configuration file; without one, the defaults hold.",
 )
@@ -131,6 +135,8 @@ def main(  # noqa: PLR0913  one argument a flag
     except ListenError as error:
         _log.error("the exporter cannot start", error=str(error))
         sys.exit(_EXIT_FAILURE)
+    # At once: the interpreter would wait for the thread of a sample, which may hang in the kernel.
+    os._exit(_EXIT_SUCCESS)
 
 
 for _name in _COLLECTORS:

@@ -39,11 +39,11 @@ async def serve(
     _on_signals(ended)
     memory = Memory()
     sampler = Sampler(config, memory, collectors)
-    work = [sampler.run()]
+    work = [sampler.run]
     closures: Callable[[], ClosureReading | None] = lambda: None  # noqa: E731
     if {"sockets", CLOSURES} <= set(collectors):  # what a closure was is known from the samples
         watcher = ClosureWatcher(config, memory, log_addresses=log_addresses)
-        work.append(watcher.run())
+        work.append(watcher.run)
         closures = watcher.reading
     app = make_app(Sources(lambda: sampler.snapshot, closures), config, options)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
@@ -53,7 +53,7 @@ async def serve(
             sock = listen(address)
             await web.SockSite(runner, sock).start()
             _log.info("listening", address=describe(sock), path=options.telemetry_path)
-        await _work_until(ended, work)
+        await _work_until(ended, [each() for each in work])
         _log.info("ending")
     finally:
         await runner.cleanup()

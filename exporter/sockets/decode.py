@@ -27,6 +27,7 @@ _COMMON_LAYOUTS = 8
 """Layouts of one length that are worth comparing with all messages of a batch."""
 _ALIGNMENT = 4  # NLMSG_ALIGNTO
 _ERRNO = struct.Struct("=i")
+_MAX_ERRNO = 4095  # include/linux/err.h
 _LENGTH = struct.Struct("=I")
 _AF_INET, _AF_INET6 = 2, 10  # Linux's numbers, whatever system this runs on
 
@@ -59,7 +60,7 @@ def decode(data: memoryview, sequence: int, read_at: float) -> Batch:
         else:
             tables += _by_layout(messages[is_connection], sequence, read_at)
             for message in messages[~is_connection]:
-                done |= _is_end(message.tobytes())
+                done |= _is_end(message.tobytes(), sequence)
     return Batch(tuple(tables), done)
 
 
@@ -97,17 +98,23 @@ def _message_length(batch: Messages, position: int) -> int:
     return length
 
 
-def _is_end(message: bytes) -> bool:
+def _is_end(message: bytes, sequence: int) -> bool:
     """
     Whether a message that is no connection ends the dump. Raises OSError if it reports an error.
     """
-    _, kind, _, _, _ = NETLINK_HEADER.unpack_from(message)
+    _, kind, flags, number, _ = NETLINK_HEADER.unpack_from(message)
     if kind == NLMSG_NOOP:
         return False
     if kind not in (NLMSG_DONE, NLMSG_ERROR):
         raise DecodeError(f"message of type {kind}, which no dump of connections contains")
+    if number != sequence:
+        raise DecodeError("an answer to another request")
+    if flags & _NLM_F_DUMP_INTR:
+        raise InterruptedReadError("the kernel interrupted the dump")
     if len(message) >= NETLINK_HEADER.size + _ERRNO.size:
         (code,) = _ERRNO.unpack_from(message, NETLINK_HEADER.size)
+        if code < -_MAX_ERRNO:
+            raise DecodeError(f"status {code}, which is no error number")
         if code < 0:
             raise OSError(-code, os.strerror(-code))
     if kind == NLMSG_ERROR:

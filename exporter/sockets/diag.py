@@ -99,7 +99,7 @@ def _dump_family(
     while not done:
         read_at = time.monotonic()
         length = _receive_batch(netlink, buffer)
-        if not length and not select.select([netlink], [], [], _TIMEOUT)[0]:
+        if not length and not _answers(netlink):
             raise DecodeError("the dump stopped before its end")
         batch = decode(buffer[:length], sequence, read_at)
         done = batch.done
@@ -113,11 +113,21 @@ def _without_repeats(tables: Iterable[ConnectionTable]) -> Iterator[ConnectionTa
     The kernel resumes a dump within a hash chain by counting (inet_diag_dump_icsk). A socket that
     has meanwhile come to the head of the chain makes it send the last one again.
     """
-    last = np.uint64(0)
+    ends: set[int] = set()  # of all tables: one batch makes several, which mix their order
     for table in tables:
-        repeated = np.diff(table.cookie, prepend=last) == 0
-        last = table.cookie[-1]
+        repeated = np.diff(table.cookie, prepend=np.uint64(0)) == 0
+        repeated[0] = int(table.cookie[0]) in ends
+        ends.add(int(table.cookie[-1]))
         yield table.rows(~repeated) if repeated.any() else table
+
+
+def _answers(netlink: socket.socket) -> bool:
+    """
+    Whether a datagram comes in time.
+    """
+    poll = select.poll()  # select() refuses the descriptors of a process that has over 1,024
+    poll.register(netlink, select.POLLIN)
+    return bool(poll.poll(_TIMEOUT * 1000))
 
 
 def _receive_batch(netlink: socket.socket, buffer: memoryview) -> int:

@@ -144,6 +144,10 @@ def learn(message: bytes) -> Layout:
 
 @lru_cache(maxsize=256)
 def _layout(length: int, attributes: tuple[Attribute, ...]) -> Layout:
+    kinds = [kind & _ATTRIBUTE_TYPE_MASK for kind, _, _ in attributes]
+    for used in (INFO, CGROUP_ID):
+        if kinds.count(used) > 1:
+            raise DecodeError(f"attribute {used} twice in one message")
     places = {place[0]: place for place in _MESSAGE}
     headers: list[tuple[str, int]] = []
     for number, (kind, offset, size) in enumerate(attributes):

@@ -16,14 +16,16 @@ def read_surroundings() -> Surroundings:
     """
     The ports the namespace listens on and its interfaces' addresses. Raises CollectorError.
     """
+    # First, because it explains best why netlink is refused, which psutil uses too.
+    listening_ports = frozenset(
+        port for table in dump(LISTENING) for port in table.local_port.tolist()
+    )
     try:
         interfaces = psutil.net_if_addrs()
     except OSError as error:
         raise CollectorError(f"cannot list the interfaces' addresses: {error}") from error
     return Surroundings(
-        listening_ports=frozenset(
-            port for table in dump(LISTENING) for port in table.local_port.tolist()
-        ),
+        listening_ports=listening_ports,
         own_addresses=frozenset(
             halves(ipaddress.ip_address(address.address.partition("%")[0]))
             for addresses in interfaces.values()

@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
-import jinja2
 from aiohttp import web
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.aiohttp import make_aiohttp_handler
@@ -17,12 +16,9 @@ from exporter import __version__
 from exporter.config import Config
 from exporter.metrics import families
 from exporter.model import ClosureReading, Snapshot
+from exporter.web.pages import render
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("exporter.web"), autoescape=True, undefined=jinja2.StrictUndefined
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,8 @@ def registry(sources: Sources, config: Config) -> CollectorRegistry:
     """
     Everything that /metrics shows.
     """
-    everything = CollectorRegistry(auto_describe=False)
+    # Without names, name[] would select nothing: which families there are changes by the sample.
+    everything = CollectorRegistry(support_collectors_without_names=True)
     everything.register(_Families(sources, config))
     ProcessCollector(registry=everything)
     PlatformCollector(registry=everything)
@@ -73,12 +70,10 @@ def make_app(sources: Sources, config: Config, options: WebOptions) -> web.Appli
     The application.
     """
     metrics = _limited(make_aiohttp_handler(registry(sources, config)), options.max_requests)
-    landing_page = _TEMPLATES.get_template("index.html").render(
-        version=__version__, telemetry_path=options.telemetry_path
-    )
 
     async def index(_: web.Request) -> web.Response:
-        return web.Response(text=landing_page, content_type="text/html")
+        page = render("index.html", version=__version__, telemetry_path=options.telemetry_path)
+        return web.Response(text=page, content_type="text/html")
 
     async def healthy(_: web.Request) -> web.Response:
         return web.Response(text="tcp-keepalive-exporter is healthy.\n")

@@ -40,8 +40,11 @@ def listen(text: str) -> socket.socket:
         if host:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except UnicodeError as error:
+        raise ListenError(f"cannot listen on {text}: {host!r} is no host name") from error
     except OSError as error:
-        reason = error.strerror or str(error)
+        # create_server() appends the address, in brackets.
+        reason = (error.strerror or str(error)).partition(" (while ")[0]
         raise ListenError(f"cannot listen on {text}: {reason.lower()}") from error
 
 

@@ -264,7 +264,9 @@ def half_die(stage: Stage) -> Ends:
     return Ends(died=spells, closed=[talk.close() for talk in busy])
 
 
-@scenario("server crashes", drop=Fate("reset", idle_drop=False), reset=Fate("reset", idle_drop=False))
+@scenario(
+    "server crashes", drop=Fate("reset", idle_drop=False), reset=Fate("reset", idle_drop=False)
+)
 def server_crashes(stage: Stage) -> Ends:
     """
     A reset from the server itself, after a short idle spell, is no idle drop.

@@ -142,7 +142,9 @@ def test_table(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
         rows.append((side, *row, watch.idle_drops, watch.stalled, watch.scrapes))
     with capsys.disabled():
         print(f"\n{table(heads, rows)}")
-        print(f"{run.retransmitted} segments sent again; idle {run.tally.longest_idle:.2f} s at most")
+        print(
+            f"{run.retransmitted} segments sent again; idle {run.tally.longest_idle:.2f} s at most"
+        )
     assert run.tally.longest_idle < NEAR_LIMIT
     assert run.tally.closed + run.tally.aborted > 3000
     assert run.retransmitted > 100

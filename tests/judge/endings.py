@@ -81,9 +81,7 @@ def table(events: Sequence[Event]) -> ConnectionTable:
     columns: dict[str, Any] = {
         field.name: np.zeros(len(events), np.int64) for field in fields(ConnectionTable)
     }
-    column = {
-        name: np.array([asdict(event)[name] for event in events]) for name in asdict(Event())
-    }
+    column = {name: np.array([asdict(event)[name] for event in events]) for name in asdict(Event())}
     columns |= {name: column[name] for name in column.keys() & columns.keys()}
     columns["read_at"] = END + column["late"]
     columns["cookie"] = np.arange(1, len(events) + 1, dtype=np.uint64)

@@ -1,0 +1,3 @@
+"""
+The command line, mostly as a process of its own.
+"""

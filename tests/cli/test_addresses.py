@@ -1,0 +1,72 @@
+"""
+Where the exporter listens, and what it says when it cannot.
+"""
+
+import socket
+
+from tests.exporter_process import AS_NOBODY, exporter_process, fetch, run_exporter
+from tests.lab import Host, requires_lab
+
+
+@requires_lab
+def test_several_addresses() -> None:
+    """
+    Every address given is listened on, IPv6 too, and named in the log with its real port.
+    """
+    flags = ["--web.listen-address=127.0.0.1:0", "--web.listen-address=[::1]:0"]
+    # A host of the lab has IPv6, whatever the machine has.
+    with Host() as host, exporter_process(*flags, addresses=2, start=host.start) as exporter:
+        v4, v6 = exporter.addresses
+        assert v4.startswith("127.0.0.1:")
+        assert v6.startswith("[::1]:")
+        for address in (v4, v6):
+            assert host.call(fetch, f"http://{address}/-/healthy")[0] == 200
+
+
+def test_other_telemetry_path() -> None:
+    """
+    The metrics are where --web.telemetry-path says, and the landing page says so too.
+    """
+    with exporter_process("--web.telemetry-path=/probe/metrics") as exporter:
+        assert "tcp_keepalive_exporter_build_info" in exporter.get("/probe/metrics")[1]
+        assert 'href="/probe/metrics"' in exporter.get("/")[1]
+        assert exporter.get("/metrics")[0] == 404
+        assert exporter.log[0].endswith("path=/probe/metrics")
+
+
+def test_port_in_use() -> None:
+    """
+    A port that is in use ends the exporter with exit code 1 and the reason, even if another
+    address could be listened on.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        ended = run_exporter("--web.listen-address=127.0.0.1:0", f"--web.listen-address={address}")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines()[-1].partition(" ")[2] == (
+        'level=error msg="the exporter cannot start"'
+        f' error="cannot listen on {address}: address already in use"'
+    )
+
+
+def test_no_such_host() -> None:
+    """
+    A host name that cannot be one ends it likewise.
+    """
+    ended = run_exporter("--web.listen-address=exporter..example:10240")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.partition(" ")[2] == (
+        'level=error msg="the exporter cannot start" error="cannot listen on'
+        " exporter..example:10240: 'exporter..example' is no host name\"\n"
+    )
+
+
+@requires_lab
+def test_no_permission() -> None:
+    """
+    A port that needs privilege ends the exporter with exit code 1 and the reason.
+    """
+    with Host() as host:  # where low ports need privilege, whatever the machine says of its own
+        ended = host.call(run_exporter, "--web.listen-address=127.0.0.1:80", command=AS_NOBODY)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.endswith('error="cannot listen on 127.0.0.1:80: permission denied"\n')

@@ -1,0 +1,90 @@
+"""
+How the exporter ends, and what it does meanwhile.
+"""
+
+import signal
+import socket
+import sys
+import time
+
+import pytest
+
+from tests.exporter_process import ExporterProcess, exporter_process
+
+SOON = 2.0
+"""Seconds in which it has to end."""
+
+HANGS = """
+import time
+from exporter import sampler
+sampler.read_sockets = lambda: time.sleep(60)
+from exporter.cli import main
+main()
+"""
+HANGING = (sys.executable, "-c", HANGS)
+READY = 'tcp_keepalive_collector_success{collector="settings"}'
+
+
+def keep_connection(exporter: ExporterProcess) -> socket.socket:
+    """
+    A connection that has been answered and stays open, as Prometheus keeps them.
+    """
+    host, _, port = exporter.addresses[0].rpartition(":")
+    scraper = socket.create_connection((host, int(port)))
+    scraper.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: exporter\r\n\r\n")
+    assert scraper.recv(1000).startswith(b"HTTP/1.1 200")
+    return scraper
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_signal(number: signal.Signals) -> None:
+    """
+    SIGTERM and SIGINT end the exporter at once, with exit code 0, whoever is still connected.
+    """
+    with exporter_process() as exporter, keep_connection(exporter):
+        exporter.wait_for({READY: 1})
+        code, seconds = exporter.end(number)
+        assert exporter.log[-1].endswith("level=info msg=ending")
+        assert len(exporter.log) == 2
+    assert code == 0
+    assert seconds < SOON
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_signal_during_a_sample(number: signal.Signals) -> None:
+    """
+    A sample that hangs neither keeps the exporter from answering nor from ending.
+    """
+    with exporter_process(command=HANGING) as exporter:
+        asked = time.monotonic()
+        assert exporter.get("/-/ready")[0] == 503
+        assert exporter.get("/-/healthy")[0] == 200
+        assert "tcp_keepalive_recommended_probes" in exporter.metrics()
+        assert time.monotonic() - asked < SOON
+        code, seconds = exporter.end(number)
+    assert code == 0
+    assert seconds < SOON
+
+
+def test_without_sockets_collector() -> None:
+    """
+    --no-collector.sockets leaves the settings, and says nothing of connections.
+    """
+    with exporter_process("--no-collector.sockets") as exporter:
+        metrics = exporter.wait_for({READY: 1})
+    names = {series.partition("{")[0] for series in metrics}
+    assert "tcp_keepalive_time_seconds" in names
+    assert not names & {"tcp_keepalive_connections", "tcp_keepalive_sampled_sockets"}
+    assert 'tcp_keepalive_collector_success{collector="sockets"}' not in metrics
+
+
+def test_without_settings_collector() -> None:
+    """
+    --no-collector.settings leaves the connections.
+    """
+    with exporter_process("--no-collector.settings") as exporter:
+        metrics = exporter.wait_for({'tcp_keepalive_collector_success{collector="sockets"}': 1})
+    names = {series.partition("{")[0] for series in metrics}
+    assert "tcp_keepalive_connections" in names
+    assert "tcp_keepalive_time_seconds" not in names
+    assert READY not in metrics

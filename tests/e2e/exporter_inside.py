@@ -1,0 +1,154 @@
+"""
+The exporter as a process inside a lab's host, and what it serves there.
+"""
+
+import time
+import urllib.error
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.exporter_process import ExporterProcess, exporter_process
+from tests.lab import Host
+
+TEXT = "text/plain; version=0.0.4"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+_READY_TIMEOUT = 10.0
+_REQUEST_TIMEOUT = 10.0
+_WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""A proxy that the environment names is out of a lab's reach."""
+
+Labels = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """
+    The samples of one scrape.
+
+    Names are given without the prefix `tcp_keepalive_`.
+    """
+
+    samples: dict[str, list[tuple[Labels, float]]]
+
+    @classmethod
+    def of(cls, text: str) -> "Scrape":
+        """
+        Parse Prometheus' text format.
+        """
+        samples: dict[str, list[tuple[Labels, float]]] = defaultdict(list)
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                name = sample.name.removeprefix("tcp_keepalive_")
+                samples[name].append((sample.labels, sample.value))
+        return cls(dict(samples))
+
+    def total(self, name: str, **labels: str) -> float:
+        """
+        The sum of all samples of a name that have these labels; there must be one at least.
+        """
+        values = [value for has, value in self.samples[name] if labels.items() <= has.items()]
+        if not values:
+            raise KeyError(f"{name}{labels}")
+        return sum(values)
+
+    def by(self, label: str, name: str, **labels: str) -> dict[str, int]:
+        """
+        The same sum for each value of a label, without those that are 0.
+        """
+        values = {has[label] for has, _ in self.samples[name] if labels.items() <= has.items()}
+        sums = {
+            value: int(self.total(name, **(labels | {label: value}))) for value in sorted(values)
+        }
+        return {value: number for value, number in sums.items() if number}
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """
+    A running exporter.
+    """
+
+    host: Host
+    _process: ExporterProcess
+
+    @property
+    def log(self) -> list[str]:
+        """
+        The lines it has logged.
+        """
+        return self._process.log
+
+    @property
+    def address(self) -> str:
+        """
+        Where it listens.
+        """
+        return self._process.addresses[0]
+
+    def get(self, path: str = "/metrics", accept: str = TEXT) -> str:
+        """
+        The body of what it answers to a request from inside its namespace.
+        """
+        return fetch(self.host, f"http://{self.address}{path}", accept)[0]
+
+    def scrape(self) -> Scrape:
+        """
+        Its metrics at this moment.
+        """
+        return Scrape.of(self.get())
+
+
+def fetch(host: Host, url: str, accept: str = "*/*") -> tuple[str, str]:
+    """
+    Body and content type of what a GET from inside a host's namespace is answered.
+    """
+    request = urllib.request.Request(url, headers={"Accept": accept})
+
+    def inside() -> tuple[str, str]:
+        with _WITHOUT_PROXY.open(request, timeout=_REQUEST_TIMEOUT) as response:
+            return response.read().decode(), response.headers["Content-Type"]
+
+    return host.call(inside)
+
+
+@contextmanager
+def exporter_inside(host: Host, config_file: Path | None = None) -> Iterator[Exporter]:
+    """
+    Run the exporter inside a host until the block is left; it has sampled when that is entered.
+    """
+    flags = [] if config_file is None else [f"--config.file={config_file}"]
+    with exporter_process(*flags, start=host.start) as process:
+        exporter = Exporter(host, process)
+        end = time.monotonic() + _READY_TIMEOUT
+        while not _is_ready(exporter):
+            assert time.monotonic() < end, exporter.log
+            time.sleep(0.05)
+        yield exporter
+
+
+def _is_ready(exporter: Exporter) -> bool:
+    try:
+        exporter.get("/-/ready")
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+    return True
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """
+    Rows under heads, in columns.
+    """
+    lines = [[str(cell) for cell in line] for line in (heads, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )

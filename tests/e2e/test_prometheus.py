@@ -1,0 +1,388 @@
+"""
+A real Prometheus scrapes the real exporter every second, over OpenMetrics and over plain text.
+"""
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socket import create_server
+from threading import Thread
+from typing import Any
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
+
+from tests.e2e.exporter_inside import (
+    OPENMETRICS,
+    TEXT,
+    Exporter,
+    exporter_inside,
+    fetch,
+    table,
+)
+from tests.exporter_process import ROOT
+from tests.lab import LAB_MARKS, Host, Keepalive, LabError, Pair, pair
+
+pytestmark = LAB_MARKS
+
+DURATION = 30.0
+EXPORTER_CONFIG = """
+near_limit_ratio: 0.005  # 1.2 s of 4 minutes, so that connections change their states
+sampling: {interval: 1s, max_duty_cycle: 1}
+"""
+PROMETHEUS_CONFIG = """
+global: {scrape_interval: 1s, scrape_timeout: 1s}
+scrape_configs:
+  - job_name: openmetrics
+    static_configs: [{targets: ["EXPORTER"]}]
+  - job_name: text
+    proxy_url: http://127.0.0.1:8080
+    static_configs: [{targets: ["EXPORTER"]}]
+  - job_name: prometheus
+    static_configs: [{targets: ["127.0.0.1:9090"]}]
+"""
+PROXY_PORT, PROMETHEUS_PORT = 8080, 9090
+FORMATS = pytest.mark.parametrize("job", ["openmetrics", "text"])
+_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """
+    A running Prometheus, and the exporter it scrapes.
+    """
+
+    host: Host
+    log: Path
+    exporter: Exporter
+
+    def api(self, path: str, **parameters: str) -> Any:
+        """
+        The data it answers to a request to its HTTP API.
+        """
+        query = urllib.parse.urlencode(parameters)
+        url = f"http://127.0.0.1:{PROMETHEUS_PORT}/api/v1/{path}?{query}"
+        return json.loads(fetch(self.host, url)[0])["data"]
+
+    def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        """
+        The labels and values that a PromQL expression gives now.
+        """
+        return [
+            (series["metric"], float(series["value"][1]))
+            for series in self.api("query", query=expression)["result"]
+        ]
+
+    def value(self, expression: str) -> float:
+        """
+        The one value that a PromQL expression gives.
+        """
+        ((_, value),) = self.query(expression)
+        return value
+
+    def wait_for_scrapes(self) -> None:
+        """
+        Return when each job has been scraped once.
+        """
+        end = time.monotonic() + _TIMEOUT
+        while self._jobs() < 3:
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.1)
+
+    def _jobs(self) -> int:
+        try:
+            return len(self.query("up"))
+        except urllib.error.HTTPError as error:  # 503 while it starts
+            error.close()
+        except urllib.error.URLError:  # not listening yet
+            pass
+        return 0
+
+
+@contextmanager
+def asks_for_text(host: Host) -> Iterator[None]:
+    """
+    A proxy inside a host whose requests ask for plain text, whatever it was asked for.
+
+    Prometheus 2.42, unlike later ones, cannot be told to prefer plain text.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body, content_type = fetch(host, self.path, TEXT)
+            self.send_response(200)
+            self.send_header("Content-Type", content_type)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """
+            Say nothing.
+            """
+
+    address = ("127.0.0.1", PROXY_PORT)
+    with ThreadingHTTPServer(address, Handler, bind_and_activate=False) as server:
+        server.socket.close()
+        server.socket = host.call(create_server, address)
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+
+@contextmanager
+def prometheus_inside(host: Host, directory: Path, exporter: Exporter) -> Iterator[Prometheus]:
+    """
+    Run Debian's Prometheus inside a host, with its data in directory.
+    """
+    if shutil.which("prometheus") is None:
+        raise LabError("this test needs Debian's package prometheus")
+    config, log = directory / "prometheus.yml", directory / "prometheus.log"
+    config.write_text(PROMETHEUS_CONFIG.replace("EXPORTER", exporter.address))
+    with log.open("w") as file:
+        process = host.start(
+            [
+                "prometheus",
+                f"--config.file={config}",
+                f"--storage.tsdb.path={directory / 'data'}",
+                f"--web.listen-address=127.0.0.1:{PROMETHEUS_PORT}",
+            ],
+            stderr=file,
+        )
+    try:
+        yield Prometheus(host, log, exporter)
+    finally:
+        process.terminate()
+        process.wait(_TIMEOUT)
+
+
+def live(lab: Pair, seconds: float) -> None:
+    """
+    Come and go for so long, as connections of a host do.
+    """
+    end = time.monotonic() + seconds
+    for count in itertools.cycle(range(1, 8)):
+        if time.monotonic() > end:
+            return
+        passing = lab.connections(count)
+        time.sleep(2.2)
+        for connection in passing:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """
+    A Prometheus that has scraped the exporter of a lab's client for a while.
+    """
+    directory = tmp_path_factory.mktemp("prometheus")
+    config = directory / "exporter.yml"
+    config.write_text(EXPORTER_CONFIG)
+    with pair() as lab, exporter_inside(lab.client, config) as exporter:
+        lab.connections(10, keepalive=Keepalive(time=90, interval=30, probes=8))
+        lab.connections(10, keepalive=Keepalive(time=300, interval=30, probes=8))
+        lab.connections(1, keepalive=Keepalive(time=1, interval=1, probes=8))
+        with (
+            asks_for_text(lab.client),
+            prometheus_inside(lab.client, directory, exporter) as running,
+        ):
+            running.wait_for_scrapes()
+            live(lab, DURATION)
+            print("\n" + report(running))
+            yield running
+
+
+def report(prometheus: Prometheus) -> str:
+    """
+    How the scrapes went.
+    """
+    expressions = {
+        "scrapes": "count_over_time(up[5m])",
+        "least up": "min_over_time(up[5m])",
+        "samples": "scrape_samples_scraped",
+        "slowest": "max_over_time(scrape_duration_seconds[5m])",
+    }
+    values = {
+        head: {labels["job"]: value for labels, value in prometheus.query(expression)}
+        for head, expression in expressions.items()
+    }
+    return table(
+        ("job", *values),
+        [(job, *(f"{of[job]:.5g}" for of in values.values())) for job in values["scrapes"]],
+    )
+
+
+def documented() -> list[str]:
+    """
+    The names of all metrics in the documentation.
+    """
+    text = (ROOT / "docs/metrics.md").read_text()
+    return re.findall(r"^\| `(tcp_keepalive_\w+)` \|", text, re.MULTILINE)
+
+
+@FORMATS
+def test_every_scrape_works(prometheus: Prometheus, job: str) -> None:
+    """
+    The exporter is up throughout, and scraped every second.
+    """
+    assert prometheus.value(f'min_over_time(up{{job="{job}"}}[5m])') == 1
+    assert prometheus.value(f'count_over_time(up{{job="{job}"}}[5m])') > 0.9 * DURATION
+
+
+def test_no_target_has_an_error(prometheus: Prometheus) -> None:
+    """
+    Prometheus shows no error beside any target.
+    """
+    targets = prometheus.api("targets")["activeTargets"]
+    assert {target["labels"]["job"]: target["lastError"] for target in targets} == {
+        "openmetrics": "",
+        "text": "",
+        "prometheus": "",
+    }
+
+
+def test_prometheus_warns_of_nothing(prometheus: Prometheus) -> None:
+    """
+    It logs no error, and of its scrapes no warning: no duplicates, nothing out of order.
+    """
+    lines = prometheus.log.read_text().splitlines()
+    assert any("level=info" in line for line in lines)
+    assert [line for line in lines if "level=error" in line] == []
+    assert [line for line in lines if "level=warn" in line and "scrape" in line] == []
+
+
+def test_prometheus_counts_no_bad_samples(prometheus: Prometheus) -> None:
+    """
+    Duplicates, samples out of order or bounds, exceeded limits: all counters stay at 0.
+    """
+    counters = prometheus.query('{__name__=~"prometheus_target_scrapes_.*_total"}')
+    names = {
+        labels["__name__"].removeprefix("prometheus_target_scrapes_") for labels, _ in counters
+    }
+    assert names >= {"sample_duplicate_timestamp_total", "sample_out_of_order_total"}
+    assert [counter for counter in counters if counter[1] != 0] == []
+
+
+@FORMATS
+def test_the_number_of_series_is_constant(prometheus: Prometheus, job: str) -> None:
+    """
+    Connections come and go, their series do not; there are fewer than 300.
+    """
+    of_job = f'{{job="{job}"}}[5m]'
+    least = prometheus.value(f"min_over_time(scrape_samples_scraped{of_job})")
+    most = prometheus.value(f"max_over_time(scrape_samples_scraped{of_job})")
+    assert least == most < 300
+    assert prometheus.value(f"sum_over_time(scrape_series_added{of_job})") == most
+    assert prometheus.value(f"changes(tcp_keepalive_sampled_sockets{of_job})") > 5
+
+
+def test_both_formats_have_the_same_series(prometheus: Prometheus) -> None:
+    """
+    Names and labels do not depend on the format.
+    """
+
+    def series(job: str) -> set[frozenset[tuple[str, str]]]:
+        found = prometheus.query(f'{{job="{job}", __name__!~"up|scrape_.*"}}')
+        return {frozenset((labels | {"job": ""}).items()) for labels, _ in found}
+
+    assert series("text")
+    assert series("text") == series("openmetrics")
+
+
+def test_openmetrics_tells_the_gauge_histogram(prometheus: Prometheus) -> None:
+    """
+    The two jobs really have two formats: only OpenMetrics has the type gaugehistogram.
+    """
+    types = {
+        entry["target"]["job"]: entry["type"]
+        for entry in prometheus.api(
+            "targets/metadata", metric="tcp_keepalive_connection_idle_seconds"
+        )
+    }
+    assert types == {"openmetrics": "gaugehistogram", "text": "histogram"}
+
+
+@FORMATS
+@pytest.mark.parametrize("metric", documented())
+def test_documented_metrics_can_be_queried(prometheus: Prometheus, job: str, metric: str) -> None:
+    """
+    Every metric in the documentation returns data by its documented name.
+    """
+    query = f'{{__name__=~"{metric}(_bucket|_g?count|_g?sum)?", job="{job}"}}'
+    names = {labels["__name__"].removeprefix(metric) for labels, _ in prometheus.query(query)}
+    assert names in ({""}, {"_bucket", "_count", "_sum"}, {"_bucket", "_gcount", "_gsum"})
+
+
+@FORMATS
+def test_quantiles_of_gauge_histograms(prometheus: Prometheus, job: str) -> None:
+    """
+    histogram_quantile() finds the keepalive times that the connections have, by their buckets.
+    """
+    buckets = (
+        "tcp_keepalive_connection_keepalive_time_seconds_bucket"
+        f'{{job="{job}", path="azure-outbound"}}'
+    )
+    # One of 1 s, ten of 90 s, ten of 300 s.
+    assert prometheus.value(f"histogram_quantile(11 / 21, {buckets})") == 120
+    assert prometheus.value(f"histogram_quantile(1, {buckets})") == 600
+
+
+@FORMATS
+def test_idle_quantiles(prometheus: Prometheus, job: str) -> None:
+    """
+    histogram_quantile() over all paths: no connection has been idle for more than a minute.
+    """
+    buckets = f'sum by (le) (tcp_keepalive_connection_idle_seconds_bucket{{job="{job}"}})'
+    assert 0 < prometheus.value(f"histogram_quantile(0.99, {buckets})") <= 60
+
+
+@FORMATS
+def test_counters_have_a_rate(prometheus: Prometheus, job: str) -> None:
+    """
+    A connection with a keepalive of 1 s sends about a probe a second.
+    """
+    rate = prometheus.value(f'rate(tcp_keepalive_probes_sent_total{{job="{job}"}}[20s])')
+    assert 0.5 < rate < 1.5
+
+
+def test_promtool_has_no_complaint(prometheus: Prometheus) -> None:
+    """
+    `promtool check metrics` is silent on the live text.
+    """
+    finished = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=prometheus.exporter.get(accept=TEXT),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
+
+
+def test_openmetrics_is_strictly_valid(prometheus: Prometheus) -> None:
+    """
+    The live OpenMetrics text passes the reference parser, which is stricter than Prometheus.
+    """
+    text = prometheus.exporter.get(accept=OPENMETRICS)
+    families = {family.name: family.type for family in parse(text)}  # type: ignore[no-untyped-call]
+    assert families["tcp_keepalive_connection_idle_seconds"] == "gaugehistogram"
+    assert families["tcp_keepalive_probes_sent"] == "counter"
+
+
+def test_the_exporter_complains_of_nothing(prometheus: Prometheus) -> None:
+    """
+    Its own log has nothing worse than information.
+    """
+    lines = prometheus.exporter.log
+    assert [line for line in lines if "level=info" not in line] == []

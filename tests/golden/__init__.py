@@ -1,0 +1,125 @@
+"""
+The whole of /metrics for a fixed snapshot: `python -m tests.golden` writes it anew.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from prometheus_client import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from exporter.config import Config
+from exporter.metrics import families
+from exporter.model import (
+    NO_PATH,
+    ClosureReading,
+    ClosureSums,
+    CollectorRun,
+    ConnectionSums,
+    Counters,
+    Histogram,
+    IdleState,
+    PathSums,
+    Protection,
+    Reason,
+    Settings,
+    Snapshot,
+    SocketsReading,
+    Timer,
+)
+
+FILE = Path(__file__).with_name("metrics.txt")
+
+CONFIG = Config.model_validate(
+    {"paths": [{"name": "office", "direction": "outbound", "idle_timeout": "1h"}]}
+)
+_STATES = len(Protection) * len(IdleState)
+
+
+def _sums(number: int) -> PathSums:
+    """
+    Sums in which no two figures are alike.
+    """
+    figures = np.arange(_STATES).reshape(len(Protection), len(IdleState)) + 100 * number
+    edges = (60.0, 240.0, 3600.0)
+    return PathSums(
+        connections=figures,
+        idle=Histogram(edges, (number, 2, 3, 4), 5000.5 + number),
+        keepalive_time=Histogram(edges, (0, number, 1, 0), 7200.0),
+        timer_expires=Histogram(edges, (0, 0, 0, 0), 0.0),
+    )
+
+
+SNAPSHOT = Snapshot(
+    settings=Settings(
+        time=1800,
+        interval=30,
+        probes=9,
+        data_retransmissions=15,
+        configured=frozenset({"time", "interval"}),
+    ),
+    sockets=SocketsReading(
+        connections=ConnectionSums(
+            paths={
+                name: _sums(number)
+                for number, name in enumerate([*(path.name for path in CONFIG.paths), NO_PATH], 1)
+            },
+            timers={timer: 10 + timer for timer in Timer},
+            at_risk=42,
+            sampled=4711,
+        ),
+        counters=Counters(probes_sent=1234567, timeout_aborts=89, time_wait=17),
+        timestamp=1_700_000_000.25,
+        fresh_until=45.0,
+    ),
+    runs={
+        "settings": CollectorRun(success=True, duration=0.0005),
+        "sockets": CollectorRun(success=False, duration=0.25),
+    },
+    due=45.0,
+)
+
+_PATHS = [*(path.name for path in CONFIG.paths), NO_PATH]
+CLOSURES = ClosureReading(
+    ClosureSums(
+        idle={
+            (path, reason): Histogram((60.0, 240.0), (number, reason, 1), 300.5 + number)
+            for number, path in enumerate(_PATHS)
+            for reason in Reason
+        },
+        idle_drops={
+            (path.name, reason): 10 + reason
+            for path in CONFIG.paths
+            for reason in Reason
+            if reason != Reason.NORMAL
+        },
+        lost=3,
+    ),
+    CollectorRun(success=True, duration=0.002),
+)
+
+
+@dataclass
+class _Fixed(Collector):
+    families: list[Metric]
+
+    def collect(self) -> list[Metric]:
+        return self.families
+
+
+def render(
+    snapshot: Snapshot | None = SNAPSHOT,
+    closures: ClosureReading | None = CLOSURES,
+    config: Config = CONFIG,
+    *,
+    now: float = 0.0,
+) -> str:
+    """
+    What was read, as Prometheus reads it; what differs from host to host is left out.
+    """
+    text = generate_latest(_Fixed([*families(snapshot, closures, config, now)])).decode()
+    build_info, other = text.split("# HELP", maxsplit=2)[1:]
+    return "# HELP".join(["", re.sub(r'(?<==")[^"]*', "...", build_info), other])

@@ -1,0 +1,3 @@
+"""
+Settings as real kernels have them.
+"""

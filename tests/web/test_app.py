@@ -1,0 +1,200 @@
+"""
+What the pages answer.
+"""
+
+import gzip
+import re
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter import __version__
+from exporter.config import Config
+from exporter.web.app import WebOptions, make_app
+from tests.exporter_process import values
+from tests.web.conftest import Client, Latest
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+PROMETHEUS_ACCEPTS = (
+    "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;"
+    "q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+PROBES = 'tcp_keepalive_probes{netns="host"}'
+
+
+def parse_openmetrics(text: str) -> list[Metric]:
+    """
+    The families of an answer in OpenMetrics, whose rules the parser enforces.
+    """
+    return [*openmetrics.text_string_to_metric_families(text)]  # type: ignore[no-untyped-call]
+
+
+async def test_text_format(client: Client) -> None:
+    """
+    Who asks for nothing special gets Prometheus' text format.
+    """
+    async with client.get("/metrics", skip_auto_headers=["Accept-Encoding"]) as response:
+        text = await response.text()
+    assert (response.status, response.headers["Content-Type"]) == (200, TEXT)
+    assert "Content-Encoding" not in response.headers
+    families = {family.name for family in text_string_to_metric_families(text)}
+    assert {"tcp_keepalive_probes", "process_start_time_seconds", "python_info"} <= families
+    assert values(text)[PROBES] == 9
+
+
+async def test_openmetrics(client: Client) -> None:
+    """
+    Prometheus, which prefers OpenMetrics, gets it, with gauge histograms as such.
+    """
+    async with client.get("/metrics", headers={"Accept": PROMETHEUS_ACCEPTS}) as response:
+        text = await response.text()
+    assert (response.status, response.headers["Content-Type"]) == (200, OPENMETRICS)
+    assert text.endswith("# EOF\n")
+    families = {family.name: family for family in parse_openmetrics(text)}
+    assert families["tcp_keepalive_connection_idle_seconds"].type == "gaugehistogram"
+    assert families["tcp_keepalive_probes_sent"].type == "counter"
+    assert [sample.value for sample in families["tcp_keepalive_probes"].samples] == [9]
+
+
+async def test_both_formats_agree(client: Client) -> None:
+    """
+    The text format and OpenMetrics hold the same series.
+    """
+    async with client.get("/metrics") as response:
+        plain = await response.text()
+    async with client.get("/metrics", headers={"Accept": PROMETHEUS_ACCEPTS}) as response:
+        modern = await response.text()
+    assert values(plain).keys() == values(modern).keys()
+
+
+async def test_gzip(client: Client) -> None:
+    """
+    Metrics are compressed for who accepts that.
+    """
+    headers = {"Accept-Encoding": "gzip"}
+    async with client.get("/metrics", headers=headers, auto_decompress=False) as response:
+        body = await response.read()
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert len(body) < 5000
+    assert values(gzip.decompress(body).decode())[PROBES] == 9
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"tcp_keepalive_probes"},
+        {"tcp_keepalive_probes", "process_open_fds"},
+        {"tcp_keepalive_connections", "tcp_keepalive_probes_sent_total"},
+        {"tcp_keepalive_connection_idle_seconds_bucket"},
+        {"nothing"},
+    ],
+)
+async def test_name_filter(client: Client, wanted: set[str]) -> None:
+    """
+    `name[]` selects series by name, and may stand there several times.
+    """
+    async with client.get("/metrics", params=[("name[]", name) for name in wanted]) as response:
+        text = await response.text()
+    names = {series.partition("{")[0] for series in values(text)}
+    assert names == wanted - {"nothing"}
+
+
+async def test_newest_snapshot(client: Client, latest: Latest) -> None:
+    """
+    Every scrape shows the snapshot of its moment.
+    """
+    snapshot, latest.snapshot = latest.snapshot, None
+    async with client.get("/metrics") as response:
+        assert PROBES not in await response.text()
+    latest.snapshot = snapshot
+    async with client.get("/metrics") as response:
+        assert PROBES in await response.text()
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
+async def test_head(client: Client, path: str) -> None:
+    """
+    HEAD answers as GET does, without a body.
+    """
+    async with client.head(path) as response:
+        body = await response.read()
+    assert (response.status, body) == (200, b"")
+    assert int(response.headers["Content-Length"]) > 0
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+async def test_wrong_method(client: Client, path: str, method: str) -> None:
+    """
+    Nothing but GET and HEAD is allowed.
+    """
+    async with client.request(method, path) as response:
+        assert (response.status, response.headers["Allow"]) == (405, "GET,HEAD")
+
+
+@pytest.mark.parametrize("path", ["/metric", "/metrics/", "/-/reload", "/connections"])
+async def test_unknown_path(client: Client, path: str) -> None:
+    """
+    What is not there is not found.
+    """
+    async with client.get(path) as response:
+        assert response.status == 404
+
+
+async def test_health(client: Client, latest: Latest) -> None:
+    """
+    The exporter is healthy from the start, and ready from its first sample on.
+    """
+    snapshot, latest.snapshot = latest.snapshot, None
+    async with client.get("/-/healthy") as response:
+        assert response.status == 200
+        assert await response.text() == "tcp-keepalive-exporter is healthy.\n"
+    async with client.get("/-/ready") as response:
+        assert response.status == 503
+        assert await response.text() == "The first sample is not there yet.\n"
+    latest.snapshot = snapshot
+    async with client.get("/-/ready") as response:
+        assert response.status == 200
+        assert await response.text() == "tcp-keepalive-exporter is ready.\n"
+
+
+async def test_landing_page(client: Client) -> None:
+    """
+    The landing page names the version, and its links lead to pages that are there.
+    """
+    async with client.get("/") as response:
+        page = await response.text()
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert f"version {__version__}" in page
+    links = re.findall(r'href="(.*?)"', page)
+    assert links == ["/metrics", "/-/healthy", "/-/ready"]
+    for link in links:
+        async with client.get(link) as response:
+            assert response.status == 200
+
+
+async def test_other_telemetry_path(latest: Latest) -> None:
+    """
+    The metrics may be elsewhere; the landing page's link leads there, markup in it or not.
+    """
+    app = make_app(latest.sources, Config(), WebOptions(telemetry_path='/m"<&>'))
+    async with TestClient(TestServer(app)) as client:
+        async with client.get("/") as response:
+            assert 'href="/m&#34;&lt;&amp;&gt;"' in await response.text()
+        async with client.get('/m"<&>') as response:
+            assert PROBES in await response.text()
+        async with client.get("/metrics") as response:
+            assert response.status == 404
+
+
+async def test_metrics_at_the_root(latest: Latest) -> None:
+    """
+    With the metrics at / there is no landing page.
+    """
+    app = make_app(latest.sources, Config(), WebOptions(telemetry_path="/"))
+    async with TestClient(TestServer(app)) as client, client.get("/") as response:
+        assert PROBES in await response.text()

@@ -1,0 +1,112 @@
+"""
+How many scrapes are served at once.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from aiohttp import ClientSession, web
+
+from exporter.config import Config
+from exporter.judge.sums import ConnectionCounter
+from exporter.web.app import WebOptions, make_app
+from tests.web.conftest import Latest
+
+MANY_PATHS = Config.model_validate(
+    {"paths": [{"name": f"{'p' * 60}{n}", "idle_timeout": "1m"} for n in range(32)]}
+)
+LIMIT = 2
+REFUSAL = "2 requests are being served already; try again later.\n"
+
+
+@contextlib.asynccontextmanager
+async def serving(latest: Latest, limit: int) -> AsyncIterator[tuple[str, int]]:
+    """
+    Serve with this limit, through send buffers so small that an answer waits to be read.
+    """
+    assert latest.snapshot is not None
+    assert latest.snapshot.sockets is not None
+    sums = ConnectionCounter(MANY_PATHS.paths).sums()
+    latest.snapshot = replace(
+        latest.snapshot, sockets=replace(latest.snapshot.sockets, connections=sums)
+    )
+    app = make_app(latest.sources, MANY_PATHS, WebOptions(max_requests=limit))
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        await web.SockSite(runner, listener).start()
+        yield listener.getsockname()
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def scrapers_that_do_not_read(address: tuple[str, int], number: int) -> AsyncIterator[None]:
+    """
+    Ask for the metrics so many times, and read nothing of the answers.
+    """
+    with contextlib.ExitStack() as open_sockets:
+        for _ in range(number):
+            scraper = open_sockets.enter_context(socket.socket())
+            scraper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            scraper.connect(address)
+            scraper.send(b"GET /metrics HTTP/1.1\r\nHost: exporter\r\n\r\n")
+        await asyncio.sleep(0.3)
+        yield
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[ClientSession]:
+    """
+    A well-behaved scraper.
+    """
+    async with ClientSession() as session:
+        yield session
+
+
+async def test_refused_beyond_limit(latest: Latest, session: ClientSession) -> None:
+    """
+    While as many scrapes as allowed are under way another one gets 503, and other pages answer.
+    """
+    async with serving(latest, LIMIT) as (host, port):
+        url = f"http://{host}:{port}"
+        async with scrapers_that_do_not_read((host, port), LIMIT):
+            async with session.get(f"{url}/metrics") as response:
+                assert (response.status, await response.text()) == (503, REFUSAL)
+            async with session.head(f"{url}/metrics") as response:
+                assert response.status == 503
+            async with session.get(f"{url}/-/healthy") as response:
+                assert response.status == 200
+        await asyncio.sleep(0.1)
+        async with session.get(f"{url}/metrics") as response:
+            assert response.status == 200
+
+
+async def test_served_below_limit(latest: Latest, session: ClientSession) -> None:
+    """
+    One scrape less than the limit leaves room for one more.
+    """
+    async with (
+        serving(latest, LIMIT) as (host, port),
+        scrapers_that_do_not_read((host, port), LIMIT - 1),
+        session.get(f"http://{host}:{port}/metrics") as response,
+    ):
+        assert response.status == 200
+
+
+async def test_no_limit(latest: Latest, session: ClientSession) -> None:
+    """
+    Zero allows any number.
+    """
+    async with (
+        serving(latest, 0) as (host, port),
+        scrapers_that_do_not_read((host, port), 50),
+        session.get(f"http://{host}:{port}/metrics") as response,
+    ):
+        assert response.status == 200
