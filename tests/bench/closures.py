@@ -3,7 +3,8 @@ Closures as fast as they come: `python -m tests.bench.closures` prints what is c
 lost, and what that costs.
 
 In a namespace of its own a process opens and closes connections over loopback, of which both ends
-are closures. First comes the steady stream of the budget, then a flood, then a stream again.
+are closures: the steady stream of the budget, a flood, a stream while the exporter is stopped for
+a moment, and a slow one, which must be told whole again.
 """
 
 import argparse
@@ -12,24 +13,23 @@ import json
 import math
 import os
 import re
+import resource
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
+from tests.exporter_process import AS_NOBODY, COMMAND, ROOT, exporter_process
 from tests.lab import Host
 from tests.lab.traffic import abort
 
-PROJECT = Path(__file__).parents[2]
 RATE, SECONDS = 5_000, 10.0
 """The budget: so many closures a second for so many seconds, none lost."""
 FLOOD_SECONDS, STOPPED = 3.0, 2.0
@@ -40,16 +40,16 @@ _SCRAPE_EVERY, _ASK_EVERY = 0.2, 0.02
 _TICK = 0.01
 _HELD = 500
 """Connections that are open at any time, in a steady stream."""
-_FLOOD_BATCH = 8_000
+_FLOOD_BATCH, _SPARE_FILES = 8_000, 100
 _EVERY_NTH_ABORTS = 4
 _PATIENCE = 30.0
-_WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
-_STOCK = """
+_SMALL_BUFFER = """
 from exporter.sockets import closures
-closures._RECEIVE_BUFFER = 212992
+closures._RECEIVE_BUFFER = 212992  # net.core.rmem_max as kernels have it
 from exporter.__main__ import main
 main()
 """
+_AS_NOBODY = (*AS_NOBODY[: -len(COMMAND)], sys.executable, "-c", _SMALL_BUFFER)
 _COUNTED = re.compile(r"^tcp_keepalive_closure_idle_seconds_count\S* (\S+)$", re.MULTILINE)
 _LOST = re.compile(r"^tcp_keepalive_closure_events_lost_total (\S+)$", re.MULTILINE)
 
@@ -161,7 +161,7 @@ class Bench:
         argv = [sys.executable, "-m", __spec__.name, "--make", str(rate), str(seconds)]
         with self._asked():
             processes = [
-                self._host.start(argv, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                self._host.start(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
                 for _ in range(makers)
             ]
             if stopped:
@@ -224,17 +224,15 @@ class Bench:
 @contextmanager
 def bench(*, privileged: bool) -> Iterator[Bench]:
     """
-    An exporter in a namespace of its own, ready; unprivileged is without any capability.
+    An exporter in a namespace of its own; unprivileged, its receive buffer is a small one.
     """
-    with Host("bench") as host, tempfile.TemporaryFile("w+") as log:
-        command = [] if privileged else list(_WITHOUT_CAPABILITIES)
-        command += [sys.executable, *(("-m", "exporter") if privileged else ("-c", _STOCK))]
-        command += [f"--web.listen-address=127.0.0.1:{_PORT}"]
-        process = host.start(command, cwd=PROJECT, stderr=log)
-        _until(lambda: str(_PORT) in host.run(["ss", "-Hltn"]).stdout)
-        yield Bench(host, psutil.Process(process.pid))
-        log.seek(0)
-        print(*(line for line in log if "level=info" not in line), sep="", end="", file=sys.stderr)
+    flag = f"--web.listen-address=127.0.0.1:{_PORT}"
+    command = COMMAND if privileged else _AS_NOBODY
+    with Host("bench") as host, exporter_process(flag, command=command, start=host.start) as run:
+        yield Bench(host, psutil.Process(run.process.pid))
+        for line in run.log:
+            if "level=info" not in line:
+                print(line, file=sys.stderr)
 
 
 def measure(*, privileged: bool) -> list[Measured]:
@@ -267,10 +265,13 @@ def flood(connections: "Connections", seconds: float) -> None:
     """
     Make closures as fast as can be, many at once.
     """
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    batch = min(_FLOOD_BATCH, (most_files - _SPARE_FILES) // 2)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        connections.open(_FLOOD_BATCH)
-        connections.close(_FLOOD_BATCH)
+        connections.open(batch)
+        connections.close(batch)
 
 
 class Connections:
@@ -297,8 +298,7 @@ class Connections:
             client.connect(listener.getsockname())
             server, _ = listener.accept()
             # Either end may be the first to go.
-            ends = (client, server) if self.opened % 4 < 2 else (server, client)
-            self._open.append(ends)
+            self._open.append((client, server) if self.opened % 4 < 2 else (server, client))
             self.opened += 1
 
     def close(self, number: int) -> None:
@@ -382,7 +382,7 @@ def main() -> None:
         _make(int(options.make[0]), float(options.make[1]))
         return
     for privileged in (True, False):
-        print("With every capability" if privileged else "\nWithout capabilities")
+        print("As root" if privileged else "\nAs nobody, on a kernel with its own rmem_max")
         _print(measure(privileged=privileged))
 
 

@@ -4,9 +4,9 @@ Where a scenario plays: a server's address of its own in a lab, and by that a pa
 
 import socket
 import time
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from tests.lab import Connection, Keepalive, NatLab, OnTimeout
 
@@ -14,23 +14,9 @@ IDLE_TIMEOUT = 5
 """Seconds after which the NAT forgets; near_limit is 3.75 s."""
 
 _FIRST_ADDRESS = 101
-_PATIENCE = 15.0
+_PATIENCE = 20.0
 _LAST = b"!"
 _CHAT_INTERVAL = 0.1
-
-
-@dataclass(frozen=True)
-class Ends:
-    """
-    How long each of a scenario's connections had really been idle before its end.
-
-    died is for those that the network or the peer ended, closed for those that were closed in
-    order. unaware is how many are dead without anything having told the client.
-    """
-
-    died: list[float] = field(default_factory=list)
-    closed: list[float] = field(default_factory=list)
-    unaware: int = 0
 
 
 @dataclass
@@ -154,6 +140,15 @@ class Stage:
         for talk in talks:
             talk.exchange()
         return talks
+
+    @contextmanager
+    def wall(self) -> Iterator[None]:
+        """
+        Swallow whatever is sent to the stage's address, until the block is left.
+        """
+        self.lab.nat.ip(f"route add blackhole {self.network}")
+        yield
+        self.lab.nat.ip(f"route del blackhole {self.network}")
 
     def listener(self) -> socket.socket:
         """

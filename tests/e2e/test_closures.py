@@ -64,6 +64,16 @@ def test_table(plays: Plays, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
+def test_at_risk(plays: Plays, place: Place) -> None:
+    """
+    In the end those alone are at risk that have died without knowing.
+    """
+    here = [play for play in plays.values() if play.place == place]
+    at_risk = here[0].scrape.total("at_risk_connections")
+    assert at_risk == sum(play.ends.result().unaware for play in here)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=str)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.path)
 class TestScenario:
     """

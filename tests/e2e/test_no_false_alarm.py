@@ -43,7 +43,7 @@ class Watch:
     idle_drops: float = 0
     stalled: float = 0
     connections: float = 0
-    closures: dict[str, float] | None = None
+    closures: dict[str, int] | None = None
 
     def look(self) -> None:
         """

@@ -3,16 +3,11 @@ Pools of PostgreSQL and Redis clients behind a NAT that forgets: as they come th
 connections, cured on either side they keep them, and the metrics say so.
 """
 
-import shutil
-import signal
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
-from pathlib import Path
 from socket import TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL
 from typing import Any
 
@@ -23,7 +18,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.e2e.exporting import Exporter, Scrape, exporter_inside, table
-from tests.lab import LAB_MARKS, Host, LabError, NatLab, OnTimeout, nat_lab
+from tests.e2e.servers import PostgreSQL, Redis
+from tests.lab import LAB_MARKS, Host, NatLab, OnTimeout, nat_lab
 
 pytestmark = LAB_MARKS
 
@@ -37,7 +33,6 @@ SIZE = 3
 MODES: tuple[OnTimeout, ...] = ("drop", "reset")
 DEATH: Mapping[OnTimeout, str] = {"drop": "retransmit_timeout", "reset": "reset"}
 
-_POSTGRESQL = Path("/usr/lib/postgresql")
 _REDIS_PORT, _CURED_REDIS_PORT = 6379, 6380
 _TIMEOUT = 20.0
 
@@ -80,7 +75,7 @@ def redis_py(port: int = _REDIS_PORT, **options: Any) -> Connect:
             address,
             port,
             single_connection_client=True,
-            socket_timeout=None,
+            socket_timeout=None,  # it waits for the kernel to give up
             retry=Retry(NoBackoff(), 0),  # else it connects anew and hides the death
             **options,
         )
@@ -124,13 +119,13 @@ class Fate:
     spells are the mean idle spells of its closures, in seconds, by reason.
     """
 
-    protection: dict[str, float]
+    protection: dict[str, int]
     at_risk: float
     stalled: float
     died: int
-    closures: dict[str, float]
+    closures: dict[str, int]
     spells: dict[str, float]
-    drops: dict[str, float]
+    drops: dict[str, int]
 
 
 def play(lab: NatLab, exporter: Exporter) -> dict[str, Fate]:
@@ -153,7 +148,8 @@ def play(lab: NatLab, exporter: Exporter) -> dict[str, Fate]:
     for connection in connections:
         connection.close()
     time.sleep(2 * SAMPLE)
-    return {name: fate(name, before, meanwhile, exporter.scrape(), deaths[name]) for name in POOLS}
+    after = exporter.scrape()
+    return {name: fate(name, before, meanwhile, after, deaths[name]) for name in POOLS}
 
 
 def fate(
@@ -163,7 +159,6 @@ def fate(
     What three scrapes say of a pool.
     """
     closures = after.by("reason", "closure_idle_seconds_count", path=name)
-    seconds = after.by("reason", "closure_idle_seconds_sum", path=name)
     return Fate(
         protection=before.by("protection", "connections", path=name),
         at_risk=sum(
@@ -174,7 +169,10 @@ def fate(
         stalled=meanwhile.total("connections", path=name, idle_state="stalled"),
         died=sum(deaths),
         closures=closures,
-        spells={reason: seconds[reason] / number for reason, number in closures.items()},
+        spells={
+            reason: after.total("closure_idle_seconds_sum", path=name, reason=reason) / number
+            for reason, number in closures.items()
+        },
         drops=after.by("reason", "idle_drops_total", path=name),
     )
 
@@ -190,56 +188,7 @@ def dies(connection: Connection) -> bool:
     return False
 
 
-@contextmanager
-def postgresql_servers(hosts: Iterable[Host]) -> Iterator[None]:
-    """
-    Run a PostgreSQL server in each host until the block is left.
-
-    It refuses to run as root, and its own user cannot enter the directories that pytest makes.
-    """
-    programs = sorted(_POSTGRESQL.glob("*/bin/initdb"))
-    if not programs:
-        raise LabError("this test needs Debian's package postgresql")
-    with tempfile.TemporaryDirectory(prefix="postgresql-") as directory, ExitStack() as servers:
-        shutil.chown(directory, "postgres", "postgres")
-        as_postgres: dict[str, Any] = {
-            "cwd": directory,
-            "user": "postgres",
-            "group": "postgres",
-            "extra_groups": [],
-            "stdout": subprocess.DEVNULL,
-        }
-        initdb = [str(programs[-1]), "--no-sync", "--auth=trust", "--pgdata=new"]
-        subprocess.run(initdb, check=True, **as_postgres)
-        with Path(directory, "new/pg_hba.conf").open("a") as file:
-            file.write("host all all all trust\n")
-        for host in hosts:
-            subprocess.run(["cp", "--archive", "new", host.name], check=True, **as_postgres)
-            argv = [str(programs[-1].with_name("postgres")), "-D", host.name]
-            argv += ["-c", "listen_addresses=*", "-c", "unix_socket_directories="]
-            log = servers.enter_context(Path(directory, f"{host.name}.log").open("w"))
-            server = host.start(argv, stderr=log, **as_postgres)
-            servers.callback(server.wait, _TIMEOUT)
-            # At once, though clients are connected. SIGTERM would wait for them.
-            servers.callback(server.send_signal, signal.SIGINT)
-            until_it_works(host, postgresql())
-        yield
-
-
-def start_redis(host: Host, directory: Path) -> None:
-    """
-    Start a Redis server with the keepalive it comes with, 300 s, and one with 2 s.
-    """
-    if shutil.which("redis-server") is None:
-        raise LabError("this test needs Debian's package redis-server")
-    for port, keepalive in ((_REDIS_PORT, 300), (_CURED_REDIS_PORT, 2)):
-        settings = {"port": port, "tcp-keepalive": keepalive, "protected-mode": "no", "save": ""}
-        argv = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-        host.start(["redis-server", *argv], cwd=directory, stdout=subprocess.DEVNULL)
-        until_it_works(host, redis_py(port))
-
-
-def until_it_works(host: Host, connect: Connect) -> None:
+def wait_until_it_works(host: Host, connect: Connect) -> None:
     """
     Return when a server can be connected to from its own host.
     """
@@ -267,15 +216,21 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
             mode: stack.enter_context(nat_lab(idle_timeout=IDLE_TIMEOUT, on_timeout=mode))
             for mode in MODES
         }
-        stack.enter_context(postgresql_servers(lab.server for lab in labs.values()))
-        exporters = []
-        for mode, lab in labs.items():
+        postgresql_servers = stack.enter_context(PostgreSQL.installed())
+        redis_servers = Redis(tmp_path_factory.mktemp("redis"))
+        for lab in labs.values():
             # Retransmission then gives up after 3 s instead of 15 minutes.
             lab.client.sysctl("net.ipv4.tcp_retries2", 3)
             for address in ADDRESSES.values():
                 lab.server.ip(f"addr add {address}/24 dev eth0")
-            start_redis(lab.server, tmp_path_factory.mktemp(mode))
-            exporters.append(stack.enter_context(exporter_inside(lab.client, CONFIG)))
+            postgresql_servers.start(lab.server, 5432, "")
+            redis_servers.start(lab.server, _REDIS_PORT, "")
+            redis_servers.start(lab.server, _CURED_REDIS_PORT, "tcp-keepalive 2")
+            for connect in (postgresql(), redis_py(), redis_py(_CURED_REDIS_PORT)):
+                wait_until_it_works(lab.server, connect)
+        exporters = [
+            stack.enter_context(exporter_inside(lab.client, CONFIG)) for lab in labs.values()
+        ]
         with ThreadPoolExecutor(len(labs)) as threads:
             fates = threads.map(play, labs.values(), exporters)
         told = dict(zip(labs, fates, strict=True))
@@ -287,19 +242,8 @@ def report(told: Story) -> str:
     """
     All that was seen, as a table.
     """
-    heads = [
-        "NAT",
-        "pool",
-        "protection",
-        "at risk",
-        "stalled",
-        "died",
-        "closures",
-        "spells",
-        "drops",
-    ]
     return "\n" + table(
-        heads,
+        ["NAT", "pool", *(field.name for field in fields(Fate))],
         (
             (mode, name, *(words(getattr(fate, field.name)) for field in fields(Fate)))
             for mode, by_name in told.items()
@@ -308,11 +252,11 @@ def report(told: Story) -> str:
     )
 
 
-def words(value: float | dict[str, float]) -> str:
+def words(value: float | Mapping[str, float]) -> str:
     """
     A number, or what each label stands at.
     """
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return ", ".join(f"{label} {number:g}" for label, number in value.items()) or "-"
     return f"{value:g}"
 

@@ -1,23 +1,37 @@
 """
-A lab to look around in: `python -m tests.lab --help`.
+A lab to look around in, with the exporter at the client: `python -m tests.lab --help`.
 """
 
 import argparse
 import contextlib
 import shlex
-import subprocess
+import shutil
+import sys
+import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6
 
+from tests.e2e.exporter_inside import Scrape, fetch
+from tests.exporter_process import ExporterProcess, exporter_process
+
+from .hosts import Host
 from .labs import NatLab, nat_lab
-from .traffic import Connection, Keepalive
+from .nat import OnTimeout
+from .traffic import Keepalive
 
 HINTS = """
 Client {client}, NAT {nat}, server {server}.
-The NAT forgets what is idle for {idle_timeout} s.
+The NAT forgets what is idle for {idle_timeout} s, and {on_timeout} what still comes of it.
+The exporter runs at the client; its path `nat` is this NAT.
 
-Look at it from another terminal:
+Ask the exporter, from another terminal:
+  at risk, and died          ip netns exec {client} curl -s {url} | grep -E '^[^#]*(connections|drops).* [1-9]'
+  how long the dead idled    ip netns exec {client} curl -s {url} | grep -E 'closure.*_(count|sum).*nat.* [1-9]'
+  all it knows               ip netns exec {client} curl -s {url}
+  its log                    tail -f {log}
+Look for yourself:
   connections of the client  ip netns exec {client} ss --tcp --options --info
   ... and of the server      ip netns exec {server} ss --tcp --options --info
   what the NAT remembers     ip netns exec {nat} conntrack --dump
@@ -29,7 +43,23 @@ Change it:
 Connect more:
   listen                     ip netns exec {server} nc -lk 203.0.113.10 8000
   connect                    ip netns exec {client} nc 203.0.113.10 8000
+
+Every connection is left alone for {spell} s, then used. Ctrl-C ends the lab.
 """  # noqa: E501 - commands are for copying
+ON_TIMEOUT: Mapping[OnTimeout, str] = {"drop": "drops in silence", "reset": "answers with a reset"}
+CONFIG = """
+profile: none
+paths: [{{name: nat, idle_timeout: {idle_timeout}s, on_timeout: {on_timeout}}}]
+sampling: {{interval: {interval}ms}}
+"""
+ADDRESS = "127.0.0.1:10240"
+_SPELLS = 2
+"""How many idle timeouts a client leaves its connection alone for."""
+_LOOK_EVERY = 1.0
+_CLEAR_LINE, _BOLD, _PLAIN = "\r\x1b[K", "\x1b[1m", "\x1b[m"
+_ALIVE, _UNANSWERED = "alive", "sends, but is not answered"
+_GREEN, _YELLOW, _RED = "\x1b[32m", "\x1b[33m", "\x1b[31m"
+_COLOURS = {_ALIVE: _GREEN, _UNANSWERED: _YELLOW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +78,7 @@ def kinds(idle_timeout: int) -> list[Kind]:
     Good and bad clients for a NAT with an idle timeout of so many seconds.
     """
     in_time = Keepalive(time=max(1, idle_timeout // 2), interval=1, probes=8)
-    late = Keepalive(time=idle_timeout + 2, interval=1, probes=8)
+    late = Keepalive(time=idle_timeout + 1, interval=1, probes=3)
     return [
         Kind("IPv4, keepalive in time", in_time, AF_INET),
         Kind("IPv6, keepalive in time", in_time, AF_INET6),
@@ -59,65 +89,163 @@ def kinds(idle_timeout: int) -> list[Kind]:
     ]
 
 
-def visit(lab: NatLab, kind: Kind, connection: Connection) -> Connection:
+class Client:
     """
-    Use a connection after its idle spell, say how it fared, and return one for the next spell.
+    A client that uses its connection once in so many seconds, and connects anew when it has ended.
+    """
 
-    One that is not answered is kept, so that its retransmissions can be watched to their end.
-    """
-    if error := connection.client_error():
-        fate = f"ended by {error}, connecting anew"
-        connection.close()
-        connection = lab.connect(keepalive=kind.keepalive, family=kind.family)
-    elif connection.reaches_server(within=0.3):
-        fate = "alive"
-    else:
-        fate = "sends, but is not answered"
-    print(f"{time.strftime('%H:%M:%S')}  {kind.name:26} {fate}", flush=True)
-    return connection
+    def __init__(self, lab: NatLab, kind: Kind, spell: float) -> None:
+        """
+        Connect.
+        """
+        self._lab = lab
+        self.kind = kind
+        self._spell = spell
+        self._connect()
+
+    def _connect(self) -> None:
+        self._connection = self._lab.connect(keepalive=self.kind.keepalive, family=self.kind.family)
+        self._use_at = time.monotonic() + self._spell
+
+    def look(self) -> str | None:
+        """
+        Use the connection if it is time to; what there is to say of it then, if anything.
+
+        One that is not answered is kept, so that its retransmissions can be watched to their end.
+        """
+        fate = None
+        if time.monotonic() >= self._use_at:
+            self._use_at += self._spell
+            answered = self._connection.reaches_server(within=0.3)
+            fate = _ALIVE if answered else _UNANSWERED
+        if error := self._connection.client_error():
+            self._connection.close()
+            self._connect()
+            fate = f"ended by {error}, connecting anew"
+        return fate
 
 
-def observe(lab: NatLab, command: str) -> subprocess.Popen[str]:
+class Screen:
     """
-    Run what watches the traffic where the traffic is, with its output on this terminal.
+    Lines one below the other and, on a terminal, a last one that is always replaced.
     """
-    return lab.client.start(shlex.split(command))
+
+    def __init__(self) -> None:
+        """
+        Without a terminal there is no last line, which would stay each time, and no colour.
+        """
+        self._terminal = sys.stdout.isatty()
+        self._last = ""
+
+    def add(self, name: str, fate: str) -> None:
+        """
+        Say what has become of a client, above the last line.
+        """
+        line = f"{time.strftime('%H:%M:%S')}  {name:26} "
+        if self._terminal:
+            colour = _COLOURS.get(fate, _RED)
+            print(f"{_CLEAR_LINE}{line}{colour}{fate}{_PLAIN}")
+        else:
+            print(line + fate, flush=True)
+        self.replace(self._last)
+
+    def replace(self, last: str) -> None:
+        """
+        Print a last line in the place of the one before.
+        """
+        self._last = last[: shutil.get_terminal_size().columns - 1]
+        if self._terminal:
+            print(_CLEAR_LINE + _BOLD + self._last + _PLAIN, end="", flush=True)
+
+
+def summary(scrape: Scrape) -> str:
+    """
+    What the exporter says of the path, in a line.
+    """
+    now = time.strftime("%H:%M:%S")
+    if "connections" not in scrape.samples:
+        return f"{now}  the exporter has no sample that is recent enough to show"
+    protected = sum(
+        scrape.total("connections", path="nat", protection=protection)
+        for protection in ("own", "peer")
+    )
+    at_risk = scrape.total("at_risk_connections")
+    stalled = scrape.total("connections", path="nat", idle_state="stalled")
+    drops = scrape.by("reason", "idle_drops_total", path="nat")
+    by_reason = ", ".join(f"{number:.0f} {reason}" for reason, number in drops.items())
+    return (
+        f"{now}  protected {protected:.0f}, at risk {at_risk:.0f},"
+        f" stalled {stalled:.0f}; idle drops so far: {by_reason or 'none'}"
+    )
+
+
+@contextlib.contextmanager
+def exporter(host: Host, idle_timeout: int, on_timeout: OnTimeout) -> Iterator[ExporterProcess]:
+    """
+    Run the exporter inside a host, with a path for the NAT.
+    """
+    interval = min(1000, 100 * idle_timeout)
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as config:
+        config.write(
+            CONFIG.format(idle_timeout=idle_timeout, on_timeout=on_timeout, interval=interval)
+        )
+        config.flush()
+        flags = (f"--config.file={config.name}", f"--web.listen-address={ADDRESS}")
+        with exporter_process(*flags, "--log.addresses", start=host.start) as process:
+            yield process
+
+
+def play(lab: NatLab, idle_timeout: int) -> None:
+    """
+    Have traffic in a lab for ever, and say what becomes of the connections.
+    """
+    clients = [Client(lab, kind, _SPELLS * idle_timeout) for kind in kinds(idle_timeout)]
+    screen = Screen()
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            for client in clients:
+                if fate := client.look():
+                    screen.add(client.kind.name, fate)
+            text, _ = fetch(lab.client, f"http://{ADDRESS}/metrics")
+            screen.replace(summary(Scrape.of(text)))
+            time.sleep(_LOOK_EVERY)
+    screen.replace("The lab is taken down.\n")
 
 
 def main() -> None:
     """
-    Keep a lab open with traffic in it, until Ctrl-C.
+    Open a NAT that forgets, with good and bad clients behind it and the exporter beside them.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=main.__doc__)
-    parser.add_argument("--idle-timeout", type=int, default=20, metavar="SECONDS")
-    parser.add_argument("--on-timeout", choices=["drop", "reset"], default="drop")
     parser.add_argument(
-        "--observe", metavar="COMMAND", help="run in the client's namespace, such as the exporter"
+        "--idle-timeout", type=int, default=10, metavar="SECONDS", help="default: %(default)s"
+    )
+    parser.add_argument("--on-timeout", choices=list(ON_TIMEOUT), default="drop")
+    parser.add_argument(
+        "--observe", metavar="COMMAND", help="run this at the client too, such as tcpdump"
     )
     options = parser.parse_args()
-    with nat_lab(idle_timeout=options.idle_timeout, on_timeout=options.on_timeout) as lab:
-        # Retransmission then gives up after some 10 s instead of 15 minutes.
+    idle_timeout, on_timeout = options.idle_timeout, options.on_timeout
+    with (
+        nat_lab(idle_timeout=idle_timeout, on_timeout=on_timeout) as lab,
+        exporter(lab.client, idle_timeout, on_timeout) as process,
+    ):
+        # Retransmission then gives up after some 12 s instead of 15 minutes.
         lab.client.sysctl("net.ipv4.tcp_retries2", 5)
-        print(
-            HINTS.format(
-                client=lab.client.name,
-                nat=lab.nat.name,
-                server=lab.server.name,
-                idle_timeout=options.idle_timeout,
-            )
+        hints = HINTS.format(
+            client=lab.client.name,
+            nat=lab.nat.name,
+            server=lab.server.name,
+            url=f"{ADDRESS}/metrics",
+            log=process.log_file,
+            idle_timeout=idle_timeout,
+            on_timeout=ON_TIMEOUT[on_timeout],
+            spell=_SPELLS * idle_timeout,
         )
+        print(hints, flush=True)
         if options.observe:
-            observe(lab, options.observe)
-        clients = {
-            kind: lab.connect(keepalive=kind.keepalive, family=kind.family)
-            for kind in kinds(options.idle_timeout)
-        }
-        spell = 2 * options.idle_timeout
-        print(f"Every connection is used once in {spell} s. Ctrl-C ends the lab.", flush=True)
-        while True:
-            time.sleep(spell)
-            for kind, connection in clients.items():
-                clients[kind] = visit(lab, kind, connection)
+            lab.client.start(shlex.split(options.observe))
+        play(lab, idle_timeout)
 
 
 if __name__ == "__main__":
