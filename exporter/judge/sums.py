@@ -55,7 +55,8 @@ class Counter:
         """
         np.add.at(self._connections, (path_of, verdicts.protection, verdicts.idle_state), 1)
         np.add.at(self._timers, np.minimum(table.timer, Timer.OTHER), 1)
-        self._idle.add(path_of, idle(known))
+        seconds = idle(known)
+        self._idle.add(path_of, seconds, ~np.isnan(seconds))
         keepalive_time = known["keepalive_time"].astype(np.float64)
         self._keepalive_time.add(path_of, keepalive_time, ~np.isnan(keepalive_time))
         self._expires.add(path_of, table.expires, table.timer == Timer.KEEPALIVE)

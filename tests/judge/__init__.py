@@ -1,0 +1,3 @@
+"""
+The judge, held against sequences that the kernel shows and against a simulated kernel.
+"""

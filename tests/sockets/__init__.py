@@ -1,0 +1,3 @@
+"""
+What the kernel says of sockets, held against other readers of the same bytes.
+"""
