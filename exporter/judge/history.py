@@ -69,6 +69,9 @@ class History:
         self._order = np.argsort(rows["cookie"])
         self._cookies = rows["cookie"][self._order]
 
+    def __len__(self) -> int:
+        return len(self.rows)
+
     @property
     def living(self) -> int:
         """
@@ -85,6 +88,12 @@ class History:
         place = np.minimum(np.searchsorted(self._cookies, cookie), len(self.rows) - 1)
         index = self._order[place]
         return np.where(self._cookies[place] == cookie, index, -1)
+
+    def recall(self, cookie: Cookies) -> Rows:
+        """
+        The connections' rows, in the order of cookie; for those never seen, all is unknown.
+        """
+        return self.at(self.find(cookie))
 
     def at(self, index: npt.NDArray[np.intp]) -> Rows:
         """

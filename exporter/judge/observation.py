@@ -24,6 +24,8 @@ _BUSY_RETRY = 0.1
 """tcp_keepalive_timer() tries again after HZ/20 when the socket is locked by its user."""
 _SETTING_STEP = 0.9
 """TCP_KEEPIDLE is in whole seconds; a check that moves by less has not been set anew."""
+_WHEEL = 8 / 63
+"""By what part of its time a timer may fire late (kernel/time/timer.c, the levels of the wheel)."""
 _LOST_AFTER_SAMPLES = 2
 """How many samples a peer's probe may be overdue before it is no longer counted on."""
 
@@ -45,6 +47,7 @@ def observe(table: ConnectionTable, past: Rows) -> Rows:
     data_age = np.fmin(table.last_data_sent, table.last_data_received)
     long_ago = since + _SLACK
     quiet = receipt_age > long_ago
+    no_data = data_age > long_ago
 
     now = np.empty(len(table), ROW)
     now["cookie"] = table.cookie
@@ -54,14 +57,14 @@ def observe(table: ConnectionTable, past: Rows) -> Rows:
     now["segments"] = table.segments_in + table.segments_out
 
     # Probes show in the segment counters only; they came after the sample before.
-    probed = quiet & (data_age > long_ago) & (now["segments"] != past["segments"])
+    probed = quiet & no_data & (now["segments"] != past["segments"])
     active_at = table.read_at - np.fmin(receipt_age, data_age)
     active_at = np.where(probed, np.fmax(active_at, past["read_at"]), active_at)
     now["active_at"] = np.fmax(active_at, past["active_at"])
 
     _note_unanswered(now, past, table, quiet)
-    _note_peer_probes(now, past, since, quiet, table.read_at - data_age)
-    _note_own_keepalive(now, past, table, quiet, data_age > long_ago)
+    _note_peer_probes(now, past, quiet, no_data, table.read_at - data_age)
+    _note_own_keepalive(now, past, table, quiet, no_data)
     return now
 
 
@@ -84,7 +87,7 @@ def _note_unanswered(now: Rows, past: Rows, table: ConnectionTable, quiet: BoolA
 
 
 def _note_peer_probes(
-    now: Rows, past: Rows, since: FloatArray, quiet: BoolArray, data_at: FloatArray
+    now: Rows, past: Rows, quiet: BoolArray, no_data: BoolArray, data_at: FloatArray
 ) -> None:
     """
     Fill in heard_at and peer_gap.
@@ -92,13 +95,19 @@ def _note_peer_probes(
     The peer's timer runs from when it last heard of us, so its gap is at most the time from then to
     the sample that shows its probe, which may be several.
     """
+    since = now["read_at"] - past["read_at"]
+    # Without data, a receipt is the answer to our own probe: one, if those come less often than
+    # samples.
+    answered = ~quiet & no_data & ~(past["keepalive_time"] <= since)
     arrived = now["segments_in"] - past["segments_in"]  # wraps as the kernel's counter does
-    probed = quiet & (arrived > 0)
+    arrived = arrived.astype(np.int64) - answered
+    probed = (quiet | answered) & (arrived > 0)
     gap = (now["read_at"] - past["heard_at"]) / np.maximum(arrived, 1)
     peer_gap = np.where(probed, np.fmin(past["peer_gap"], gap), past["peer_gap"])
     heard_at = np.fmax(data_at, past["heard_at"])
     heard_at = np.where(probed, np.fmax(heard_at, past["read_at"]), heard_at)
-    overdue = now["read_at"] - heard_at > peer_gap + _LOST_AFTER_SAMPLES * since
+    longest_gap = (1 + _WHEEL) * peer_gap
+    overdue = now["read_at"] - heard_at > longest_gap + _LOST_AFTER_SAMPLES * since
     now["heard_at"] = heard_at
     now["peer_gap"] = np.where(overdue, np.nan, peer_gap)
 
@@ -115,13 +124,18 @@ def _note_own_keepalive(
     now["check_at"] = np.where(visible, table.read_at + table.expires, np.nan)
 
     fired = (past["check_at"] < table.read_at) & (table.expires > _BUSY_RETRY)
-    set_anew = np.abs(now["check_at"] - past["check_at"]) > _SETTING_STEP
+    moved = np.abs(now["check_at"] - past["check_at"])
+    set_anew = ~fired & (moved > _SETTING_STEP) & (table.expires > 0)
     rearmed = visible & (fired | set_anew)
     # An acknowledgement, but no data either way, since the check was due: our probe's answer.
     answered_at = table.read_at - table.last_ack_received
     answered = rearmed & ~quiet & no_data & (past["check_at"] <= answered_at + _SLACK)
+    # A check that came long before the keepalive time was up has only re-armed the timer.
+    elapsed = past["check_at"] - past["received_at"]
+    lazy = fired & (elapsed < (1 - _WHEEL) * past["keepalive_time"]) & ~answered
+    probed = (rearmed & ~quiet & ~lazy) | (table.unanswered > 0)
     switched_on = visible & quiet & (past["armed"] == 0)
-    now["bounded"] = ~(answered | switched_on) & (rearmed | past["bounded"])
+    now["bounded"] = ~(probed | switched_on) & (rearmed | past["bounded"])
 
     at_rest = (
         (table.unanswered == 0)
@@ -131,8 +145,9 @@ def _note_own_keepalive(
     )
     bound = now["check_at"] - now["received_at"]
     bounds = visible & now["bounded"] & at_rest
-    known = past["keepalive_time"]
+    known = np.where(set_anew, np.nan, past["keepalive_time"])
     known = np.where(bounds, np.fmax(known, bound), known)
-    known = np.where(bounds & rearmed & quiet, bound, known)
-    known = np.where(answered, np.fmin(known, answered_at - past["received_at"]), known)
+    # What the timer was armed for, or the probe came after, is no less than the keepalive time.
+    at_most = np.where(answered, answered_at, now["check_at"]) - past["received_at"]
+    known = np.where(rearmed, np.minimum(known, at_most), known)
     now["keepalive_time"] = np.where(now["armed"] == 1, known, np.nan)

@@ -62,7 +62,9 @@ class ConnectionCounter:
         """
         np.add.at(self._connections, (path_of, verdicts.protection, verdicts.idle_state), 1)
         np.add.at(self._timers, np.minimum(table.timer, Timer.OTHER), 1)
-        self._idle.add((path_of,), idle(known))
+        seconds = idle(known)
+        told = ~np.isnan(seconds)
+        self._idle.add((path_of[told],), seconds[told])
         told = ~np.isnan(known["keepalive_time"])
         self._keepalive_time.add((path_of[told],), known["keepalive_time"][told])
         visible = table.timer == Timer.KEEPALIVE

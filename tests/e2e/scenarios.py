@@ -4,15 +4,15 @@ is silent about what it has forgotten (drop) or answers with a reset.
 """
 
 import errno
-import re
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
 from time import sleep
 
-from tests.e2e.stage import Ends, Stage, chat
-from tests.lab import Connection, Keepalive, OnTimeout
+from tests.e2e.fates import CRASH, PROBES_IN_VAIN, RESET, SCENARIOS, Ends, Fate, scenario
+from tests.e2e.stage import Stage, chat
+from tests.lab import Connection, Keepalive
 from tests.lab.traffic import abort
+
+__all__ = ["IDLE", "SCENARIOS", "SYSCTLS", "TOO_LATE"]
 
 IDLE = 7.0
 """Seconds after which the NAT has forgotten."""

@@ -5,7 +5,8 @@ What becomes of connections through a NAT that forgets, and what the exporter sa
 import pytest
 
 from tests.e2e.exporting import table
-from tests.e2e.scenarios import SCENARIOS, Scenario
+from tests.e2e.fates import Scenario
+from tests.e2e.scenarios import SCENARIOS
 from tests.e2e.theatre import PLACES, Place, Play, play_all
 from tests.lab import LAB_MARKS
 

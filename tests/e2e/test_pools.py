@@ -104,10 +104,15 @@ POOLS = AS_THEY_COME | CURED_BY_CLIENT | CURED_BY_SERVER
 # Each has an address of the server to itself, and by it a path.
 ADDRESSES = {name: f"203.0.113.{number}" for number, name in enumerate(POOLS, 21)}
 
-CONFIG = f"profile: none\nsampling: {{interval: {SAMPLE * 1000:.0f}ms}}\npaths:\n" + "".join(
+_PATHS = "".join(
     f"  - {{name: {name}, remote: {address}, idle_timeout: {IDLE_TIMEOUT}s}}\n"
     for name, address in ADDRESSES.items()
 )
+CONFIG = f"""
+profile: none
+sampling: {{interval: {SAMPLE * 1000:.0f}ms, max_duty_cycle: 1}}
+paths:
+{_PATHS}"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from statistics import mean
 from time import sleep
 
 from tests.e2e.exporting import Exporter, Scrape, exporter_inside
-from tests.e2e.scenarios import SYSCTLS, Fate, Scenario
-from tests.e2e.stage import IDLE_TIMEOUT, Ends, Stage
+from tests.e2e.fates import Ends, Fate, Scenario
+from tests.e2e.scenarios import SYSCTLS
+from tests.e2e.stage import IDLE_TIMEOUT, Stage
 from tests.lab import OnTimeout, nat_lab
 
 FAMILIES = {"IPv4": socket.AF_INET, "IPv6": socket.AF_INET6}

@@ -6,7 +6,7 @@ The columns are what Linux 6.18 said of real connections through a NAT.
 
 import socket
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -65,12 +65,81 @@ class Row:
     lasting: bool = False
 
 
+CLOSED = Event(acked=0.0, segments_out=8, segments_in=6, bytes_acked=4)
+RESET = Event()
+REFUSED_WRITE = Event(sent=0.1, send_queue=1, segments_out=7, bytes_sent=3)
+PROBED = Event(probes=8, sent=440.0, received=440.0, acked=440.0, segments_out=14, segments_in=4)
+RETRANSMITTED = Event(
+    retransmits=15,
+    send_queue=1,
+    sent=120.0,
+    received=1124.0,
+    acked=1124.0,
+    segments_out=22,
+    segments_in=4,
+    bytes_sent=18,
+    bytes_retransmitted=15,
+)
+FIN_UNANSWERED = Event(
+    retransmits=8, send_queue=1, sent=300.0, received=300.0, acked=300.0, segments_in=4
+)
+ABORTED = Event(
+    send_queue=65538,
+    received=SINCE_ZERO,
+    segments_out=0,
+    segments_in=0,
+    bytes_acked=0,
+    bytes_sent=0,
+)
+NEVER = replace(ABORTED, send_queue=0, sent=SINCE_ZERO, acked=SINCE_ZERO)
+
+IDLE = Row()
+PROBING = Row(active=15.0, received=440.0, check=-20.0, spell=200.0, armed=1, lasting=True)
+HANGING = Row(active=120.0, received=1124.0, spell=198.0, lasting=True)
+
+
+def later(event: Event, seconds: float) -> Event:
+    """
+    The same ending, told so much later, when the application lets go of the socket.
+    """
+    return replace(
+        event,
+        sent=event.sent + seconds,
+        received=event.received + seconds,
+        acked=event.acked + seconds,
+        missed=seconds - 5,
+    )
+
+
+def earlier(row: Row, seconds: float) -> Row:
+    """
+    The same memory of a connection whose end is told so much later.
+    """
+    return replace(
+        row,
+        read=row.read + seconds,
+        active=row.active + seconds,
+        received=row.received + seconds,
+        check=row.check + seconds,
+    )
+
+
 def judged(event: Event, row: Row | None = None) -> Closures:
     """
     The judgement of one event; without a row no sample had seen the connection.
     """
+    return judged_together([event], [row])
+
+
+def judged_together(events: Sequence[Event], known: Sequence[Row | None]) -> Closures:
+    """
+    The judgement of many.
+    """
     return judge_closures(
-        table([event]), rows([row]), np.array([END - event.missed]), np.array([event.inbound])
+        table(events),
+        rows(known),
+        np.array([END - event.missed for event in events]),
+        np.array([event.inbound for event in events]),
     )
 
 

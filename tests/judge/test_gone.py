@@ -135,8 +135,10 @@ def test_gone_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     history = sampled(history, range(3, 10), now=25)
     history = sampled(history, range(5, 10), now=40)
     assert known(history, 1, 2).count(True) == 1
+    history = sampled(history, range(6, 10), now=55)
+    assert known(history, 1, 2) == [False, False]
     assert known(history, *range(3, 10)) == [True] * 7
-    assert (history.living, len(history.gone_at)) == (5, 3)
+    assert (history.living, len(history.gone_at)) == (4, 3)
 
 
 def test_bound_is_about_what_one_sample_can_lose() -> None:

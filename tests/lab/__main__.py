@@ -50,7 +50,7 @@ ON_TIMEOUT: Mapping[OnTimeout, str] = {"drop": "drops in silence", "reset": "ans
 CONFIG = """
 profile: none
 paths: [{{name: nat, idle_timeout: {idle_timeout}s, on_timeout: {on_timeout}}}]
-sampling: {{interval: {interval}ms}}
+sampling: {{interval: {interval}ms, max_duty_cycle: 1}}
 """
 ADDRESS = "127.0.0.1:10240"
 _SPELLS = 2

@@ -1,0 +1,156 @@
+"""
+One run of all benchmarks, over a crowd that grows.
+"""
+
+import itertools
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.bench import budgets
+from tests.bench.budgets import Budget
+from tests.bench.crowd import Crowd, crowd
+from tests.bench.exporters import Exporters, exporters
+from tests.bench.rivals import pyroute2, ss
+from tests.bench.service import memory, scrapes_while_sampling, start_to_ready
+from tests.bench.table import Row
+from tests.bench.timing import Times, Way, interleave
+from tests.bench.ways import WholeSample, bare_loop, dump
+
+_FEW = 100
+_SIZES = (1_000, 10_000, 50_000)
+_SOCKETS_PER_WAY = 500_000
+"""A small crowd is read more often, until each way has read about so many sockets."""
+_MB = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    How many sockets, how many of them pyroute2 gets to read, and how often each thing is done.
+    """
+
+    sockets: int
+    pyroute2_sockets: int
+    rounds: int = 9
+    starts: int = 5
+    memory_samples: int = 3
+    scrape_seconds: float = 10
+
+    @property
+    def sizes(self) -> list[int]:
+        """
+        The sizes of the crowd at which reading is timed.
+        """
+        between = (size for size in _SIZES if size < self.sockets)
+        return sorted({*between, self.pyroute2_sockets, self.sockets})
+
+
+def run(plan: Plan) -> list[Row]:
+    """
+    Measure everything, saying on standard error what is being done.
+    """
+    with exporters() as able, crowd() as people:
+        return list(_Run(plan, people, able).rows())
+
+
+class _Run:
+    """
+    The steps, in an order in which the crowd only grows.
+    """
+
+    def __init__(self, plan: Plan, people: Crowd, able: Exporters) -> None:
+        self._plan = plan
+        self._crowd = people
+        self._exporters = able
+        self._times: dict[int, dict[str, Times]] = {}
+        self._began = time.monotonic()
+
+    def rows(self) -> Iterator[Row]:
+        plan = self._plan
+        self._say("compiling the exporter's bytecode")
+        self._exporters.compile()
+        self._grow(_FEW)
+        yield self._start()
+        yield self._memory(budgets.MEMORY_OF_FEW, _FEW)
+        for size in plan.sizes:
+            self._grow(size)
+            self._time(size)
+            if size == plan.pyroute2_sockets:
+                yield self._pyroute2(size)
+        yield from self._ratios()
+        yield self._growth()
+        yield self._memory(budgets.MEMORY, plan.sockets)
+        yield self._scrapes()
+
+    def _grow(self, sockets: int) -> None:
+        self._say(f"opening {sockets:,} sockets")
+        self._crowd.grow(sockets)
+
+    def _start(self) -> Row:
+        times = self._plan.starts
+        self._say(f"starting the exporter {times} times")
+        starts = [start_to_ready(self._exporters) for _ in range(times)]
+        details = f"median of {times}, {min(starts):.2f} to {max(starts):.2f} s"
+        return Row(budgets.START, statistics.median(starts), details)
+
+    def _memory(self, budget: Budget, sockets: int) -> Row:
+        samples = self._plan.memory_samples
+        self._say(f"waiting for {samples} samples of {sockets:,} sockets")
+        peak = memory(self._exporters, sockets, samples)
+        return Row(budget, peak / _MB, f"VmHWM after {samples} samples, default configuration")
+
+    def _time(self, sockets: int) -> None:
+        ways: dict[str, Way] = {"floor": bare_loop, "tables": dump, "whole": WholeSample()}
+        rounds = max(self._plan.rounds, _SOCKETS_PER_WAY // sockets)
+        if sockets == self._plan.sockets:
+            ways["ss"], rounds = ss, self._plan.rounds
+        self._say(f"reading {sockets:,} sockets {rounds} times in {len(ways)} ways")
+        self._times[sockets] = interleave(ways, rounds)
+
+    def _pyroute2(self, sockets: int) -> Row:
+        self._say(f"reading {sockets:,} sockets with pyroute2")
+        before = self._times[sockets]["tables"]
+        cost = pyroute2()
+        after = interleave({"tables": dump}, len(before.runs))["tables"]
+        tables = min(before.least, after.least)
+        details = (
+            f"{_times(cost.seconds, tables)}, at {sockets:,}; it needs {cost.memory / _MB:.0f} MB"
+        )
+        return Row(budgets.PYROUTE2, cost.seconds / tables, details)
+
+    def _ratios(self) -> Iterator[Row]:
+        times = self._times[self._plan.sockets]
+        for budget, way, other in (
+            (budgets.SAMPLE, times["tables"], times["floor"]),
+            (budgets.SS, times["ss"], times["tables"]),
+            (budgets.WHOLE_SAMPLE, times["whole"], times["floor"]),
+        ):
+            details = f"{_times(way.least, other.least)}; medians {way.median / other.median:.2f} x"
+            yield Row(budget, way.least / other.least, details)
+
+    def _growth(self) -> Row:
+        costs = {size: times["whole"].least / size for size, times in self._times.items()}
+        pairs = itertools.combinations(costs.values(), 2)
+        growth = max((larger / smaller for smaller, larger in pairs), default=1.0)
+        details = ", ".join(f"{cost * 1e6:.2f} us at {size:,}" for size, cost in costs.items())
+        return Row(budgets.GROWTH, growth, details)
+
+    def _scrapes(self) -> Row:
+        self._say(f"scraping for {self._plan.scrape_seconds:g} s")
+        scrapes = scrapes_while_sampling(
+            self._exporters, self._plan.sockets, self._plan.scrape_seconds
+        )
+        p50, p99, most = (1e3 * scrapes.percentile(percent) for percent in (50, 99, 100))
+        number = len(scrapes.latencies)
+        details = f"p50 {p50:.1f}, most {most:.1f} ms; {number} scrapes, {scrapes.samples} samples"
+        return Row(budgets.SCRAPE, p99, details)
+
+    def _say(self, what: str) -> None:
+        print(f"{time.monotonic() - self._began:4.0f} s  {what}", file=sys.stderr, flush=True)
+
+
+def _times(one: float, other: float) -> str:
+    return f"{one:.3f} / {other:.3f} s"

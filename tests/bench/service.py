@@ -1,0 +1,54 @@
+"""
+What the running exporter costs: start, memory, scrapes.
+"""
+
+import time
+
+from tests.bench.exporters import (
+    Exporters,
+    peak_memory,
+    value,
+    wait_for_samples,
+    wait_until_ready,
+)
+from tests.bench.scrapes import Scrapes, scrape
+from tests.exporter_process import ExporterProcess
+
+_WITHOUT_PAUSE = "sampling: {interval: 100ms, max_duty_cycle: 1}\n"
+
+
+def start_to_ready(exporters: Exporters) -> float:
+    """
+    Seconds from exec to the first 200 of /-/ready.
+    """
+    started = time.perf_counter()
+    with exporters.start() as exporter:
+        wait_until_ready(exporter)
+        return time.perf_counter() - started
+
+
+def memory(exporters: Exporters, sockets: int, samples: int) -> int:
+    """
+    The most bytes that an exporter with the default configuration needs for so many samples.
+    """
+    with exporters.start() as exporter:
+        wait_for_samples(exporter, samples)
+        _require_all(exporter, sockets)
+        return peak_memory(exporter)
+
+
+def scrapes_while_sampling(exporters: Exporters, sockets: int, duration: float) -> Scrapes:
+    """
+    Scrapes, for so many seconds, of an exporter that samples without a pause.
+    """
+    with exporters.start(_WITHOUT_PAUSE) as exporter:
+        wait_until_ready(exporter)
+        scrapes = scrape(exporter.addresses[0], duration)
+        _require_all(exporter, sockets)
+        return scrapes
+
+
+def _require_all(exporter: ExporterProcess, sockets: int) -> None:
+    sampled = value(exporter, "sampled_sockets")
+    if sampled < sockets:
+        raise RuntimeError(f"the exporter sampled {sampled:.0f} sockets of {sockets}")

@@ -1,0 +1,58 @@
+"""
+The exporter's ways to read all TCP sockets, and the floor below which none can get.
+"""
+
+import collections
+import socket
+import struct
+
+from pyroute2.netlink import NETLINK_SOCK_DIAG, NLMSG_DONE
+
+from exporter.config import Config
+from exporter.memory import Memory
+from exporter.sampler import Sampler
+from exporter.sockets import diag
+
+_BUFFER_SIZE = 64 << 10
+_DONE = struct.Struct("=IHHIIi")  # struct nlmsghdr and the result of the dump
+_SEQUENCE = 1
+
+
+def bare_loop() -> None:
+    """
+    The floor: receive the dumps that the exporter asks for, looking only for their end.
+    """
+    buffer = memoryview(bytearray(_BUFFER_SIZE))
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
+        for family in (socket.AF_INET, socket.AF_INET6):
+            netlink.send(diag._request(family, diag.CONNECTED, _SEQUENCE))
+            while True:
+                last = netlink.recv_into(buffer) - _DONE.size
+                length, kind, *_ = _DONE.unpack_from(buffer, last)
+                if (length, kind) == (_DONE.size, NLMSG_DONE):
+                    break
+
+
+def dump() -> None:
+    """
+    The connection tables, one after the other.
+    """
+    collections.deque(diag.dump(), maxlen=0)
+
+
+class WholeSample:
+    """
+    All that a sample is: settings, connections, history, verdicts, sums, snapshot.
+    """
+
+    def __init__(self) -> None:
+        self._sampler = Sampler(Config(), Memory())
+        self()  # so that what is measured has a history to look into
+
+    def __call__(self) -> None:
+        """
+        Take one.
+        """
+        snapshot = self._sampler.sample()
+        if failed := [name for name, run in snapshot.runs.items() if not run.success]:
+            raise RuntimeError(f"this was no whole sample: {', '.join(failed)} failed")

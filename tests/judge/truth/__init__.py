@@ -1,0 +1,3 @@
+"""
+What is true of connections whose options and segments are all known, to hold verdicts against.
+"""

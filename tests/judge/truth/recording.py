@@ -1,0 +1,135 @@
+"""
+A crowd of real connections under the eyes of the real Sampler, recorded.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+
+import pytest
+
+from exporter import sampler as sampler_module
+from exporter.config import Config
+from exporter.judge import sums
+from exporter.judge.history import Rows
+from exporter.judge.sums import PathIndices
+from exporter.judge.verdicts import Verdicts
+from exporter.memory import Memory
+from exporter.model import ConnectionTable, Snapshot
+from exporter.sampler import Sampler
+from tests.judge.truth.capture import Segment, capturing
+from tests.judge.truth.crowd import Crowd, Member
+from tests.lab import Host, pair
+
+_SETTLING = 0.2
+
+
+@dataclass
+class Part:
+    """
+    One table with its verdicts, and when they had been counted.
+    """
+
+    counted_at: float
+    table: ConnectionTable
+    known: Rows
+    verdicts: Verdicts
+    path_of: PathIndices
+
+
+@dataclass
+class Sample:
+    """
+    One sample, and the tables that went into its sums.
+    """
+
+    began: float
+    snapshot: Snapshot | None = None
+    parts: list[Part] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """
+    What happened; lost is how many segments the capture missed.
+    """
+
+    members: list[Member]
+    segments: list[Segment]
+    samples: list[Sample]
+    lost: int
+
+
+def record(config: Config, rng: Random, seconds: float) -> Recording:
+    """
+    Let a crowd of connections live for so many seconds; half of them are there before the first
+    sample, and two ends of one more connection stay within the client.
+    """
+    with (
+        pair() as lab,
+        capturing(lab.client) as capture,
+        _connection_within(lab.client),
+    ):
+        crowd = Crowd(lab, rng, seconds)
+        crowd.outbound(100, socket.AF_INET)
+        crowd.outbound(50, socket.AF_INET6)
+        with _sampling(lab.client, config) as samples:
+            crowd.outbound(100, socket.AF_INET)
+            crowd.outbound(70, socket.AF_INET6)
+            crowd.inbound(100)
+            crowd.disturb()
+            crowd.run()
+        time.sleep(_SETTLING)
+    return Recording(crowd.members, list(capture.segments()), samples, capture.lost)
+
+
+@contextmanager
+def _sampling(host: Host, config: Config) -> Iterator[list[Sample]]:
+    """
+    Sample inside the host while the block runs.
+    """
+    samples: list[Sample] = []
+    ended = threading.Event()
+
+    class RecordingCounter(sums.ConnectionCounter):
+        """
+        Counts as the real one does, and keeps what it counted.
+        """
+
+        def add(
+            self, table: ConnectionTable, known: Rows, verdicts: Verdicts, path_of: PathIndices
+        ) -> None:
+            super().add(table, known, verdicts, path_of)
+            part = Part(time.monotonic(), table, known, verdicts, path_of)
+            samples[-1].parts.append(part)
+
+    def sample_until_ended() -> None:
+        sampler = Sampler(config, Memory())
+        due = time.monotonic()
+        while not ended.wait(due - time.monotonic()):
+            samples.append(Sample(time.monotonic()))
+            samples[-1].snapshot = sampler.sample()
+            due += config.sampling.interval
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setattr(sampler_module, "ConnectionCounter", RecordingCounter)
+        running = pool.submit(host.call, sample_until_ended)
+        try:
+            yield samples
+        finally:
+            ended.set()
+            running.result()
+
+
+@contextmanager
+def _connection_within(host: Host) -> Iterator[None]:
+    listener = host.listener()
+    near = host.connect(*listener.getsockname())
+    far, _ = listener.accept()
+    with listener, near, far:
+        yield

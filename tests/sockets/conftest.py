@@ -1,0 +1,7 @@
+"""
+What these tests are about exists on Linux only.
+"""
+
+import sys
+
+collect_ignore_glob = [] if sys.platform == "linux" else ["*.py"]

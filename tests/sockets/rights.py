@@ -1,0 +1,58 @@
+"""
+Fewer rights for the calling thread alone, for as long as it lives.
+
+The kernel keeps both user ids and system call filters per thread; it is the C library that changes
+the ids of all at once, so it is gone around.
+"""
+
+import ctypes
+import os
+import platform
+import struct
+
+_SETRESUID, _SOCKET = {"x86_64": (117, 41), "aarch64": (147, 198)}.get(
+    platform.machine(), (None, None)
+)
+_NOBODY = 65534
+_PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 22, 38
+_SECCOMP_MODE_FILTER = 2
+_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
+_NUMBER_OFFSET, _FIRST_ARGUMENT_OFFSET = 0, 16
+_AF_NETLINK = 16
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def become_nobody() -> None:
+    """
+    Give up root, and with it every capability.
+    """
+    _do(_libc.syscall(_SETRESUID, _NOBODY, _NOBODY, _NOBODY))
+
+
+def refuse_netlink(error: int) -> None:
+    """
+    Have socket(AF_NETLINK, ...) fail with error, as a seccomp profile or systemd does it.
+    """
+    instructions = b"".join(
+        struct.pack("=HBBI", *instruction)
+        for instruction in (
+            (_LOAD, 0, 0, _NUMBER_OFFSET),
+            (_JUMP_IF_EQUAL, 0, 3, _SOCKET),
+            (_LOAD, 0, 0, _FIRST_ARGUMENT_OFFSET),
+            (_JUMP_IF_EQUAL, 0, 1, _AF_NETLINK),
+            (_RETURN, 0, 0, _ERRNO | error),
+            (_RETURN, 0, 0, _ALLOW),
+        )
+    )
+    buffer = ctypes.create_string_buffer(instructions)
+    program = struct.pack("@HP", len(instructions) // 8, ctypes.addressof(buffer))
+    _do(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    _do(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program))
+
+
+def _do(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
