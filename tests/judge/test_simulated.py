@@ -47,7 +47,7 @@ def test_verdicts(seed: int, interval: float, timeout: float, *, changing: bool)
         scenario.add()
     connections = scenario.connections
     now = scenario.began + rng.random() * interval
-    watches = [Watch(connection, timeout, began=now) for connection in connections]
+    watches = [Watch(connection, timeout, interval) for connection in connections]
     history = History()
     while now < scenario.began + scenario.seconds:
         rows = []

@@ -49,10 +49,18 @@ class TestRefused:
     @pytest.mark.parametrize("first", [b"", EXAMPLE, EXAMPLE + connection()])
     def test_length_of_a_message(self, claims: int, first: bytes) -> None:
         """
-        A message cannot be shorter than its headers, longer than the batch, or end amid attributes.
+        A message cannot be shorter than its headers or longer than the batch.
         """
-        with pytest.raises(DecodeError, match=r"claims|header alone|left over"):
+        with pytest.raises(DecodeError, match=r"claims|header alone"):
             decoded(first + connection(claims=claims))
+
+    @pytest.mark.parametrize("left", [1, 2, 3])
+    def test_bytes_behind_the_attributes(self, left: int) -> None:
+        """
+        Too few bytes for an attribute are not passed over.
+        """
+        with pytest.raises(DecodeError, match=f"{left} bytes left over"):
+            decoded(connection(info(280), bytes(left)))
 
     @pytest.mark.parametrize("claims", [0, 3, 9, 0xFFFF])
     def test_length_of_an_attribute(self, claims: int) -> None:

@@ -30,6 +30,7 @@ add rule inet loss input tcp sport {{ {ports} }} drop
 """
 _DISTURBED = 6
 """How many connections suffer each disturbance."""
+_MOST_PROBES = 127
 
 Messages = Iterator[tuple[float, bool]]
 """Traffic: seconds until the next message, and whether the client sends it."""
@@ -176,6 +177,9 @@ class Crowd:
         flow = client.family, client.getsockname()[1], client.getpeername()[1]
         member = Member(LoggedSocket(client), LoggedSocket(server), flow, *_COOKIE.unpack(told))
         self.members.append(member)
+        for sock in (client, server):
+            # However long a machine under load makes it wait, none is to give up.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _MOST_PROBES)
         member.client.set_at_random(rng, on=rng.random() < 0.6)
         member.server.set_at_random(rng, on=rng.random() < 0.4)
         self._plan_changes(member)

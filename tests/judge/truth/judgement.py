@@ -2,6 +2,8 @@
 What is true of a connection, and why a verdict that differs from it could not be better.
 """
 
+import math
+from bisect import bisect_left
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -16,6 +18,8 @@ from tests.judge.truth.end import WHEEL, End
 _TICK = 0.05
 """Seconds before the timeout from which on a probe is no longer in time."""
 _SLACK = 0.15
+_PATIENCE = 1.5
+"""By what factor samples may come later than planned."""
 
 
 class Truth(StrEnum):
@@ -134,14 +138,16 @@ def _in_time(end: End, now: float, timeout: float) -> bool | None:
 class Watch:
     """
     What must be remembered of a connection from sample to sample to explain its verdicts.
+
+    Samples come at an interval; where one comes much later, the watch begins anew.
     """
 
-    def __init__(self, connection: Connection, timeout: float, began: float) -> None:
+    def __init__(self, connection: Connection, timeout: float, interval: float) -> None:
         self._connection = connection
         self._timeout = timeout
-        self._began = began
-        self._last = began
-        self._since = 0.0
+        self._interval = interval
+        self._times: list[float] = []
+        self._began = math.inf
         self._probes = 0
         self._seen = 0
 
@@ -155,19 +161,28 @@ class Watch:
         """
         return now - self._began >= self._timeout
 
-    def sample(self, now: float) -> float:
+    def sample(self, now: float) -> None:
         """
-        Note that it is sampled; the seconds since the last time.
+        Note that it is sampled.
         """
-        peer = self._connection.server
-        if peer.set_at > self._last:
+        connection = self._connection
+        last = self._times[-1] if self._times else -math.inf
+        self._times.append(now)
+        if now - last > _PATIENCE * self._interval:
+            self._began = now
+        if connection.server.set_at > last:
             self._seen = self._probes = 0
         # Among segments of data a probe is not seen.
-        if self._connection.data_at < self._last:
-            self._seen += peer.probes - self._probes
-        self._probes = peer.probes
-        self._since, self._last = now - self._last, now
-        return self._since
+        if connection.data_at < last:
+            self._seen += connection.server.probes - self._probes
+        self._probes = connection.server.probes
+
+    def last_sample_before(self, at: float) -> float:
+        """
+        When it was last sampled before then; -inf if it was not.
+        """
+        position = bisect_left(self._times, at)
+        return self._times[position - 1] if position else -math.inf
 
     def explain(self, now: float, truth: Truth, protection: Protection) -> Cause | None:
         """
@@ -180,19 +195,19 @@ class Watch:
     def _explain_own(self, now: float, truth: Truth) -> Cause | None:
         own = self._connection.client
         if truth == Truth.OWN:
-            latest = own.next_probe(now)[1] + self._since + _SLACK
+            latest = own.next_probe(now)[1] + self._interval + _SLACK
             if latest >= own.refreshed_at + self._timeout:
                 return Cause.CLOSE
             is_checked = own.set_at < max(own.checked_at, own.probed_at)
         else:
-            is_checked = own.checked_at > own.received_at
+            is_checked = own.received_at < own.checked_at < now
         return None if is_checked else Cause.UNCHECKED
 
     def _explain_peer(self, now: float, truth: Truth) -> Cause | None:
         peer = self._connection.server
         # Gaps are measured from sample to sample, and may differ by what the wheel rounds.
-        longest_gap = peer.time * (1 + WHEEL) + 2 * self._since + _SLACK
-        overdue = self._timeout * (1 + WHEEL) + 3 * self._since + _SLACK
+        longest_gap = peer.time * (1 + WHEEL) + 2 * _PATIENCE * self._interval + _SLACK
+        overdue = self._timeout * (1 + WHEEL) + 3 * _PATIENCE * self._interval + _SLACK
         is_overdue = now - max(peer.probed_at, peer.received_at) > overdue
         if truth == Truth.PEER and self._seen < 2:
             cause = Cause.UNSEEN

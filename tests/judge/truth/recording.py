@@ -110,11 +110,12 @@ def _sampling(host: Host, config: Config) -> Iterator[list[Sample]]:
 
     def sample_until_ended() -> None:
         sampler = Sampler(config, Memory())
-        due = time.monotonic()
-        while not ended.wait(due - time.monotonic()):
-            samples.append(Sample(time.monotonic()))
-            samples[-1].snapshot = sampler.sample()
-            due += config.sampling.interval
+        pause = 0.0
+        while not ended.wait(pause):
+            sample = Sample(time.monotonic())
+            samples.append(sample)
+            sample.snapshot = sampler.sample()
+            pause = max(0.0, sample.began + config.sampling.interval - time.monotonic())
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
         patch.setattr(sampler_module, "ConnectionCounter", RecordingCounter)

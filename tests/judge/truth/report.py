@@ -11,6 +11,7 @@ from tests.judge.truth.judgement import AT_RISK, PROTECTED, Cause, Truth, Verdic
 
 _STATES = (IdleState.ACTIVE, IdleState.NEAR_LIMIT, IdleState.OVER_LIMIT)
 _KNOWABLE = (*PROTECTED, *AT_RISK)
+_SHOWN = 5
 
 
 @dataclass
@@ -26,11 +27,11 @@ class Report:
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
-    def add(self, watch: Watch, now: float, truth: Truth, verdict: Verdict) -> float:
+    def add(self, watch: Watch, now: float, truth: Truth, verdict: Verdict) -> None:
         """
-        Count a verdict on what is being watched; the seconds since the last one.
+        Count a verdict on what is being watched.
         """
-        since = watch.sample(now)
+        watch.sample(now)
         if watch.is_warm(now):
             self.confusion[truth, verdict] += 1
             if truth not in _KNOWABLE:
@@ -41,7 +42,6 @@ class Report:
                     self.unknowable[cause] += 1
                 else:
                     self.faults.append(f"{now:.2f} {truth} but {verdict}: {watch}")
-        return since
 
     def share(self, what: Truth | Cause) -> float:
         """
@@ -63,3 +63,4 @@ class Report:
                 name = what.name.lower()
                 yield f"  {name:10}{self.unknowable[what]:7}{self.share(what):8.2%}  {what}"
         yield f"faults: {len(self.faults)}"
+        yield from self.faults[:_SHOWN]
