@@ -119,12 +119,13 @@ def _was_established(table: ConnectionTable, inbound: BoolArray) -> BoolArray:
     Which of the sockets that no sample has seen had been connections.
 
     One that was refused has received a reset but no acknowledgement of its SYN, one that was not
-    answered has received nothing. Of one that was aborted the kernel has cleared the counters and
-    the time of the last data (tcp_disconnect), as it has of one that never was anything; but that
-    one never received an acknowledgement, so that both ages reach back to tick 0.
+    answered has received nothing. An inbound one that has sent nothing was made on one CPU while
+    another CPU made the connection's real socket. Of one that was aborted the kernel has cleared
+    the counters and the time of the last data (tcp_disconnect), as it has of one that was nothing;
+    but that one never received an acknowledgement, so that both ages reach back to tick 0.
     """
-    counted: BoolArray = (table.segments_in > 1) | ((table.segments_in > 0) & inbound)
-    counted |= (table.segments_in > 0) & (table.bytes_acked > 0)
+    answered = (table.bytes_acked > 0) | (inbound & (table.segments_out > 0))
+    counted: BoolArray = (table.segments_in > 1) | ((table.segments_in > 0) & answered)
     cleared = (table.segments_in == 0) & (table.segments_out == 0)
     counted |= cleared & (table.last_ack_received != table.last_data_received)
     return counted

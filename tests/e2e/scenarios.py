@@ -218,6 +218,32 @@ def server_crashes(stage: Stage) -> Ends:
     return Ends(died=[spell])
 
 
+@scenario("server closes, application closes 7 s late")
+def server_closes(stage: Stage) -> Ends:
+    """
+    A pool notices late that the server has closed: the end is in order all the same.
+    """
+    talk = stage.connect()
+    talk.server.close()
+    sleep(IDLE)
+    return Ends(closed=[talk.close()])
+
+
+@scenario("server crashes, application closes 8 s late", drop=CRASH, reset=CRASH)
+def server_crashes_unnoticed(stage: Stage) -> Ends:
+    """
+    Nor is it one when nobody looks at the socket for long after the reset.
+    """
+    talk = stage.connect()
+    sleep(2)
+    spell = talk.idle()
+    abort(talk.server)
+    talk.wait_for_end()
+    sleep(8)
+    talk.close()
+    return Ends(died=[spell])
+
+
 @scenario("server crashes near the limit", drop=RESET)
 def server_crashes_late(stage: Stage) -> Ends:
     """

@@ -167,21 +167,19 @@ def rows(known: Sequence[Row | None]) -> Rows:
     """
     result = History().at(np.full(len(known), -1))
     for index, row in enumerate(known):
-        if row is not None:
-            result[index] = (
-                index + 1,
-                END - row.read,
-                END - row.active,
-                END - row.received,
-                END - row.active,
-                END - row.check,
-                NAN,
-                NAN,
-                row.spell,
-                row.segments_in & 0xFFFFFFFF,
-                0,
-                row.armed,
-                True,
-                row.lasting,
-            )
+        if row is None:
+            continue
+        values = {
+            "cookie": index + 1,
+            "read_at": END - row.read,
+            "active_at": END - row.active,
+            "received_at": END - row.received,
+            "check_at": END - row.check,
+            "spell": row.spell,
+            "segments_in": row.segments_in & 0xFFFFFFFF,
+            "armed": row.armed,
+            "lasting": row.lasting,
+        }
+        for name, value in values.items():
+            result[name][index] = value
     return result

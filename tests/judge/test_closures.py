@@ -287,6 +287,22 @@ class TestUnseen:
         event = replace(event, sent=age, received=age, acked=age)
         assert not judged(event).counts
 
+    def test_child_that_was_not_needed(self) -> None:
+        """
+        Of a handshake's last segments, two CPUs may each make a socket: one of them is undone.
+        """
+        child = Event(
+            sent=0.0,
+            received=0.0,
+            acked=SINCE_ZERO,
+            segments_out=0,
+            segments_in=1,
+            bytes_acked=0,
+            bytes_sent=0,
+            inbound=True,
+        )
+        assert not judged(child).counts
+
     def test_aborted_after_ages_wrapped(self) -> None:
         """
         What was aborted counts after 50 days of uptime, too.
