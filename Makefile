@@ -32,6 +32,7 @@ format: $(VENV)/installed-dev ## Put the code into the one style
 bench: $(VENV)/installed-dev ## Measure against the budgets (as root; some minutes)
 	tests/install-packages
 	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m tests.bench.closures
 
 test-kernels: $(VENV)/installed-dev ## Run the decoder's tests on Debian's own kernel, in a virtual machine
 	tests/kernels/run tests/sockets/test_oracle.py

@@ -83,11 +83,17 @@ class History:
         """
         The index of each connection's row; -1 for those never seen.
         """
-        if not len(self.rows):
+        if not len(self.rows) or not len(cookie):
             return np.full(len(cookie), -1)
+        # A dump shows connections in the order of the last one, as long as none comes or goes.
+        first = self._search(cookie[:1])[0]
+        if first >= 0 and np.array_equal(self.rows["cookie"][first : first + len(cookie)], cookie):
+            return np.arange(first, first + len(cookie))
+        return self._search(cookie)
+
+    def _search(self, cookie: Cookies) -> npt.NDArray[np.intp]:
         place = np.minimum(np.searchsorted(self._cookies, cookie), len(self.rows) - 1)
-        index = self._order[place]
-        return np.where(self._cookies[place] == cookie, index, -1)
+        return np.where(self._cookies[place] == cookie, self._order[place], -1)
 
     def recall(self, cookie: Cookies) -> Rows:
         """

@@ -123,9 +123,10 @@ def _note_own_keepalive(
     now["armed"] = np.where(masked, past["armed"], visible)
     now["check_at"] = np.where(visible, table.read_at + table.expires, np.nan)
 
-    fired = (past["check_at"] < table.read_at) & (table.expires > _BUSY_RETRY)
+    due = past["check_at"] < table.read_at
+    fired = due & (table.expires > _BUSY_RETRY)
     moved = np.abs(now["check_at"] - past["check_at"])
-    set_anew = ~fired & (moved > _SETTING_STEP) & (table.expires > 0)
+    set_anew = ~due & (moved > _SETTING_STEP) & (table.expires > 0)
     rearmed = visible & (fired | set_anew)
     # An acknowledgement, but no data either way, since the check was due: our probe's answer.
     answered_at = table.read_at - table.last_ack_received

@@ -66,6 +66,7 @@ class Idle:
     at_most: float
     since_sample: float
     timeout: float
+    loses_segments: bool
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ def add_row(
             at_most=read_at - replay.last_segment_at,
             since_sample=read_at - last_sample,
             timeout=timeout,
+            loses_segments=replay.loses_segments,
         )
     )
 
@@ -205,9 +207,18 @@ def test_idle_states(outcome: Outcome) -> None:
     for true in IdleState:
         print(f"  {true.name.lower():12}", *(f"{confusion[true, state]:7}" for state in IdleState))
     for one in steady:
+        if one.state == IdleState.STALLED:
+            continue
         shortest = state_of(max(0.0, one.at_least - TOLERANCE), one.timeout)
         longest = state_of(one.since_sample + TOLERANCE, one.timeout)
         assert shortest <= one.state <= longest
+
+
+def test_stalled(outcome: Outcome) -> None:
+    """Only connections whose segments are lost are called stalled, and some of them are."""
+    stalled = [one for one in outcome.idle if one.state == IdleState.STALLED]
+    assert stalled
+    assert all(one.loses_segments for one in stalled)
 
 
 def test_verdicts(outcome: Outcome) -> None:

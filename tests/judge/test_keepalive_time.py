@@ -76,6 +76,17 @@ def test_an_answered_probe_arms_for_the_interval() -> None:
     assert keepalive_time(watch(before, after, later)) == pytest.approx(120)
 
 
+def test_a_probe_a_second_is_no_new_setting() -> None:
+    """
+    A check that was due and is due again at once has run; nobody has set the time anew.
+    """
+    known = watch(
+        connection(at=10, age=0.5, expires=0.5),
+        connection(at=11.45, age=1.95, acked=0.95, expires=0.05, segments_in=11, segments_out=11),
+    )
+    assert known["keepalive_time"].tolist() == pytest.approx([1.0])
+
+
 def test_data_right_after_an_answered_probe() -> None:
     """Data in the same sample as the answer does not turn the interval into the time."""
     before = connection(at=1000, age=110, expires=10)

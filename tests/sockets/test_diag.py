@@ -200,6 +200,14 @@ class TestRepeats:
         second = connection(longer, cookie=4) + connection(cookie=5)
         assert self.read(first, second) == [1, 2, 3, 4, 5]
 
+    def test_in_a_dump(self, kernel: socket.socket) -> None:
+        """
+        A dump is read without them.
+        """
+        kernel.send(connection(cookie=1))
+        kernel.send(connection(cookie=1) + connection(cookie=2))
+        assert cookies([next(dump())]) == [1, 2]
+
     def test_nothing_else_is_dropped(self) -> None:
         """
         Connections that come once stay, whatever their cookies.

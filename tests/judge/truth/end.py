@@ -25,7 +25,7 @@ class End:
     the wire that was not the other end's probe or the answer to one. While unacknowledged it waits
     for an answer to data, or for a window, and does not probe. set_at is when its options were last
     set, probes how many probes it has sent since, checked_at when the last check of its timer that
-    sent nothing was over for certain.
+    sent nothing was due, and checked_by when it had been made for certain.
     """
 
     time: float = _DEFAULT_TIME
@@ -37,6 +37,7 @@ class End:
     armed_for: float = 0
     set_at: float = -math.inf
     checked_at: float = -math.inf
+    checked_by: float = -math.inf
     probed_at: float = -math.inf
     probes: int = 0
 
@@ -67,7 +68,8 @@ class End:
         elapsed = now - self.received_at
         if not self.unacknowledged and elapsed > self.time - JIFFY:
             return True
-        self.checked_at = now + WHEEL * self.armed_for
+        self.checked_at = now
+        self.checked_by = now + WHEEL * self.armed_for
         self._arm(now, self.time if self.unacknowledged else self.time - elapsed)
         return False
 

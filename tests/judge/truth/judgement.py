@@ -198,10 +198,14 @@ class Watch:
             latest = own.next_probe(now)[1] + self._interval + _SLACK
             if latest >= own.refreshed_at + self._timeout:
                 return Cause.CLOSE
-            is_checked = own.set_at < max(own.checked_at, own.probed_at)
+            is_checked = own.probed_at > own.set_at or self._is_checked(own, own.set_at, now)
         else:
-            is_checked = own.received_at < own.checked_at < now
+            is_checked = self._is_checked(own, own.received_at, now)
         return None if is_checked else Cause.UNCHECKED
+
+    @staticmethod
+    def _is_checked(end: End, since: float, now: float) -> bool:
+        return end.checked_at > since and end.checked_by < now
 
     def _explain_peer(self, now: float, truth: Truth) -> Cause | None:
         peer = self._connection.server

@@ -72,6 +72,7 @@ class Replay:
         self.client, self.server = ReplayedEnd(), ReplayedEnd()
         self.last_segment_at = self.data_at = -math.inf
         self._segment_times = [segment.at for segment in segments]
+        self.loses_segments = member.lost_between != (0, 0)
         self._lost_between = member.lost_between
         self._unanswered: ReplayedEnd | None = None
         events: list[tuple[float, Callable[[], None]]] = [

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from exporter.model import IdleState, Protection
 from tests.judge.truth.judgement import AT_RISK, PROTECTED, Cause, Truth, Verdict, Watch
 
-_STATES = (IdleState.ACTIVE, IdleState.NEAR_LIMIT, IdleState.OVER_LIMIT)
 _KNOWABLE = (*PROTECTED, *AT_RISK)
 _SHOWN = 5
 
@@ -51,7 +50,7 @@ class Report:
 
     def _lines(self) -> Iterator[str]:
         yield f"{self.confusion.total()} verdicts; truth in rows, verdicts in columns"
-        for state in _STATES:
+        for state in IdleState:
             heads = "".join(f"{protection.name.lower():>9}" for protection in Protection)
             yield f"{state.name.lower():14}{heads}"
             for truth in Truth:
