@@ -162,7 +162,8 @@ class Recorder:
         rows, gone_at = self._previous.rows, np.full(len(self._previous.rows), now)
         gone_at[self._previous.living :] = self._previous.gone_at
         gone = ~self._seen & (gone_at > now - _GONE_FOR)
-        gone &= ~np.isin(rows["cookie"], np.fromiter(ended, np.uint64, len(ended)))
+        told = self._previous.find(np.fromiter(ended, np.uint64, len(ended)))
+        gone[told[told >= 0]] = False
         newest = np.flatnonzero(gone)
         newest = newest[np.argsort(gone_at[newest])][-_MAX_GONE:]
         self._rows.resize(self._length + len(newest), refcheck=False)

@@ -38,9 +38,11 @@ class Verdicts:
         """
         Near or over the limit with nothing that would refresh the mapping in time.
         """
-        return np.isin(self.idle_state, AT_RISK_IDLE_STATES) & np.isin(
-            self.protection, AT_RISK_PROTECTIONS
-        )
+        # Not with np.isin(), which imports numpy.ma.
+        near = np.any([self.idle_state == state for state in AT_RISK_IDLE_STATES], axis=0)
+        bare = np.any([self.protection == kind for kind in AT_RISK_PROTECTIONS], axis=0)
+        at_risk: BoolArray = near & bare
+        return at_risk
 
 
 def judge(
