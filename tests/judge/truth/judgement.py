@@ -3,7 +3,6 @@ What is true of a connection, and why a verdict that differs from it could not b
 """
 
 import math
-from bisect import bisect_left
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -46,6 +45,7 @@ class Cause(StrEnum):
     UNSEEN = "the peer has not yet probed twice with its options"
     UNEVEN = "the peer's interval is longer than its keepalive time"
     CHANGED = "the peer's options were changed, its probes come less often than they did"
+    LOST = "the peer's probes got lost and came at its interval, they come less often now"
     UNCHECKED = "options not yet seen through a check of the timer"
 
 
@@ -93,6 +93,12 @@ class Connection(Protocol):
     def last_segment_at(self) -> float:
         """
         When a segment last crossed the wire.
+        """
+
+    @property
+    def loses_segments(self) -> bool:
+        """
+        Whether some of its segments do not arrive.
         """
 
     @property
@@ -146,7 +152,7 @@ class Watch:
         self._connection = connection
         self._timeout = timeout
         self._interval = interval
-        self._times: list[float] = []
+        self._last = -math.inf
         self._began = math.inf
         self._probes = 0
         self._seen = 0
@@ -166,8 +172,7 @@ class Watch:
         Note that it is sampled.
         """
         connection = self._connection
-        last = self._times[-1] if self._times else -math.inf
-        self._times.append(now)
+        last, self._last = self._last, now
         if now - last > _PATIENCE * self._interval:
             self._began = now
         if connection.server.set_at > last:
@@ -176,13 +181,6 @@ class Watch:
         if connection.data_at < last:
             self._seen += connection.server.probes - self._probes
         self._probes = connection.server.probes
-
-    def last_sample_before(self, at: float) -> float:
-        """
-        When it was last sampled before then; -inf if it was not.
-        """
-        position = bisect_left(self._times, at)
-        return self._times[position - 1] if position else -math.inf
 
     def explain(self, now: float, truth: Truth, protection: Protection) -> Cause | None:
         """
@@ -221,6 +219,8 @@ class Watch:
             return None
         elif peer.set_at > self._began:
             cause = Cause.CHANGED
+        elif self._connection.loses_segments:
+            cause = Cause.LOST
         else:
             return Cause.UNEVEN if peer.interval > peer.time else None
         return cause

@@ -2,9 +2,11 @@
 A crowd of real connections under the eyes of the real Sampler, recorded.
 """
 
+import math
 import socket
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -49,6 +51,7 @@ class Sample:
     """
 
     began: float
+    over_at: float = math.inf
     snapshot: Snapshot | None = None
     parts: list[Part] = field(default_factory=list)
 
@@ -63,6 +66,13 @@ class Recording:
     segments: list[Segment]
     samples: list[Sample]
     lost: int
+
+    def last_sample_before(self, at: float) -> float:
+        """
+        When the last sample began that was over by then; -inf if there was none.
+        """
+        position = bisect_left(self.samples, at, key=lambda sample: sample.over_at)
+        return self.samples[position - 1].began if position else -math.inf
 
 
 def record(config: Config, rng: Random, seconds: float) -> Recording:
@@ -115,7 +125,8 @@ def _sampling(host: Host, config: Config) -> Iterator[list[Sample]]:
             sample = Sample(time.monotonic())
             samples.append(sample)
             sample.snapshot = sampler.sample()
-            pause = max(0.0, sample.began + config.sampling.interval - time.monotonic())
+            sample.over_at = time.monotonic()
+            pause = max(0.0, sample.began + config.sampling.interval - sample.over_at)
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
         patch.setattr(sampler_module, "ConnectionCounter", RecordingCounter)

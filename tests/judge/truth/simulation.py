@@ -40,6 +40,8 @@ class SimulatedConnection:
     A connection between a client and a server, as the client's host sees it cross the wire.
     """
 
+    loses_segments = False
+
     def __init__(self, rng: Random, now: float, round_trip: float) -> None:
         self.client, self.server = (
             SimulatedEnd(received_at=now, refreshed_at=now, data_sent_at=now, data_received_at=now)
