@@ -10,11 +10,13 @@ from pathlib import Path
 
 import click
 import structlog
+from click.core import ParameterSource
 
 from exporter import __version__
 from exporter.cli import log
+from exporter.cli.commands import Commands
+from exporter.cli.options import config_file_option, load_or_exit
 from exporter.cli.serve import serve
-from exporter.config import ConfigError, load
 from exporter.sampler import COLLECTORS
 from exporter.sockets import SUPPORTED
 from exporter.watcher import COLLECTOR as CLOSURES
@@ -24,7 +26,6 @@ from exporter.web.listen import ListenError, parse_address
 _COLLECTORS = (*COLLECTORS, CLOSURES) if SUPPORTED else COLLECTORS
 _EXIT_SUCCESS = 0
 _EXIT_FAILURE = 1
-_EXIT_USAGE = 2  # click's own for wrong flags
 
 _log = structlog.get_logger()
 
@@ -46,14 +47,8 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-@click.command(context_settings={"max_content_width": 100})
-@click.option(
-    "--config.file",
-    "config_file",
-    type=click.Path(path_type=Path, readable=False),  # load() says why it cannot be read
-    metavar="FILE",
-    help="Configuration file; without one, the defaults hold.",
-)
+@click.group(cls=Commands, invoke_without_command=True, context_settings={"max_content_width": 100})
+@config_file_option
 @click.option(
     "--web.listen-address",
     "addresses",
@@ -108,7 +103,10 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     prog_name="tcp-keepalive-exporter",
     message=f"%(prog)s %(version)s (Python {platform.python_version()}, {sys.platform})",
 )
+@click.pass_context
 def main(  # noqa: PLR0913  one argument a flag
+    context: click.Context,
+    /,
     *,
     config_file: Path | None,
     addresses: tuple[str, ...],
@@ -121,13 +119,15 @@ def main(  # noqa: PLR0913  one argument a flag
 ) -> None:
     """
     Export this host's TCP keepalive settings and the state of its idle connections to Prometheus.
+
+    Without a command, serve metrics. The flags below are those of serving; each command has its
+    own, which stand behind its name.
     """
+    if context.invoked_subcommand is not None:
+        _refuse_flags_of_serving(context)
+        return
     log.configure(log_level, log_format)
-    try:
-        config = load(config_file)
-    except ConfigError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(_EXIT_USAGE)
+    config = load_or_exit(config_file)
     enabled = [name for name in _COLLECTORS if collectors[name]]
     options = WebOptions(telemetry_path, max_requests)
     try:
@@ -137,6 +137,15 @@ def main(  # noqa: PLR0913  one argument a flag
         sys.exit(_EXIT_FAILURE)
     # At once: the interpreter would wait for the thread of a sample, which may hang in the kernel.
     os._exit(_EXIT_SUCCESS)
+
+
+def _refuse_flags_of_serving(context: click.Context) -> None:
+    for option in context.command.params:
+        if context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{option.opts[0]} is a flag of serving; those of {context.invoked_subcommand}"
+                " stand behind its name"
+            )
 
 
 for _name in _COLLECTORS:

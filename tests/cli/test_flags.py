@@ -72,7 +72,7 @@ PATH = "is no path of a URL; write it like /metrics"
     ("flag", "message"),
     [
         ("--nonsense", "No such option '--nonsense'."),
-        ("serve", "Got unexpected extra argument (serve)"),
+        ("serve", "No such command 'serve'."),
         (
             "--web.listen-address=10240",
             "'10240' is no address to listen on; write it like :10240",

@@ -1,0 +1,31 @@
+"""
+What several commands share.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from exporter.config import Config, ConfigError, load
+
+EXIT_USAGE = 2  # click's own for wrong flags
+
+config_file_option = click.option(
+    "--config.file",
+    "config_file",
+    type=click.Path(path_type=Path, readable=False),  # load() says why it cannot be read
+    metavar="FILE",
+    help="Configuration file; without one, the defaults hold.",
+)
+
+
+def load_or_exit(file: Path | None) -> Config:
+    """
+    The configuration; what is wrong with it ends the command with exit code 2.
+    """
+    try:
+        return load(file)
+    except ConfigError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(EXIT_USAGE)
