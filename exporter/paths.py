@@ -125,14 +125,14 @@ def idle_timeouts(paths: Sequence[Path]) -> FloatArray:
     return np.array([*(path.idle_timeout for path in paths), np.inf])
 
 
-def is_inbound(table: ConnectionTable, surroundings: Surroundings) -> BoolArray:
+def is_listened_on(table: ConnectionTable, surroundings: Surroundings) -> BoolArray:
     """
     Which connections have a local port that the namespace listens on.
     """
     listening = np.zeros(1 << 16, np.bool_)
     listening[list(surroundings.listening_ports)] = True
-    inbound: BoolArray = listening[table.local_port]
-    return inbound
+    listened_on: BoolArray = listening[table.local_port]
+    return listened_on
 
 
 def to_text(address: Sequence[int]) -> str:
@@ -144,12 +144,16 @@ def to_text(address: Sequence[int]) -> str:
 
 
 def assign(
-    table: ConnectionTable, paths: Sequence[Path], surroundings: Surroundings
+    table: ConnectionTable,
+    paths: Sequence[Path],
+    surroundings: Surroundings,
+    inbound: BoolArray,
 ) -> npt.NDArray[np.int16]:
     """
     The index of the path that each connection crosses, the first that matches; -1 for none.
+
+    inbound tells which connections are.
     """
-    inbound = is_inbound(table, surroundings)
     everything = np.ones(len(table), np.bool_)
     is_direction: dict[Direction, BoolArray] = {
         Direction.INBOUND: inbound,

@@ -22,7 +22,7 @@ from exporter.model import (
     Snapshot,
     SocketsReading,
 )
-from exporter.paths import assign, idle_timeouts
+from exporter.paths import assign, idle_timeouts, is_listened_on
 from exporter.settings import read_settings
 from exporter.sockets import SUPPORTED, read_sockets
 
@@ -123,7 +123,8 @@ class Sampler:
         recorder = Recorder(self._memory.history)
         for table in found.tables:
             known = observe(table, recorder.recall(table.cookie))
-            path_of = assign(table, paths, found.surroundings)
+            known["inbound"] |= is_listened_on(table, found.surroundings)
+            path_of = assign(table, paths, found.surroundings, known["inbound"])
             verdicts = judge(table, known, timeouts[path_of], self._config.near_limit_ratio)
             counter.add(table, known, verdicts, path_of)
             recorder.record(known)

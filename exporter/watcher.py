@@ -20,7 +20,7 @@ from exporter.model import (
     Path,
     Reason,
 )
-from exporter.paths import Surroundings, assign, idle_timeouts, is_inbound, to_text
+from exporter.paths import Surroundings, assign, idle_timeouts, is_listened_on, to_text
 from exporter.rate_limit import RateLimit
 from exporter.sockets import SUPPORTED, ClosureStream, open_closures
 
@@ -107,12 +107,12 @@ class ClosureWatcher:
     def _take(self, table: ConnectionTable, surroundings: Surroundings) -> None:
         history = self._memory.history
         index = history.find(table.cookie)
-        closures = judge_closures(
-            table, history.at(index), history.gone_since(index), is_inbound(table, surroundings)
-        )
+        known = history.at(index)
+        inbound = is_listened_on(table, surroundings) | known["inbound"]
+        closures = judge_closures(table, known, history.gone_since(index), inbound)
         self._memory.note_ended(table.cookie)
+        path_of = assign(table, self._paths, surroundings, inbound)[closures.counts]
         table, closures = table.rows(closures.counts), closures.rows(closures.counts)
-        path_of = assign(table, self._paths, surroundings)
         drops = (closures.reason != Reason.NORMAL) & (closures.spell >= self._near_limits[path_of])
         self._counter.add(closures, drops, path_of)
         for row in np.flatnonzero(drops):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.model import Direction, OnTimeout, Path
-from exporter.paths import PROFILES, Network, Profile, Surroundings, assign, halves
+from exporter.model import ConnectionTable, Direction, OnTimeout, Path
+from exporter.paths import PROFILES, Network, Profile, Surroundings, assign, halves, is_listened_on
 from tests.tables import connections
 
 OWN_V4, OWN_V6 = "10.0.0.4", "fd00::4"
@@ -32,12 +32,20 @@ def path(name: str, *remote: str, direction: Direction = Direction.ANY) -> Path:
     return Path(name, direction, remote or ("any",), 60.0, OnTimeout.DROP)
 
 
+def crossed(table: ConnectionTable, paths: Sequence[Path], surroundings: Surroundings) -> list[int]:
+    """
+    The index of the path that each connection crosses when it is first seen.
+    """
+    indices = assign(table, paths, surroundings, is_listened_on(table, surroundings))
+    return [int(index) for index in indices]
+
+
 def names(paths: Sequence[Path], *ends: tuple[str, str]) -> list[str | None]:
     """
     The name of the path that each connection crosses.
     """
-    crossed = assign(connections(*ends), paths, SURROUNDINGS)
-    return [paths[index].name if index >= 0 else None for index in crossed.tolist()]
+    indices = crossed(connections(*ends), paths, SURROUNDINGS)
+    return [paths[index].name if index >= 0 else None for index in indices]
 
 
 @pytest.mark.parametrize(
@@ -195,14 +203,14 @@ def test_host_without_listeners() -> None:
     """
     paths = [path("in", direction=Direction.INBOUND), path("out", direction=Direction.OUTBOUND)]
     nothing = Surroundings(frozenset(), frozenset())
-    assert assign(connections((INBOUND, "203.0.113.1:1")), paths, nothing).tolist() == [1]
+    assert crossed(connections((INBOUND, "203.0.113.1:1")), paths, nothing) == [1]
 
 
 def test_no_connections() -> None:
     """
     An empty table gets no paths.
     """
-    assert assign(connections(), PROFILES[Profile.AZURE], SURROUNDINGS).tolist() == []
+    assert crossed(connections(), PROFILES[Profile.AZURE], SURROUNDINGS) == []
 
 
 MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -261,4 +269,4 @@ def test_matches_as_ipaddress_does(networks: list[Network]) -> None:
         for address in addresses
     ]
     nothing = Surroundings(frozenset(), frozenset())
-    assert assign(connections(*ends), paths, nothing).tolist() == expected
+    assert crossed(connections(*ends), paths, nothing) == expected

@@ -29,6 +29,7 @@ ROW = np.dtype(
         ("armed", "i1"),
         ("bounded", "?"),
         ("lasting", "?"),
+        ("inbound", "?"),
     ]
 )
 """
@@ -41,11 +42,12 @@ check_at: when the keepalive timer is due. keepalive_time: it is at least that l
 peer probes at least this often. armed: whether keepalive is on (1 yes, 0 no, -1 not known).
 bounded: whether the timer's present run bounds keepalive_time. spell: how long the connection had
 been idle when it sent what is unanswered since, at least; NaN while nothing is. lasting: whether
-that was unanswered at the sample before already.
+that was unanswered at the sample before already. inbound: whether its local port has been listened
+on while it lived; a server that is stopped no longer listens, but may still serve its clients.
 """
 
 _NAN = float("nan")
-_UNKNOWN = np.array([(0, *[_NAN] * 8, 0, 0, -1, True, False)], ROW)
+_UNKNOWN = np.array([(0, *[_NAN] * 8, 0, 0, -1, True, False, False)], ROW)
 """The row of a connection never seen; the kernel's cookies begin at 1."""
 
 _ROOM = 4096

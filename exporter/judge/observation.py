@@ -55,6 +55,7 @@ def observe(table: ConnectionTable, past: Rows) -> Rows:
     now["received_at"] = table.read_at - receipt_age
     now["segments_in"] = table.segments_in
     now["segments"] = table.segments_in + table.segments_out
+    now["inbound"] = past["inbound"]
 
     # Probes show in the segment counters only; they came after the sample before.
     probed = quiet & no_data & (now["segments"] != past["segments"])

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 
 import pytest
 
@@ -103,6 +103,15 @@ def retransmitted(lab: NatLab) -> int:
     return total
 
 
+def know_the_listeners(exporter: Exporter) -> None:
+    """
+    Wait until the exporter has seen which ports are listened on now.
+    """
+    now = time()
+    while exporter.scrape().total("sample_timestamp_seconds") <= now:
+        sleep(SCRAPE_INTERVAL / 5)
+
+
 @pytest.fixture(scope="module")
 def run() -> Run:
     """
@@ -116,6 +125,8 @@ def run() -> Run:
         watches = {"client": Watch(at_client), "server": Watch(at_server)}
         with looking(watches):
             crowd = Crowd(lab)
+            for exporter in (at_client, at_server):
+                know_the_listeners(exporter)
             with crowd.milling_about():
                 for percent in (1, 2):
                     lab.nat.lose(percent)
