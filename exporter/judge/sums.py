@@ -29,8 +29,8 @@ from exporter.model import (
     Timer,
 )
 
-_EDGES = (60.0, 120.0, 180.0, 240.0, 600.0, 3600.0)
-_CLOSURE_EDGES = (60.0, 240.0, 600.0)
+_EDGES = (60.0, 120.0, 240.0, 600.0, 3600.0)
+_CLOSURE_EDGES = (240.0, 600.0)
 """Fewer, because each of their buckets makes a series per path and reason."""
 
 PathIndices = npt.NDArray[np.int16]
