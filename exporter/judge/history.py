@@ -105,10 +105,14 @@ class History:
 
     def at(self, index: npt.NDArray[np.intp]) -> Rows:
         """
-        The rows that find() found; where it is -1, all is unknown.
+        The rows that find() found, not to be written to; where it is -1, all is unknown.
         """
-        if not len(self.rows):
+        if not len(self.rows) or not len(index):
             return np.repeat(_UNKNOWN, len(index))
+        if index[0] >= 0 and (np.diff(index) == 1).all():  # of an undisturbed dump: needs no copy
+            rows = self.rows[index[0] : index[-1] + 1]
+            rows.flags.writeable = False
+            return rows
         rows = self.rows[index]
         rows[index < 0] = _UNKNOWN
         return rows

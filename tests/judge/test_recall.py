@@ -3,6 +3,7 @@ The history finds what was known of each connection by its cookie.
 """
 
 import numpy as np
+import pytest
 
 from exporter.judge.history import History
 from exporter.judge.observation import observe
@@ -78,8 +79,10 @@ def test_a_closed_connection_is_forgotten() -> None:
     assert history.recall(cookies(10))["cookie"].tolist() == [0]
 
 
-def test_a_recalled_row_is_a_copy() -> None:
-    """What is done to recalled rows does not change the history."""
-    history = remember(connection(at=1, cookie=10))
-    history.recall(cookies(10))["read_at"] = 99
-    assert history.recall(cookies(10))["read_at"].tolist() == [1]
+def test_recalled_rows_do_not_change_the_history() -> None:
+    """What is done to recalled rows is refused, or done to a copy."""
+    history = remember(connection(at=1, cookie=10), connection(at=1, cookie=11))
+    with pytest.raises(ValueError, match="read-only"):
+        history.recall(cookies(10, 11))["read_at"] = 99
+    history.recall(cookies(11, 10))["read_at"] = 99
+    assert history.recall(cookies(10, 11))["read_at"].tolist() == [1, 1]
