@@ -229,16 +229,27 @@ class ClosureReading:
 
 
 @dataclass(frozen=True, slots=True)
+class NamespaceReading:
+    """
+    What one reading of the sockets found of a single network namespace.
+    """
+
+    counters: Counters
+    at_risk: int
+
+
+@dataclass(frozen=True, slots=True)
 class SocketsReading:
     """
     What one successful reading of the sockets found.
 
-    timestamp is when, in seconds since 1970; fresh_until, on the monotonic clock, is when it is too
-    old to be shown.
+    connections are those of all namespaces together; namespaces is keyed by the netns label,
+    HOST_NETNS first. timestamp is when, in seconds since 1970; fresh_until, on the monotonic clock,
+    is when it is too old to be shown.
     """
 
     connections: ConnectionSums
-    counters: Counters
+    namespaces: dict[str, NamespaceReading]
     timestamp: float
     fresh_until: float
 
@@ -248,12 +259,15 @@ class Snapshot:
     """
     Everything one sample found.
 
+    settings are keyed by the netns label, HOST_NETNS first; there are none where nobody reads them.
     sockets is the last successful reading, which may be of an earlier sample; runs is keyed by
     collector name; due, on the monotonic clock, is when a newer snapshot should be there.
     """
 
-    settings: Settings | None
+    settings: dict[str, Settings]
     sockets: SocketsReading | None
+    readable_namespaces: int
+    unreadable_namespaces: int
     runs: dict[str, CollectorRun]
     due: float
 

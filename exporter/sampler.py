@@ -15,9 +15,11 @@ from exporter.judge.sums import ConnectionCounter
 from exporter.judge.verdicts import judge
 from exporter.memory import Memory
 from exporter.model import (
+    HOST_NETNS,
     CollectorError,
     CollectorRun,
     InterruptedReadError,
+    NamespaceReading,
     Settings,
     Snapshot,
     SocketsReading,
@@ -45,7 +47,7 @@ class Sampler:
         self._memory = memory
         known = {"settings": self._collect_settings, "sockets": self._collect_sockets}
         self._collect = {name: known[name] for name in COLLECTORS if name in collectors}
-        self._settings: Settings | None = None
+        self._settings: dict[str, Settings] = {}
         self._sockets: SocketsReading | None = None
         self._period = config.sampling.interval
         self._failures = Failures()
@@ -72,9 +74,12 @@ class Sampler:
         started = time.monotonic()
         runs = {name: self._attempt(name, collect) for name, collect in self._collect.items()}
         self._period = self._period_after(started)
+        readable = any(run.success for run in runs.values())
         return Snapshot(
             settings=self._settings,
             sockets=self._sockets,
+            readable_namespaces=int(readable),
+            unreadable_namespaces=int(not readable),
             runs=runs,
             due=started + STALE_AFTER_SAMPLES * self._period,
         )
@@ -100,9 +105,10 @@ class Sampler:
         return CollectorRun(success, time.monotonic() - started)
 
     def _collect_settings(self) -> None:
-        self._settings = read_settings()
-        if self._settings.problems:
-            raise CollectorError("; ".join(self._settings.problems))
+        settings = read_settings()
+        self._settings = {HOST_NETNS: settings}
+        if settings.problems:
+            raise CollectorError("; ".join(settings.problems))
 
     def _collect_sockets(self) -> None:
         for attempt in range(1, _READ_ATTEMPTS + 1):
@@ -130,9 +136,10 @@ class Sampler:
             recorder.record(known)
         self._memory.history = recorder.finish(started, self._memory.take_ended())
         self._memory.surroundings = found.surroundings
+        sums = counter.sums()
         self._sockets = SocketsReading(
-            connections=counter.sums(),
-            counters=found.counters,
+            connections=sums,
+            namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk)},
             timestamp=timestamp,
             fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )

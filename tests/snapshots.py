@@ -5,9 +5,11 @@ A fixed snapshot that has every family.
 from exporter.config import Config
 from exporter.judge.sums import ClosureCounter, ConnectionCounter
 from exporter.model import (
+    HOST_NETNS,
     ClosureReading,
     CollectorRun,
     Counters,
+    NamespaceReading,
     Settings,
     Snapshot,
     SocketsReading,
@@ -19,20 +21,20 @@ def full_snapshot() -> Snapshot:
     """
     A host with Linux' default settings and no connections, read at time 0.
     """
+    settings = Settings(
+        time=7200, interval=75, probes=9, data_retransmissions=15, configured=frozenset()
+    )
+    counters = Counters(probes_sent=0, timeout_aborts=0, time_wait=0)
     return Snapshot(
-        settings=Settings(
-            time=7200,
-            interval=75,
-            probes=9,
-            data_retransmissions=15,
-            configured=frozenset(),
-        ),
+        settings={HOST_NETNS: settings},
         sockets=SocketsReading(
             connections=ConnectionCounter(Config().paths).sums(),
-            counters=Counters(probes_sent=0, timeout_aborts=0, time_wait=0),
+            namespaces={HOST_NETNS: NamespaceReading(counters, at_risk=0)},
             timestamp=0.0,
             fresh_until=45.0,
         ),
+        readable_namespaces=1,
+        unreadable_namespaces=0,
         runs={name: CollectorRun(success=True, duration=0.001) for name in COLLECTORS},
         due=45.0,
     )

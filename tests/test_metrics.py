@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config import Config
-from exporter.model import CollectorRun, Settings
+from exporter.model import HOST_NETNS, CollectorRun
 from tests.exporter_process import exporter_process, values
 from tests.golden import CONFIG, FILE, SNAPSHOT, render
 from tests.lab.requirements import is_root
@@ -73,8 +73,8 @@ def with_settings(**changes: Any) -> str:
     """
     The metrics of a host whose settings differ so from the golden ones.
     """
-    assert SNAPSHOT.settings is not None
-    return render(replace(SNAPSHOT, settings=replace(SNAPSHOT.settings, **changes)))
+    settings = replace(SNAPSHOT.settings[HOST_NETNS], **changes)
+    return render(replace(SNAPSHOT, settings={HOST_NETNS: settings}))
 
 
 def test_golden() -> None:
@@ -149,7 +149,7 @@ def test_without_settings_collector() -> None:
     Where nobody reads the settings, there is nothing of them.
     """
     runs = {"sockets": CollectorRun(success=True, duration=0.1)}
-    text = render(replace(SNAPSHOT, settings=None, runs=runs))
+    text = render(replace(SNAPSHOT, settings={}, runs=runs))
     assert family_names(text) == EVERYTHING - OF_SETTINGS
 
 
@@ -169,23 +169,6 @@ def test_unknown_setting(setting: str, absent: set[str]) -> None:
     judged = {"dead_peer_detection_seconds", "path_protected", "path_probes_before_timeout"}
     assert family_names(text) == EVERYTHING - absent - judged
     assert f'setting="{setting}"' not in text
-
-
-@pytest.mark.parametrize(
-    ("settings", "sockets", "readable"),
-    [(True, True, 1), (True, False, 1), (False, True, 1), (False, False, 0)],
-)
-def test_readable_namespace(settings: bool, sockets: bool, readable: int) -> None:
-    """
-    A namespace is readable while anything can be read of it.
-    """
-    runs = {
-        "settings": CollectorRun(success=settings, duration=0.1),
-        "sockets": CollectorRun(success=sockets, duration=0.1),
-    }
-    shown = values(render(replace(SNAPSHOT, runs=runs)))
-    assert shown[f'{PREFIX}namespaces{{readable="true"}}'] == readable
-    assert shown[f'{PREFIX}namespaces{{readable="false"}}'] == 1 - readable
 
 
 def test_unknown_data_retransmissions() -> None:
@@ -229,7 +212,6 @@ def test_recommended_settings_match() -> None:
     """
     A setting matches when it equals the recommended one, not when it is better.
     """
-    assert isinstance(SNAPSHOT.settings, Settings)
     shown = values(with_settings(time=120, interval=29, probes=8))
     matches = {
         name: shown[f'{PREFIX}setting_matches_recommended{{netns="host",setting="{name}"}}']

@@ -234,6 +234,21 @@ def test_fault_of_the_exporter(kernel: Kernel, log: list[EventDict]) -> None:
     assert log[0]["error"] == "unexpected ZeroDivisionError: a fault"
 
 
+@pytest.mark.parametrize(
+    ("settings", "sockets", "readable"),
+    [(True, True, 1), (True, False, 1), (False, True, 1), (False, False, 0)],
+)
+def test_readable_namespace(kernel: Kernel, settings: bool, sockets: bool, readable: int) -> None:
+    """
+    A namespace is readable while anything can be read of it.
+    """
+    kernel.error = None if sockets else REFUSED
+    kernel.settings = SETTINGS if settings else replace(SETTINGS, time=None, problems=("no",))
+    snapshot = make_sampler().sample()
+    assert snapshot.readable_namespaces == readable
+    assert snapshot.unreadable_namespaces == 1 - readable
+
+
 def test_sums_of_a_failing_collector(kernel: Kernel) -> None:
     """
     While the sockets cannot be read, their last sums are shown for three periods and no longer;
@@ -293,5 +308,5 @@ def test_chosen_collectors(kernel: Kernel, collectors: tuple[str, ...]) -> None:
     """
     snapshot = Sampler(Config(), Memory(), collectors).sample()
     assert tuple(snapshot.runs) == collectors
-    assert (snapshot.settings is not None) == ("settings" in collectors)
+    assert bool(snapshot.settings) == ("settings" in collectors)
     assert (snapshot.sockets is not None) == ("sockets" in collectors) == bool(kernel.reads)

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from exporter.config import Config
 from exporter.metrics import families
 from exporter.model import (
+    HOST_NETNS,
     NO_PATH,
     ClosureReading,
     ClosureSums,
@@ -22,6 +23,7 @@ from exporter.model import (
     Counters,
     Histogram,
     IdleState,
+    NamespaceReading,
     PathSums,
     Protection,
     Reason,
@@ -54,13 +56,18 @@ def _sums(number: int) -> PathSums:
 
 
 SNAPSHOT = Snapshot(
-    settings=Settings(
-        time=1800,
-        interval=30,
-        probes=9,
-        data_retransmissions=15,
-        configured=frozenset({"time", "interval"}),
-    ),
+    settings={
+        HOST_NETNS: Settings(
+            time=1800,
+            interval=30,
+            probes=9,
+            data_retransmissions=15,
+            configured=frozenset({"time", "interval"}),
+        ),
+        "web": Settings(
+            time=7200, interval=75, probes=9, data_retransmissions=8, configured=frozenset()
+        ),
+    },
     sockets=SocketsReading(
         connections=ConnectionSums(
             paths={
@@ -71,10 +78,19 @@ SNAPSHOT = Snapshot(
             at_risk=42,
             sampled=4711,
         ),
-        counters=Counters(probes_sent=1234567, timeout_aborts=89, time_wait=17),
+        namespaces={
+            HOST_NETNS: NamespaceReading(
+                Counters(probes_sent=1234567, timeout_aborts=89, time_wait=16), at_risk=40
+            ),
+            "web": NamespaceReading(
+                Counters(probes_sent=3, timeout_aborts=2, time_wait=1), at_risk=2
+            ),
+        },
         timestamp=1_700_000_000.25,
         fresh_until=45.0,
     ),
+    readable_namespaces=2,
+    unreadable_namespaces=5,
     runs={
         "settings": CollectorRun(success=True, duration=0.0005),
         "sockets": CollectorRun(success=False, duration=0.25),

@@ -57,7 +57,7 @@ async def test_openmetrics(client: Client) -> None:
     families = {family.name: family for family in parse_openmetrics(text)}
     assert families["tcp_keepalive_connection_idle_seconds"].type == "gaugehistogram"
     assert families["tcp_keepalive_probes_sent"].type == "counter"
-    assert [sample.value for sample in families["tcp_keepalive_probes"].samples] == [9]
+    assert [sample.value for sample in families["tcp_keepalive_probes"].samples] == [9, 9]
 
 
 async def test_both_formats_agree(client: Client) -> None:
