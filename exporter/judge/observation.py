@@ -56,6 +56,7 @@ def observe(table: ConnectionTable, past: Rows) -> Rows:
     now["segments_in"] = table.segments_in
     now["segments"] = table.segments_in + table.segments_out
     now["inbound"] = past["inbound"]
+    now["cgroup"] = table.cgroup
 
     # Probes show in the segment counters only; they came after the sample before.
     probed = quiet & no_data & (now["segments"] != past["segments"])
