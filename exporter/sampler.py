@@ -146,7 +146,7 @@ class Sampler:
             path_of = assign(table, paths, found.surroundings, known["inbound"])
             verdicts = judge(table, known, timeouts[path_of], self._config.near_limit_ratio)
             counter.add(table, known, verdicts, path_of)
-            cgroups.add(known["cgroup"], verdicts.at_risk)
+            cgroups.add(table.cgroup, verdicts.at_risk)
             recorder.record(known)
         self._memory.history = recorder.finish(started, self._memory.take_ended())
         self._memory.surroundings = found.surroundings

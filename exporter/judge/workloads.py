@@ -2,7 +2,7 @@
 Connections counted by workload: first by cgroup, then by its name, then those that matter most.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ _NO_WEIGHT = 0.5
 _LEAD = 2
 """How many times as heavy a workload must be to take another one's place."""
 
+_GUESSES = 1 << 16
+
 Count = tuple[int, int]
 """How many connections, and how many of them at risk."""
 
@@ -30,18 +32,19 @@ class CgroupCounter:
         """
         The cgroups expected, such as those of the last sample, are counted a little faster.
         """
-        self._cgroups = np.array(sorted({0, *expected}), np.uint32)
+        self._know({0, *expected})
         self._counts = np.zeros((len(self._cgroups), 2), np.int64)
 
-    def add(self, cgroup: npt.NDArray[np.uint32], at_risk: BoolArray) -> None:
+    def add(self, cgroup: npt.NDArray[np.uint64], at_risk: BoolArray) -> None:
         """
-        Count connections, given the cgroup of each, as ROW has it, and whether it is at risk.
+        Count connections, given the cgroup of each and whether it is at risk.
         """
-        place = self._places(cgroup)
-        unknown = self._cgroups[place] != cgroup
-        if unknown.any():
-            self._learn(cgroup[unknown])
-            place = self._places(cgroup)
+        cgroup = cgroup.astype(np.uint32)  # the lower half, as in ROW
+        place = self._guesses[cgroup % _GUESSES]
+        wrong = self._cgroups[place] != cgroup
+        if wrong.any():
+            self._learn(cgroup[wrong])
+            place = np.searchsorted(self._cgroups, cgroup)
         size = self._counts.size
         self._counts += np.bincount(2 * place + at_risk, minlength=size).reshape(-1, 2)
 
@@ -57,14 +60,17 @@ class CgroupCounter:
             if safe + at_risk
         }
 
-    def _places(self, cgroup: npt.NDArray[np.uint32]) -> npt.NDArray[np.intp]:
-        return np.minimum(np.searchsorted(self._cgroups, cgroup), len(self._cgroups) - 1)
+    def _know(self, cgroups: Collection[int]) -> None:
+        self._cgroups = np.array(sorted(cgroups), np.uint32)
+        # Most cgroups differ in their lowest bits, so that they need not be searched for.
+        self._guesses = np.zeros(_GUESSES, np.intp)
+        self._guesses[self._cgroups % _GUESSES] = np.arange(len(self._cgroups))
 
     def _learn(self, cgroup: npt.NDArray[np.uint32]) -> None:
-        # Not with np.unique(), which imports numpy.ma.
-        grown = CgroupCounter({*self._cgroups.tolist(), *cgroup.tolist()})
-        grown._counts[grown._places(self._cgroups)] = self._counts
-        self._cgroups, self._counts = grown._cgroups, grown._counts
+        before, counts = self._cgroups, self._counts
+        self._know({*before.tolist(), *cgroup.tolist()})  # np.unique() would import numpy.ma
+        self._counts = np.zeros((len(self._cgroups), 2), np.int64)
+        self._counts[np.searchsorted(self._cgroups, before)] = counts
 
 
 def by_workload(counts: Mapping[int, Count], names: Mapping[int, str]) -> dict[str, Count]:

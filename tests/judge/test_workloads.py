@@ -20,7 +20,7 @@ def counted(*tables: list[tuple[int, bool]], expected: tuple[int, ...] = ()) -> 
     """
     counter = CgroupCounter(expected)
     for table in tables:
-        cgroups = np.array([cgroup for cgroup, _ in table], np.uint32)
+        cgroups = np.array([cgroup for cgroup, _ in table], np.uint64)
         counter.add(cgroups, np.array([at_risk for _, at_risk in table], np.bool_))
     return counter.counts()
 
@@ -35,9 +35,12 @@ def test_counter() -> None:
     assert counted() == {}
 
 
+CGROUPS = st.integers(0, 2**32 - 1) | st.sampled_from([1, 1 + 2**16, 1 + 2**17, 2, 2 + 2**16])
+
+
 @given(
-    st.lists(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.booleans()), max_size=20)),
-    st.frozensets(st.integers(0, 2**32 - 1), max_size=5),
+    st.lists(st.lists(st.tuples(CGROUPS, st.booleans()), max_size=20)),
+    st.frozensets(CGROUPS, max_size=5),
 )
 def test_counter_counts_all(tables: list[list[tuple[int, bool]]], expected: set[int]) -> None:
     """Whatever comes, the counts are those of counting one by one."""
