@@ -128,12 +128,12 @@ class Sampler:
         counter = ConnectionCounter(paths)
         recorder = Recorder(self._memory.history)
         for table in found.tables:
-            known = observe(table, recorder.recall(table.cookie))
+            known = recorder.room(len(table))
+            observe(table, recorder.recall(table.cookie), known)
             known["inbound"] |= is_listened_on(table, found.surroundings)
             path_of = assign(table, paths, found.surroundings, known["inbound"])
             verdicts = judge(table, known, timeouts[path_of], self._config.near_limit_ratio)
             counter.add(table, known, verdicts, path_of)
-            recorder.record(known)
         self._memory.history = recorder.finish(started, self._memory.take_ended())
         self._memory.surroundings = found.surroundings
         sums = counter.sums()
