@@ -11,9 +11,8 @@ from dataclasses import replace
 from exporter.config import Config
 from exporter.failures import Failures
 from exporter.judge.history import Recorder
-from exporter.judge.observation import observe
+from exporter.judge.judged import judge_table
 from exporter.judge.sums import ConnectionCounter
-from exporter.judge.verdicts import judge
 from exporter.judge.workloads import CgroupCounter, Count, TopWorkloads, by_workload
 from exporter.memory import Memory
 from exporter.model import (
@@ -26,7 +25,6 @@ from exporter.model import (
     Snapshot,
     SocketsReading,
 )
-from exporter.paths import assign, idle_timeouts, is_listened_on
 from exporter.settings import read_settings
 from exporter.sockets import SUPPORTED, read_sockets
 from exporter.sockets.cgroups import Workloads
@@ -136,18 +134,15 @@ class Sampler:
         timestamp, started = time.time(), time.monotonic()
         found = read_sockets()
         paths = self._config.paths
-        timeouts = idle_timeouts(paths)
         counter = ConnectionCounter(paths)
         cgroups = CgroupCounter(self._cgroups)
         recorder = Recorder(self._memory.history)
         for table in found.tables:
-            known = observe(table, recorder.recall(table.cookie))
-            known["inbound"] |= is_listened_on(table, found.surroundings)
-            path_of = assign(table, paths, found.surroundings, known["inbound"])
-            verdicts = judge(table, known, timeouts[path_of], self._config.near_limit_ratio)
-            counter.add(table, known, verdicts, path_of)
-            cgroups.add(table.cgroup, verdicts.at_risk)
-            recorder.record(known)
+            judged = judge_table(
+                table, recorder, paths, found.surroundings, self._config.near_limit_ratio
+            )
+            counter.add(table, judged.known, judged.verdicts, judged.path_of)
+            cgroups.add(table.cgroup, judged.verdicts.at_risk)
         self._memory.history = recorder.finish(started, self._memory.take_ended())
         self._memory.surroundings = found.surroundings
         self._cgroups = cgroups.counts()
