@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from exporter.config import Config
 from exporter.failures import Failures
+from exporter.judge.findings import find_all
 from exporter.judge.history import Recorder
 from exporter.judge.observation import observe
+from exporter.judge.stale import count_stale
 from exporter.judge.sums import ConnectionCounter
 from exporter.judge.verdicts import judge
 from exporter.memory import Memory
@@ -20,9 +22,11 @@ from exporter.model import (
     CollectorRun,
     InterruptedReadError,
     NamespaceReading,
+    Recommended,
     Settings,
     Snapshot,
     SocketsReading,
+    StaleTimers,
 )
 from exporter.paths import assign, idle_timeouts, is_listened_on
 from exporter.settings import read_settings
@@ -82,7 +86,21 @@ class Sampler:
             unreadable_namespaces=int(not readable),
             runs=runs,
             due=started + STALE_AFTER_SAMPLES * self._period,
+            findings=find_all(
+                self._settings,
+                self._stale_timers(),
+                Recommended(**self._config.recommended.model_dump()),
+                self._config.paths,
+            ),
         )
+
+    def _stale_timers(self) -> dict[str, StaleTimers]:
+        """
+        Those counted lately, by namespace.
+        """
+        if self._sockets is None or time.monotonic() > self._sockets.fresh_until:
+            return {}
+        return {netns: each.stale_timers for netns, each in self._sockets.namespaces.items()}
 
     def _period_after(self, started: float) -> float:
         """
@@ -127,19 +145,22 @@ class Sampler:
         timeouts = idle_timeouts(paths)
         counter = ConnectionCounter(paths)
         recorder = Recorder(self._memory.history)
+        settings = self._settings.get(HOST_NETNS)
+        stale_timers = StaleTimers()
         for table in found.tables:
             known = observe(table, recorder.recall(table.cookie))
             known["inbound"] |= is_listened_on(table, found.surroundings)
             path_of = assign(table, paths, found.surroundings, known["inbound"])
             verdicts = judge(table, known, timeouts[path_of], self._config.near_limit_ratio)
             counter.add(table, known, verdicts, path_of)
+            stale_timers += count_stale(table, known, verdicts, settings)
             recorder.record(known)
         self._memory.history = recorder.finish(started, self._memory.take_ended())
         self._memory.surroundings = found.surroundings
         sums = counter.sums()
         self._sockets = SocketsReading(
             connections=sums,
-            namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk)},
+            namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk, stale_timers)},
             timestamp=timestamp,
             fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )
