@@ -7,6 +7,7 @@ from exporter.judge.findings import find_all
 from exporter.judge.sums import ClosureCounter, ConnectionCounter
 from exporter.model import (
     HOST_NETNS,
+    OTHER_WORKLOADS,
     ClosureReading,
     CollectorRun,
     Counters,
@@ -15,6 +16,7 @@ from exporter.model import (
     Settings,
     Snapshot,
     SocketsReading,
+    WorkloadSums,
 )
 from exporter.sampler import COLLECTORS
 
@@ -33,6 +35,7 @@ def full_snapshot() -> Snapshot:
         sockets=SocketsReading(
             connections=ConnectionCounter(Config().paths).sums(),
             namespaces={HOST_NETNS: NamespaceReading(counters, at_risk=0)},
+            workloads={OTHER_WORKLOADS: WorkloadSums(connections=0, at_risk=0)},
             timestamp=0.0,
             fresh_until=45.0,
         ),
