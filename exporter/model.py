@@ -53,6 +53,16 @@ class OnTimeout(StrEnum):
     RESET = "reset"
 
 
+class Platform(StrEnum):
+    """
+    The operating system that settings are of: the same numbers do not do the same everywhere.
+    """
+
+    LINUX = "linux"
+    WINDOWS = "windows"
+    MACOS = "macos"
+
+
 class Protection(IntEnum):
     """
     What will refresh a path's mapping before its timeout.
@@ -135,8 +145,8 @@ class Settings:
     """
     The keepalive settings of one network namespace, as the kernel has them, odd values included.
 
-    configured names those of time, interval and probes that are not the operating system's default,
-    problems says why a value is None.
+    configured names those of the four that are not the operating system's default (on Linux,
+    data_retransmissions is never among them), problems says why a value is None.
     """
 
     time: float | None
@@ -145,6 +155,7 @@ class Settings:
     data_retransmissions: int | None
     configured: frozenset[str]
     problems: tuple[str, ...] = ()
+    platform: Platform = Platform.LINUX
 
 
 @dataclass(frozen=True, slots=True)
