@@ -266,13 +266,27 @@ class SocketsReading:
 
 
 @dataclass(frozen=True, slots=True)
+class CountsReading:
+    """
+    What one successful reading of the sockets found where only their number can be known.
+
+    connections are by path name, NO_PATH among them; the times are as in SocketsReading.
+    """
+
+    connections: dict[str, int]
+    timestamp: float
+    fresh_until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """
     Everything one sample found.
 
     settings are keyed by the netns label, HOST_NETNS first; there are none where nobody reads them.
     sockets is the last successful reading, which may be of an earlier sample; runs is keyed by
-    collector name; due, on the monotonic clock, is when a newer snapshot should be there.
+    collector name; due, on the monotonic clock, is when a newer snapshot should be there. counts
+    stands for sockets where there is no Linux.
     """
 
     settings: dict[str, Settings]
@@ -281,6 +295,7 @@ class Snapshot:
     unreadable_namespaces: int
     runs: dict[str, CollectorRun]
     due: float
+    counts: CountsReading | None = None
 
 
 @dataclass(frozen=True, slots=True)

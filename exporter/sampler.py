@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from exporter.config import Config
+from exporter.counts import count_connections
 from exporter.failures import Failures
 from exporter.judge.history import Recorder
 from exporter.judge.observation import observe
@@ -18,6 +19,7 @@ from exporter.model import (
     HOST_NETNS,
     CollectorError,
     CollectorRun,
+    CountsReading,
     InterruptedReadError,
     NamespaceReading,
     Settings,
@@ -28,7 +30,7 @@ from exporter.paths import assign, idle_timeouts, is_listened_on
 from exporter.settings import read_settings
 from exporter.sockets import SUPPORTED, read_sockets
 
-COLLECTORS = ("settings", "sockets") if SUPPORTED else ("settings",)
+COLLECTORS = ("settings", "sockets")
 
 STALE_AFTER_SAMPLES = 3
 """How many samples may be missed before the last reading of the sockets is no longer shown."""
@@ -45,10 +47,14 @@ class Sampler:
     ) -> None:
         self._config = config
         self._memory = memory
-        known = {"settings": self._collect_settings, "sockets": self._collect_sockets}
+        known = {
+            "settings": self._collect_settings,
+            "sockets": self._collect_sockets if SUPPORTED else self._count_connections,
+        }
         self._collect = {name: known[name] for name in COLLECTORS if name in collectors}
         self._settings: dict[str, Settings] = {}
         self._sockets: SocketsReading | None = None
+        self._counts: CountsReading | None = None
         self._period = config.sampling.interval
         self._failures = Failures()
         self.snapshot: Snapshot | None = None
@@ -82,6 +88,7 @@ class Sampler:
             unreadable_namespaces=int(not readable),
             runs=runs,
             due=started + STALE_AFTER_SAMPLES * self._period,
+            counts=self._counts,
         )
 
     def _period_after(self, started: float) -> float:
@@ -140,6 +147,14 @@ class Sampler:
         self._sockets = SocketsReading(
             connections=sums,
             namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk)},
+            timestamp=timestamp,
+            fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
+        )
+
+    def _count_connections(self) -> None:
+        timestamp, started = time.time(), time.monotonic()
+        self._counts = CountsReading(
+            connections=count_connections(self._config.paths),
             timestamp=timestamp,
             fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )
