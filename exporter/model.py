@@ -69,6 +69,10 @@ class Platform(StrEnum):
     MACOS = "macos"
 
 
+WINDOWS_PROBES = 10
+"""Since Vista this cannot be changed (Microsoft's documentation of SIO_KEEPALIVE_VALS)."""
+
+
 class Severity(StrEnum):
     """
     How much a finding matters, most first.

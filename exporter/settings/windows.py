@@ -7,7 +7,7 @@ connections from the next start on.
 
 import sys
 
-from exporter.model import Platform, Settings
+from exporter.model import WINDOWS_PROBES, Platform, Settings
 
 if sys.platform != "win32":
     raise ImportError("only Windows has a registry")
@@ -19,8 +19,6 @@ _TIME = 7_200_000
 _INTERVAL = 1_000
 _DATA_RETRANSMISSIONS = 5
 """What Windows takes where there is no value."""
-_PROBES = 10
-"""Since Windows Vista this cannot be changed (Microsoft's documentation of SIO_KEEPALIVE_VALS)."""
 
 
 def read_settings() -> Settings:
@@ -63,7 +61,7 @@ def read_settings() -> Settings:
     return Settings(
         time=None if time is None else time / 1000,
         interval=None if interval is None else interval / 1000,
-        probes=_PROBES,
+        probes=WINDOWS_PROBES,
         data_retransmissions=data_retransmissions,
         configured=frozenset(configured),
         problems=tuple(problems),
