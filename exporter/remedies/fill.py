@@ -17,8 +17,12 @@ TARGETS = {
 }
 """Each has the template of its name, and sets what one operating system reads."""
 
-_SYSCTLS = {"time": 7200, "intvl": 75, "probes": 9}
-"""Linux' defaults."""
+_SYSCTLS = {
+    "net.ipv4.tcp_keepalive_time": 7200,
+    "net.ipv4.tcp_keepalive_intvl": 75,
+    "net.ipv4.tcp_keepalive_probes": 9,
+}
+"""With Linux' defaults."""
 
 
 def remedy(target: str, values: Recommended, paths: tuple[Path, ...], check: str) -> str:
@@ -37,7 +41,8 @@ def remedy(target: str, values: Recommended, paths: tuple[Path, ...], check: str
         "detection": int(values.time + values.interval * values.probes),
         "paths": paths,
         "sysctl_file": "/etc/sysctl.d/99-tcp-keepalive.conf",
-        "sysctl_defaults": {f"net.ipv4.tcp_keepalive_{name}": _SYSCTLS[name] for name in _SYSCTLS},
+        "sysctl_names": list(_SYSCTLS),
+        "sysctl_defaults": " ".join(f"{name}={default}" for name, default in _SYSCTLS.items()),
         "registry_key": r"SYSTEM\CurrentControlSet\Services\Tcpip\Parameters",
     }
     environment = _environment()
