@@ -10,6 +10,8 @@ import socket
 import sys
 from collections.abc import Callable
 
+from exporter.web.listen import ListenError
+
 _FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
 _POLL = 0.1
 """Seconds between two looks at whether the first sample is there."""
@@ -34,7 +36,7 @@ async def keep_told(is_ready: Callable[[], bool]) -> None:
     """
     Say READY=1 once it is, and from then on, for ever, that the event loop is alive.
     """
-    while not is_ready():
+    while not is_ready():  # noqa: ASYNC110  asked as /-/ready asks
         await asyncio.sleep(_POLL)
     notify("READY=1")
     pause = _watchdog_timeout() / 2  # as sd_watchdog_enabled(3) recommends
@@ -54,10 +56,10 @@ def _watchdog_timeout() -> float:
 
 def inherited_sockets() -> list[socket.socket]:
     """
-    The listening sockets that systemd has opened for this process.
+    The listening sockets that systemd has opened for this process. Raises ListenError.
     """
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
-        return []
+        raise ListenError("systemd has handed over no socket; is there a .socket unit?")
     number = int(os.environ.get("LISTEN_FDS", "0"))
     return [
         socket.socket(fileno=descriptor)

@@ -5,6 +5,7 @@ The exporter itself: samples and serves until it is told to end.
 import asyncio
 import contextlib
 import signal
+import socket
 import sys
 from collections.abc import Callable, Collection, Coroutine, Sequence
 
@@ -15,12 +16,13 @@ from exporter.config import ConfigError
 from exporter.memory import Memory
 from exporter.model import ClosureReading
 from exporter.sampler import Sampler
+from exporter.systemd import keep_told, notify
 from exporter.watcher import COLLECTOR as CLOSURES
 from exporter.watcher import ClosureWatcher
 from exporter.web.access import Access
 from exporter.web.app import WebOptions, make_app
 from exporter.web.exposition import Sources
-from exporter.web.listen import describe, listen
+from exporter.web.listen import describe
 from exporter.web.server import HttpServer
 
 _log = structlog.get_logger()
@@ -28,7 +30,7 @@ _log = structlog.get_logger()
 
 async def serve(  # noqa: PLR0913  what the command line says
     live: Live,
-    addresses: Sequence[str],
+    listeners: Sequence[socket.socket],
     collectors: Collection[str],
     options: WebOptions,
     access: Access,
@@ -36,7 +38,7 @@ async def serve(  # noqa: PLR0913  what the command line says
     log_addresses: bool,
 ) -> None:
     """
-    Serve on the addresses until SIGTERM or SIGINT. Raises ListenError.
+    Serve on the listening sockets until SIGTERM or SIGINT.
     """
     ended = asyncio.Event()
     _on_signals(ended, live)
@@ -53,12 +55,13 @@ async def serve(  # noqa: PLR0913  what the command line says
     sources = Sources(lambda: sampler.snapshot, closures, lambda: live.config)
     server = HttpServer(make_app(sources, options, access, live.reload), access)
     try:
-        listeners = [listen(address) for address in addresses]
         await server.start(listeners)
         for listener in listeners:
             _log.info("listening", address=describe(listener), path=options.telemetry_path)
-        await _work_until(ended, [each() for each in work])
+        is_ready = lambda: sampler.snapshot is not None  # noqa: E731
+        await _work_until(ended, [each() for each in work] + [keep_told(is_ready)])
         _log.info("ending")
+        notify("STOPPING=1")
     finally:
         await server.close()
 
