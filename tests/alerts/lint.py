@@ -23,6 +23,7 @@ _VALUES: dict[str, type[IntEnum]] = {
 }
 _COMPARISONS = {">", "<", ">=", "<=", "==", "!="}
 _RATES = {"rate", "increase"}
+_PROMETHEUS = ("up", "scrape_duration_seconds", "prometheus_config_last_reload_successful")
 _METRIC = re.compile(r"^\| `(tcp_keepalive_\w+)` \| (\w[\w ]*) \| (.*?) \| ", re.MULTILINE)
 
 
@@ -35,12 +36,18 @@ def has_problem(check: Check, rule: Rule) -> bool:
 
 def metrics() -> dict[str, tuple[str, set[str]]]:
     """
-    Type and labels of each metric that can be queried, as the docs have them.
+    Type and labels of each series that can be queried: the docs' and Prometheus' own.
     """
     text = (ROOT / "docs/metrics.md").read_text()
-    found: dict[str, tuple[str, set[str]]] = {"up": ("gauge", set())}
-    for name, kind, labels in _METRIC.findall(text):
-        found[name] = (kind, set(re.findall(r"`(\w+)`", labels)))
+    found: dict[str, tuple[str, set[str]]] = {name: ("gauge", set()) for name in _PROMETHEUS}
+    for name, kind, column in _METRIC.findall(text):
+        labels = set(re.findall(r"`(\w+)`", column))
+        if "histogram" in kind:
+            counts = "counter" if kind == "histogram" else "gauge"
+            found[f"{name}_count"] = counts, labels
+            found[f"{name}_bucket"] = counts, labels | {"le"}
+        else:
+            found[name] = kind, labels
     return found
 
 

@@ -1,5 +1,5 @@
 """
-What the docs say that the code says better: metrics, flags, profiles.
+What the docs say that the code says better: metrics, flags, profiles, alerts.
 
 A generated part stands between `<!-- NAME: ... -->` and `<!-- end -->`.
 """
@@ -15,6 +15,7 @@ from exporter.cli import main
 from exporter.config import Config
 from exporter.metrics import families
 from exporter.paths import PROFILES
+from tests.alerts.rules import ALERTS
 from tests.snapshots import full_snapshot, no_closures
 
 ROOT = Path(__file__).parents[2]
@@ -84,8 +85,17 @@ def _profiles() -> str:
     )
 
 
+def _alerts() -> str:
+    return "".join(
+        f"| [{rule.name}](runbooks/{rule.name}.md) | {rule.severity} | {rule.text['for']} |"
+        f" {rule.annotations['summary']} |\n"
+        for rule in ALERTS
+    )
+
+
 GENERATORS: dict[str, Callable[[], str]] = {
     "metrics": _metrics,
     "flags": _flags,
     "profiles": _profiles,
+    "alerts": _alerts,
 }
