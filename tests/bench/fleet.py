@@ -132,20 +132,15 @@ def main() -> None:
     Have a real Prometheus evaluate the rules over an hour of a synthetic fleet.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.bench.fleet", description=main.__doc__)
-    parser.add_argument(
-        "--hosts", type=int, default=_HOSTS, metavar="N", help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--strict", action="store_true", help="exit with 1 if a rule takes too long"
-    )
+    flag = parser.add_argument
+    flag("--hosts", type=int, default=_HOSTS, metavar="N", help="default: %(default)s")
+    flag("--strict", action="store_true", help="exit with 1 if a rule takes too long")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, Host("fleet") as host:
         started = time.monotonic()
         series, count = fill(Path(name), options.hosts)
         took = time.monotonic() - started
-        print(
-            f"{options.hosts:,} hosts, {series:,} series, {count:,} samples (made in {took:.0f} s)\n"
-        )
+        print(f"{options.hosts:,} hosts, {series:,} series, {count:,} samples, in {took:.0f} s\n")
         with monitoring(host, Path(name), targets={}, hurry=1) as watch:
             rules = evaluated(watch)
     rules.sort(key=lambda rule: -rule["evaluationTime"])
