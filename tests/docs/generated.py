@@ -1,5 +1,5 @@
 """
-What the docs say that the code says better: metrics, flags, profiles.
+What the docs say that the code says better: metrics, flags, profiles, alerts.
 
 A generated part stands between `<!-- NAME: ... -->` and `<!-- end -->`.
 """
@@ -23,6 +23,7 @@ from exporter.judge.report import Report, reports
 from exporter.metrics import families
 from exporter.model import Recommended
 from exporter.paths import PROFILES
+from tests.alerts.rules import ALERTS
 from tests.snapshots import full_snapshot, no_closures
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +119,14 @@ def _profiles() -> str:
     )
 
 
+def _alerts() -> str:
+    return "".join(
+        f"| [{rule.name}](runbooks/{rule.name}.md) | {rule.severity} | {rule.text['for']} |"
+        f" {rule.annotations['summary']} |\n"
+        for rule in ALERTS
+    )
+
+
 GENERATORS: dict[str, Callable[[], str]] = {
     "metrics": _metrics,
     "flags": _flags,
@@ -127,4 +136,5 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "check-json": _check_json,
     "findings": _findings,
     **{rule.id: partial(_finding, rule) for rule in RULES},
+    "alerts": _alerts,
 }
