@@ -67,18 +67,21 @@ def _answers() -> Iterator[stat.Panel]:
         " of their path's timeout, within the time range. Each was an error or a hang for"
         " somebody.",
         now(f"round(sum({_DROPS}))"),
+        alert="TCPKeepaliveIdleDrops",
     )
     yield number(
         "Hosts hit",
         "Hosts that had idle drops within the time range. One: look at its settings and clients."
         " Many at once: look at the path they share.",
         now(f"count(sum {BY_HOST} ({_DROPS}) > 0.5) or 0 * sum({_TIMEOUTS})"),
+        alert="TCPKeepaliveFleetIdleDrops",
     )
     yield number(
         "Hanging now",
         "Connections that send and are not answered after having been idle. They will be idle"
         " drops when the kernel gives up, in up to a quarter of an hour.",
         now(f"sum({own('connections', STALLED, PATH)})"),
+        alert="TCPKeepaliveStalledConnections",
     )
     yield (
         number(
@@ -97,6 +100,7 @@ def _answers() -> Iterator[stat.Panel]:
         "Paths on which connections died after less idling than the configured timeout: its value"
         " is wrong, or something else on the way forgets sooner. Compare in Which path, below.",
         now(f"count(count by (path) ({_FORGETS_EARLY})) or 0 * sum({_TIMEOUTS})"),
+        alert="TCPKeepalivePathTimeoutShorter",
     )
     yield number(
         "Closures lost",
@@ -104,6 +108,7 @@ def _answers() -> Iterator[stat.Panel]:
         " missing here.",
         now(f"round(sum({increase('closure_events_lost_total')}))"),
         thresholds=look.NONE_IS_WELL_ELSE_LOOK,
+        alert="TCPKeepaliveClosuresLost",
     )
 
 
@@ -173,14 +178,16 @@ def _which_path() -> Iterator[table.Panel | timeseries.Panel]:
         logarithmic(
             graph(
                 "Real timeouts",
-                "The longest idle time survived (green) and the shortest fatal one (red) on each path,"
-                " beside the configured timeout (dashed). The real timeout lies between them.",
+                "The longest idle time survived (green) and the shortest fatal one (red) on each"
+                " path, beside the configured timeout (dashed). The real timeout lies between"
+                " them.",
                 Query(f"max {by_path} ({_SURVIVED})", "{{path}}, survived"),
                 Query(f"min {by_path} ({_FATAL})", "{{path}}, fatal"),
                 Query(f"max {by_path} ({_TIMEOUTS})", "{{path}}, configured"),
                 unit=look.SECONDS,
             )
         )
+        .fill_opacity(0)
         .override_by_regexp(".*survived", [look.color(look.GREEN)])
         .override_by_regexp(".*fatal", [look.color(look.RED)])
         .override_by_regexp(".*configured", look.dashed(look.GREY))

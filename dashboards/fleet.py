@@ -59,6 +59,7 @@ def _answers() -> Iterator[stat.Panel]:
         " the exporter runs there and whether its port can be reached.",
         now(f"count({_HOSTS})", "watched"),
         now(f"sum(1 - {raw('up')})", "silent"),
+        alert="TCPKeepaliveExporterDown",
     ).override_by_name("watched", [look.color(look.TEXT)])
     yield number(
         "Hosts unprotected",
@@ -66,6 +67,7 @@ def _answers() -> Iterator[stat.Panel]:
         " after a path's idle timeout, or never. Each is one misconfigured host: the table below"
         " names them, and `tcp-keepalive-exporter fix` prints the remedy.",
         now(f"sum(max {BY_HOST} ({_UNPROTECTED}))"),
+        alert="TCPKeepaliveMisconfigured",
     )
     yield number(
         "Hosts with findings",
@@ -74,6 +76,7 @@ def _answers() -> Iterator[stat.Panel]:
         " host explains each.",
         now(f"count(count {BY_HOST} ({own('finding', SERIOUS)})) or 0 * count({_HOSTS})"),
         thresholds=look.NONE_IS_WELL_ELSE_LOOK,
+        alert="TCPKeepaliveMisconfigured",
     )
     yield number(
         "At risk now",
@@ -82,18 +85,21 @@ def _answers() -> Iterator[stat.Panel]:
         " See which workloads own them.",
         now(f"sum({own('at_risk_connections')})"),
         thresholds=look.NONE_IS_WELL_ELSE_LOOK,
+        alert="TCPKeepaliveAtRiskConnections",
     )
     yield number(
         "Hanging now",
         "Connections that send and are not answered after having been idle: their applications"
         " hang at this moment, for up to a quarter of an hour. Open the Drops dashboard.",
         now(f"sum({_STALLED})"),
+        alert="TCPKeepaliveStalledConnections",
     )
     yield number(
         "Idle drops",
         "Connections that died of idling within the time range shown. Each was an error or a hang"
         " for somebody. The Drops dashboard shows when, where and at what idle time.",
         now(f"round(sum({increase('idle_drops_total')}))"),
+        alert="TCPKeepaliveIdleDrops",
     )
 
 
@@ -286,10 +292,12 @@ def _exporters() -> Row:
             ).max_data_points(_POINTS)
         )
         .with_panel(
-            bars(
+            rows(
                 "Versions",
                 "Hosts by the version of their exporter.",
-                now(f"sort_desc(count by (version) ({_HOSTS}))", "{{version}}"),
+                cells(f"count by (version) ({_HOSTS})"),
+                columns={"version": text("Version"), "A": count("Hosts")},
+                sort="Hosts",
                 size=(6, 8),
             )
         )

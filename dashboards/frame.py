@@ -18,12 +18,10 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
-from dashboards.links import TAG, uid
+from dashboards.links import DOCS, TAG, uid
 from dashboards.look import BLUE, PURPLE
 from dashboards.panels import DATASOURCE
 from dashboards.queries import PREFIX, own, raw
-
-DOCS = "https://github.com/tcp-keepalive-exporter/tcp-keepalive-exporter/blob/main/docs"
 
 
 def frame(name: str, description: str, *, since: str, by_path: bool = True) -> build.Dashboard:

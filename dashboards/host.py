@@ -63,6 +63,7 @@ def _answers() -> Iterator[stat.Panel]:
         " `tcp-keepalive-exporter fix` prints the remedy.",
         now(f"min({own('path_protected', PATH)})"),
         thresholds=look.steps(look.RED, (1, look.GREEN)),
+        alert="TCPKeepaliveMisconfigured",
     ).mappings([look.words({0: ("unprotected", look.RED), 1: ("protected", look.GREEN)})])
     yield number(
         "Connections protected",
@@ -80,6 +81,7 @@ def _answers() -> Iterator[stat.Panel]:
         " whose they are; `tcp-keepalive-exporter connections` on the host lists them.",
         now(f"sum({own('at_risk_connections')})"),
         thresholds=look.NONE_IS_WELL_ELSE_LOOK,
+        alert="TCPKeepaliveAtRiskConnections",
     )
     yield number(
         "Hanging now",
@@ -87,12 +89,14 @@ def _answers() -> Iterator[stat.Panel]:
         " hang at this moment. Restart or reconnect the client; keepalive keeps it from coming"
         " again.",
         now(f"sum({own('connections', STALLED, PATH)})"),
+        alert="TCPKeepaliveStalledConnections",
     )
     yield number(
         "Idle drops",
         "Connections that died of idling within the time range shown. Each was an error or a hang"
         " for somebody; the Drops dashboard shows them in detail.",
         now(f"round(sum({increase('idle_drops_total', PATH)}))"),
+        alert="TCPKeepaliveIdleDrops",
     )
     yield number(
         "Last sample",
@@ -101,6 +105,7 @@ def _answers() -> Iterator[stat.Panel]:
         now(f"time() - min({own('sample_timestamp_seconds')})"),
         unit=look.SECONDS,
         thresholds=look.steps(look.TEXT, (120, look.ORANGE), (600, look.RED)),
+        alert="TCPKeepaliveCollectorFailing",
     )
 
 
@@ -143,9 +148,9 @@ def _settings() -> Iterator[bargauge.Panel | table.Panel | timeseries.Panel]:
         logarithmic(
             graph(
                 "Keepalive time against timeouts",
-                "The settings' keepalive time must stay well below every timeout (dashed); half of it"
-                " or less is safe. A step is somebody changing the settings: connections opened before"
-                " keep their old times.",
+                "The settings' keepalive time must stay well below every timeout (dashed); half of"
+                " it or less is safe. A step is somebody changing the settings: connections opened"
+                " before keep their old times.",
                 Query(f"max by (netns) ({own('time_seconds')})", "keepalive time, {{netns}}"),
                 Query(f"max({own('recommended_time_seconds')})", "recommended"),
                 Query(

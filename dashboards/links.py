@@ -2,7 +2,11 @@
 Where the dashboards are, and how one leads to another.
 """
 
+from grafana_foundation_sdk.builders.dashboard import DashboardLink
+from grafana_foundation_sdk.models.dashboard import DashboardLinkType
+
 TAG = "tcp-keepalive"
+DOCS = "https://github.com/tcp-keepalive-exporter/tcp-keepalive-exporter/blob/main/docs"
 
 
 def uid(name: str) -> str:
@@ -21,3 +25,15 @@ def link_to(name: str, **variables: str) -> list[dict[str, object]]:
     given = "".join(f"&var-{key}={value}" for key, value in variables.items())
     url = f"/d/{uid(name)}?${{datasource:queryparam}}{given}&${{__url_time_range}}"
     return [{"title": f"Open in {name}", "url": url}]
+
+
+def runbook(alert: str) -> DashboardLink:
+    """
+    A panel's link to what to do when that alert fires.
+    """
+    return (
+        DashboardLink(f"What to do: {alert}")
+        .type(DashboardLinkType.LINK)
+        .url(f"{DOCS}/runbooks/{alert}.md")
+        .target_blank(True)
+    )

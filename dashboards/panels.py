@@ -23,6 +23,7 @@ from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 
 from dashboards import look
 from dashboards.columns import Column
+from dashboards.links import runbook
 from dashboards.queries import Query
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
@@ -64,13 +65,16 @@ def number(
     *queries: Query,
     unit: str = look.COUNT,
     thresholds: ThresholdsConfig = look.NONE_IS_WELL,
+    alert: str | None = None,
 ) -> stat.Panel:
     """
-    One figure of the top row, coloured by its thresholds.
+    One figure of the top row, coloured by its thresholds; alert is one that tells the same.
     """
     made = panel(stat.Panel, title, description, *queries, unit=unit, size=(4, 4))
     made.decimals(0).min(0).thresholds(thresholds).color_scheme(look.by_threshold())
     made.graph_mode(options.BigValueGraphMode.NONE)
+    if alert is not None:
+        made.links([runbook(alert)])
     return made.reduce_options(_last())
 
 
@@ -188,8 +192,8 @@ def bars(
     made.decimals(0).min(0).orientation(options.VizOrientation.HORIZONTAL)
     made.display_mode(options.BarGaugeDisplayMode.BASIC).show_unfilled(False)
     made.value_mode(options.BarGaugeValueMode.TEXT)
-    made.name_placement(options.BarGaugeNamePlacement.LEFT)
-    made.sizing(options.BarGaugeSizing.MANUAL).min_viz_height(16).max_viz_height(28)
+    made.name_placement(options.BarGaugeNamePlacement.TOP)
+    made.sizing(options.BarGaugeSizing.MANUAL).min_viz_height(16).max_viz_height(32)
     made.text(common.VizTextDisplayOptions().title_size(14).value_size(14))
     made.thresholds(look.steps(look.BLUE)).color_scheme(look.by_threshold())
     for name, color in (colors or {}).items():
@@ -206,7 +210,7 @@ def bucket_bars(
     made = bars(title, description, query).thresholds(look.steps(color))
     # The fields' names are their edges, alone or twice.
     for regex, pattern in (
-        (r"^(?:\S+ )?([0-9.]+?)(?:\.0)?$", "up to $1 s"),
+        (r"^(?:\S+ )?([0-9.]+?)(?:\.0)?$", "≤ $1 s"),
         (r"^(?:\S+ )?\+Inf$", "longer"),
     ):
         made.with_transformation(

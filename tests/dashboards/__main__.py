@@ -21,7 +21,7 @@ def main() -> None:
         exposition = real_exposition(config)
         now = time.time()
         print("Inventing a day of the fleet; this takes some minutes ...", flush=True)
-        write_blocks(Path(folder), plans(), exposition, now - HOURS * 3600, now)
+        write_blocks(Path(folder), plans(), exposition, begin=now - HOURS * 3600, end=now)
         with prometheus(Path(folder)) as running:
             print(f"{running.url} has it, until now; Ctrl-C ends it.", flush=True)
             with contextlib.suppress(KeyboardInterrupt):

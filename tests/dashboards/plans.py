@@ -91,11 +91,11 @@ def _batch() -> list[HostPlan]:
         Pool("etl.service", _OUT, 6, at_night(1500, 40), keepalive=600),
         Pool("cron.service", _INSIDE, 5, always(200)),
     ]
-    sockets_fail = {"sockets": (20.5 * 3600, 99 * 3600)}
+    sockets_fail = {"sockets": (20.6 * 3600, 99 * 3600)}
     return [
         HostPlan("batch-01", pools, always(DEFAULT)),
         HostPlan("batch-02", pools, always(DEFAULT), failing=sockets_fail),
-        HostPlan("batch-03", pools, always(TUNED), silent_from=22.7 * 3600),
+        HostPlan("batch-03", pools, always(TUNED), silent_from=20.9 * 3600),
     ]
 
 

@@ -21,7 +21,6 @@ from tests.exporter_process import exporter_process
 
 JOB = "tcp-keepalive"
 PORT = 10240
-STEP = 60.0
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 _BLOCK = 7200.0
 _FOREIGN = ("process_", "python_")
@@ -40,10 +39,18 @@ def real_exposition(config: Path) -> str:
 
 
 def write_blocks(
-    folder: Path, plans: Iterable[HostPlan], exposition: str, begin: float, end: float
+    folder: Path,
+    plans: Iterable[HostPlan],
+    exposition: str,
+    *,
+    begin: float,
+    end: float,
+    step: float = 60.0,
 ) -> None:
     """
     Fill a database's folder with what the hosts serve from begin to end, in seconds since 1970.
+
+    They are scraped every step seconds.
     """
     hosts = [(plan.name, Host(plan, exposition, begin, seed)) for seed, plan in enumerate(plans)]
     now = begin
@@ -52,8 +59,8 @@ def write_blocks(
         with (folder / "openmetrics").open("w") as file:
             while now < until:
                 for name, host in hosts:
-                    file.writelines(_lines(name, host.step(now, STEP), now))
-                now += STEP
+                    file.writelines(_lines(name, host.step(now, step), now))
+                now += step
             file.write("# EOF\n")
         subprocess.run(
             ["promtool", "tsdb", "create-blocks-from", "openmetrics", file.name, folder],
