@@ -193,7 +193,7 @@ def bars(
     made.display_mode(options.BarGaugeDisplayMode.BASIC).show_unfilled(False)
     made.value_mode(options.BarGaugeValueMode.TEXT)
     made.name_placement(options.BarGaugeNamePlacement.TOP)
-    made.sizing(options.BarGaugeSizing.MANUAL).min_viz_height(16).max_viz_height(32)
+    made.sizing(options.BarGaugeSizing.MANUAL).min_viz_height(16).max_viz_height(40)
     made.text(common.VizTextDisplayOptions().title_size(14).value_size(14))
     made.thresholds(look.steps(look.BLUE)).color_scheme(look.by_threshold())
     for name, color in (colors or {}).items():

@@ -47,6 +47,7 @@ class Host:
     """
 
     def __init__(self, plan: HostPlan, exposition: str, begin: float, seed: int) -> None:
+        self.name = plan.name
         self._plan = plan
         self._begin = begin
         self._base = {

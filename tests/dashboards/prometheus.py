@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ JOB = "tcp-keepalive"
 PORT = 10240
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 _BLOCK = 7200.0
+_NAME = "NAME-OF-THE-HOST"
 _FOREIGN = ("process_", "python_")
 
 
@@ -46,20 +47,26 @@ def write_blocks(
     begin: float,
     end: float,
     step: float = 60.0,
+    copies: int = 1,
+    only: Collection[str] | None = None,
 ) -> None:
     """
     Fill a database's folder with what the hosts serve from begin to end, in seconds since 1970.
 
-    They are scraped every step seconds.
+    They are scraped every step seconds. There are so many copies of each, and of the metrics only
+    those that are named.
     """
-    hosts = [(plan.name, Host(plan, exposition, begin, seed)) for seed, plan in enumerate(plans)]
+    hosts = [Host(plan, exposition, begin, seed) for seed, plan in enumerate(plans)]
     now = begin
     while now < end:
         until = min(end, (now // _BLOCK + 1) * _BLOCK)
         with (folder / "openmetrics").open("w") as file:
             while now < until:
-                for name, host in hosts:
-                    file.writelines(_lines(name, host.step(now, step), now))
+                for host in hosts:
+                    text = "".join(_lines(host.step(now, step), now, only))
+                    for copy in range(copies):
+                        name = f"{host.name}-{copy:03}" if copies > 1 else host.name
+                        file.write(text.replace(_NAME, name))
                 now += step
             file.write("# EOF\n")
         subprocess.run(
@@ -70,18 +77,22 @@ def write_blocks(
         Path(file.name).unlink()
 
 
-def _lines(name: str, figures: dict[Key, float] | None, now: float) -> Iterator[str]:
-    yield f'up{{instance="{name}:{PORT}",job="{JOB}"}} {int(figures is not None)} {now}\n'
+def _lines(
+    figures: dict[Key, float] | None, now: float, only: Collection[str] | None
+) -> Iterator[str]:
+    yield f'up{{instance="{_NAME}:{PORT}",job="{JOB}"}} {int(figures is not None)} {now}\n'
     for key, value in (figures or {}).items():
-        yield f"{_series(name, key)} {value:.15g} {now}\n"
+        series = _series(key)
+        if only is None or series.partition("{")[0] in only:
+            yield f"{series} {value:.15g} {now}\n"
 
 
 @functools.cache
-def _series(name: str, key: Key) -> str:
+def _series(key: Key) -> str:
     metric, labels = key
     whole = metric if metric.startswith(_FOREIGN) else PREFIX + metric
     pairs = "".join(f',{label}="{value}"' for label, value in sorted(labels))
-    return f'{whole}{{instance="{name}:{PORT}",job="{JOB}"{pairs}}}'
+    return f'{whole}{{instance="{_NAME}:{PORT}",job="{JOB}"{pairs}}}'
 
 
 @dataclass(frozen=True, slots=True)
