@@ -158,7 +158,7 @@ def _trends() -> Iterator[timeseries.Panel]:
             Query(f"sum by (path) ({per_minute('idle_drops_total')})", "{{path}}"),
             size=(8, 8),
         )
-    ).max_data_points(_POINTS)
+    ).max_data_points(_POINTS // 2)
 
 
 def _where() -> Iterator[bargauge.Panel | table.Panel]:
@@ -212,7 +212,7 @@ def _paths() -> Row:
             " than thought.",
             cells(f"max {hosts} ({own('path_idle_timeout_seconds')})"),
             cells(f"sum by (path) (1 - min by (job, instance, path) ({own('path_protected')}))"),
-            cells(f"sum by (path) ({own('connections', ANY_PATH)})"),
+            cells(f"sum by (path) ({own('connection_idle_seconds_gcount', ANY_PATH)})"),
             cells(f"round(sum by (path) ({increase('idle_drops_total')}))"),
             cells(f"max by (path) ({own('longest_idle_survived_seconds')})"),
             cells(f"min by (path) ({own('shortest_idle_fatal_seconds')})"),
