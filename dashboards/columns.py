@@ -9,6 +9,7 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from dashboards.links import link_to
 from dashboards.look import BLUE, GREEN, ORANGE, RED, SECONDS, words
+from exporter.judge.findings import RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,17 @@ def severity(head: str) -> Column:
             }
         ),
     )
+
+
+def finding(head: str) -> Column:
+    """
+    Ids of findings, with the words for them.
+    """
+    words = {
+        rule.id: model.ValueMappingResult(text=f"{rule.id}: {rule.title}", index=index)
+        for index, rule in enumerate(RULES)
+    }
+    return Column(head, {"mappings": [model.ValueMap(words)]})
 
 
 def yes_or_no(head: str) -> Column:

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders import bargauge, stat, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from dashboards import look
-from dashboards.columns import count, gauge, host, seconds, severity, text
+from dashboards.columns import count, finding, gauge, host, seconds, severity, text
 from dashboards.frame import frame
 from dashboards.panels import bars, bars_over_time, graph, number, rows
 from dashboards.queries import (
@@ -241,7 +241,7 @@ def _findings() -> Row:
             cells(f"count by (id, severity) ({once_a_host})"),
             cells(f"count by (id, severity) ({own('finding')})"),
             columns={
-                "id": text("Finding"),
+                "id": finding("Finding"),
                 "severity": severity("Severity"),
                 "A": gauge("Hosts", look.ORANGE),
                 "B": count("Network namespaces"),

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders import bargauge, heatmap, stat, table, time
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from dashboards import look
-from dashboards.columns import count, gauge, seconds, severity, text, yes_or_no
+from dashboards.columns import count, finding, gauge, seconds, severity, text, yes_or_no
 from dashboards.frame import frame
 from dashboards.health import health
 from dashboards.panels import (
@@ -138,7 +138,7 @@ def _settings() -> Iterator[bargauge.Panel | table.Panel | timeseries.Panel]:
         cells(f"count by (id, severity, netns) ({own('finding')})"),
         columns={
             "severity": severity("Severity"),
-            "id": text("Finding"),
+            "id": finding("Finding"),
             "netns": text("Namespace"),
         },
         sort="Severity",
