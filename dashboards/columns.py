@@ -3,12 +3,12 @@ Columns of tables: their heads, and how their cells look.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from grafana_foundation_sdk.models import dashboard as model
 
+from dashboards import look
 from dashboards.links import link_to
-from dashboards.look import BLUE, GREEN, ORANGE, RED, SECONDS, words
 from exporter.judge.findings import RULES
 
 
@@ -21,6 +21,12 @@ class Column:
     head: str
     properties: Mapping[str, object] = field(default_factory=dict)
 
+    def wide(self, pixels: int) -> "Column":
+        """
+        The column with a fixed width; the others share what is left.
+        """
+        return replace(self, properties={**self.properties, "custom.width": pixels})
+
     def dynamic(self) -> list[model.DynamicConfigValue]:
         """
         The properties as an override takes them.
@@ -28,29 +34,27 @@ class Column:
         return [model.DynamicConfigValue(name, value) for name, value in self.properties.items()]
 
 
-def text(head: str, width: int | None = None) -> Column:
+def text(head: str) -> Column:
     """
     Words.
     """
-    return Column(head, {} if width is None else {"custom.width": width})
+    return Column(head)
 
 
-def host(head: str = "Host") -> Column:
+def host() -> Column:
     """
-    Host names, each a link to the host's dashboard. The table needs the label job too.
+    Host names, each a link to the host's dashboard.
     """
-    return Column(head, {"links": link_to("Host", instance="${__value.raw}")})
+    return Column("Host", {"links": link_to("Host", instance="${__value.raw}")})
 
 
-def count(head: str, color: str | None = None, width: int | None = None) -> Column:
+def count(head: str, color: str | None = None) -> Column:
     """
-    Whole numbers; a color stands for there being any.
+    Whole numbers; a color means that there should be none.
     """
     properties: dict[str, object] = {"decimals": 0}
     if color is not None:
-        properties |= _colored(color)
-    if width is not None:
-        properties["custom.width"] = width
+        properties |= {"custom.cellOptions": {"type": "color-text"}, "color": _fixed(color)}
     return Column(head, properties)
 
 
@@ -66,61 +70,44 @@ def gauge(head: str, color: str) -> Column:
             "min": 0,
             "fieldMinMax": True,
             "custom.cellOptions": cell,
-            "color": {"mode": "fixed", "fixedColor": color},
+            "color": _fixed(color),
         },
     )
 
 
-def seconds(head: str, width: int | None = None) -> Column:
+def seconds(head: str) -> Column:
     """
     Durations.
     """
-    properties: dict[str, object] = {"unit": SECONDS, "decimals": 0}
-    if width is not None:
-        properties["custom.width"] = width
-    return Column(head, properties)
+    return Column(head, {"unit": look.SECONDS, "decimals": 0})
 
 
 def severity(head: str) -> Column:
     """
-    Severities of findings and alerts, in their colours.
+    Severities of findings, in their colours.
     """
-    colors = {"critical": RED, "warning": ORANGE, "info": BLUE}
-    return _mapped(
-        head,
-        model.ValueMap(
-            {
-                name: model.ValueMappingResult(color=color, index=index)
-                for index, (name, color) in enumerate(colors.items())
-            }
-        ),
-    )
+    colors = {"critical": look.RED, "warning": look.ORANGE, "info": look.BLUE}
+    return _mapped(head, look.words({name: (name, color) for name, color in colors.items()}))
 
 
 def finding(head: str) -> Column:
     """
     Ids of findings, with the words for them.
     """
-    words = {
-        rule.id: model.ValueMappingResult(text=f"{rule.id}: {rule.title}", index=index)
-        for index, rule in enumerate(RULES)
-    }
-    return Column(head, {"mappings": [model.ValueMap(words)]})
+    words = {rule.id: (f"{rule.id}: {rule.title}", look.TEXT) for rule in RULES}
+    return Column(head, {"mappings": [look.words(words)]})
 
 
 def yes_or_no(head: str) -> Column:
     """
     1 for yes, which is well, and 0 for no.
     """
-    return _mapped(head, words({0: ("no", RED), 1: ("yes", GREEN)}))
+    return _mapped(head, look.words({"0": ("no", look.RED), "1": ("yes", look.GREEN)}))
 
 
 def _mapped(head: str, mapping: model.ValueMap) -> Column:
     return Column(head, {"mappings": [mapping], "custom.cellOptions": {"type": "color-text"}})
 
 
-def _colored(color: str) -> dict[str, object]:
-    return {
-        "custom.cellOptions": {"type": "color-text"},
-        "color": {"mode": "fixed", "fixedColor": color},
-    }
+def _fixed(color: str) -> dict[str, str]:
+    return {"mode": model.FieldColorModeId.FIXED.value, "fixedColor": color}

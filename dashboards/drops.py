@@ -16,6 +16,7 @@ from dashboards.panels import (
     bucket_bars,
     graph,
     heat,
+    in_shades_of,
     logarithmic,
     number,
     rows,
@@ -115,11 +116,14 @@ def _answers() -> Iterator[stat.Panel]:
 def _when() -> Iterator[timeseries.Panel]:
     minutely = per_minute("idle_drops_total", PATH)
     yield bars_over_time(
-        graph(
-            "Idle drops per minute, by path",
-            "When connections died. A sharp peak is many connections of one pool used again after"
-            " a rest, or a path that lost its memory; a steady trickle is settings.",
-            Query(f"sum by (path) ({minutely})", "{{path}}"),
+        in_shades_of(
+            look.RED,
+            graph(
+                "Idle drops per minute, by path",
+                "When connections died. A sharp peak is many connections of one pool used again"
+                " after a rest, or a path that lost its memory; a steady trickle is settings.",
+                Query(f"sum by (path) ({minutely})", "{{path}}"),
+            ),
         )
     ).max_data_points(_POINTS)
     yield bars_over_time(
@@ -208,7 +212,7 @@ def _whose() -> Iterator[table.Panel | timeseries.Panel]:
         columns={
             "instance": host(),
             "A": gauge("Idle drops", look.RED),
-            "B": count("Hanging now", look.RED, width=110),
+            "B": count("Hanging now", look.RED).wide(110),
         },
         sort="Idle drops",
     )
@@ -221,16 +225,19 @@ def _whose() -> Iterator[table.Panel | timeseries.Panel]:
         columns={
             "workload": text("Workload"),
             "A": gauge("Most at risk", look.ORANGE),
-            "B": count("At risk now", width=110),
+            "B": count("At risk now").wide(110),
         },
         sort="Most at risk",
     )
     yield stacked(
-        graph(
-            "Hanging",
-            "Connections that send and are not answered after idling. Each hangs somebody for up"
-            " to a quarter of an hour and then counts as an idle drop.",
-            Query(f"sum by (path) ({own('connections', STALLED, PATH)})", "{{path}}"),
+        in_shades_of(
+            look.RED,
+            graph(
+                "Hanging",
+                "Connections that send and are not answered after idling. Each hangs somebody for"
+                " up to a quarter of an hour and then counts as an idle drop.",
+                Query(f"sum by (path) ({own('connections', STALLED, PATH)})", "{{path}}"),
+            ),
         )
     ).max_data_points(_POINTS)
     yield stacked(

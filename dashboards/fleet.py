@@ -10,7 +10,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from dashboards import look
 from dashboards.columns import count, finding, gauge, host, seconds, severity, text
 from dashboards.frame import frame
-from dashboards.panels import bars, bars_over_time, graph, number, rows
+from dashboards.panels import bars, bars_over_time, graph, in_shades_of, number, rows
 from dashboards.queries import (
     ANY_PATH,
     BY_HOST,
@@ -151,12 +151,15 @@ def _trends() -> Iterator[timeseries.Panel]:
         colors={"at risk": look.ORANGE, "hanging": look.RED},
     ).max_data_points(_POINTS)
     yield bars_over_time(
-        graph(
-            "Idle drops per minute",
-            "Connections that died of idling, by path. Any is one too many; see the Drops"
-            " dashboard for the incident.",
-            Query(f"sum by (path) ({per_minute('idle_drops_total')})", "{{path}}"),
-            size=(8, 8),
+        in_shades_of(
+            look.RED,
+            graph(
+                "Idle drops per minute",
+                "Connections that died of idling, by path. Any is one too many; see the Drops"
+                " dashboard for the incident.",
+                Query(f"sum by (path) ({per_minute('idle_drops_total')})", "{{path}}"),
+                size=(8, 8),
+            ),
         )
     ).max_data_points(_POINTS // 2)
 
@@ -174,8 +177,8 @@ def _where() -> Iterator[bargauge.Panel | table.Panel]:
         columns={
             "workload": text("Workload"),
             "A": gauge("At risk", look.ORANGE),
-            "B": count("Connections", width=110),
-            "C": count("Hosts", width=80),
+            "B": count("Connections").wide(110),
+            "C": count("Hosts").wide(80),
         },
         sort="At risk",
         size=(12, 8),
@@ -241,8 +244,8 @@ def _findings() -> Row:
             cells(f"count by (id, severity) ({once_a_host})"),
             cells(f"count by (id, severity) ({own('finding')})"),
             columns={
-                "id": finding("Finding"),
-                "severity": severity("Severity"),
+                "id": finding("Finding").wide(620),
+                "severity": severity("Severity").wide(100),
                 "A": gauge("Hosts", look.ORANGE),
                 "B": count("Network namespaces"),
             },

@@ -21,7 +21,7 @@ def health() -> Row:
                 "Green while a collector works. Red: what it reads is missing or stale; the"
                 " exporter's log says why.",
                 Query(f"min by (collector) ({own('collector_success')})", "{{collector}}"),
-                words={0: ("failing", look.RED), 1: ("working", look.GREEN)},
+                words={"0": ("failing", look.RED), "1": ("working", look.GREEN)},
                 size=(12, 7),
             )
         )

@@ -4,7 +4,7 @@ Host: one host, or a few, in detail: settings, connections, their ends.
 
 from collections.abc import Iterator
 
-from grafana_foundation_sdk.builders import bargauge, heatmap, stat, table, timeseries
+from grafana_foundation_sdk.builders import bargauge, common, heatmap, stat, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from dashboards import look
@@ -16,6 +16,7 @@ from dashboards.panels import (
     bucket_bars,
     graph,
     heat,
+    in_shades_of,
     logarithmic,
     number,
     rows,
@@ -37,6 +38,7 @@ from dashboards.queries import (
     protection,
 )
 
+_CRITICAL_FIRST = common.TableSortByFieldState().display_name("Severity").desc(False)
 _CONNECTIONS = own("connections", PATH)
 
 
@@ -64,7 +66,7 @@ def _answers() -> Iterator[stat.Panel]:
         now(f"min({own('path_protected', PATH)})"),
         thresholds=look.steps(look.RED, (1, look.GREEN)),
         alert="TCPKeepaliveMisconfigured",
-    ).mappings([look.words({0: ("unprotected", look.RED), 1: ("protected", look.GREEN)})])
+    ).mappings([look.words({"0": ("unprotected", look.RED), "1": ("protected", look.GREEN)})])
     yield number(
         "Connections protected",
         "The share of connections over paths whose mapping something will refresh in time: their"
@@ -129,21 +131,25 @@ def _settings() -> Iterator[bargauge.Panel | table.Panel | timeseries.Panel]:
             "A": yes_or_no("Protected"),
         },
         sort="Keepalive time",
-        size=(14, 6),
+        size=(12, 6),
     )
-    yield rows(
-        "Findings",
-        "What is wrong with the settings. `tcp-keepalive-exporter check` on the host says what"
-        " each means, and `tcp-keepalive-exporter fix` prints the remedy. Empty is well.",
-        cells(f"count by (id, severity, netns) ({own('finding')})"),
-        columns={
-            "severity": severity("Severity"),
-            "id": finding("Finding"),
-            "netns": text("Namespace"),
-        },
-        sort="Severity",
-        size=(10, 6),
-    ).no_value("Nothing found")
+    yield (
+        rows(
+            "Findings",
+            "What is wrong with the settings. `tcp-keepalive-exporter check` on the host says what"
+            " each means, and `tcp-keepalive-exporter fix` prints the remedy. Empty is well.",
+            cells(f"count by (id, severity, netns) ({own('finding')})"),
+            columns={
+                "severity": severity("Severity").wide(90),
+                "id": finding("Finding"),
+                "netns": text("Namespace").wide(130),
+            },
+            sort="Severity",
+            size=(12, 6),
+        )
+        .sort_by([_CRITICAL_FIRST])
+        .no_value("Nothing found")
+    )
     yield (
         logarithmic(
             graph(
@@ -218,17 +224,20 @@ def _workloads() -> Iterator[table.Panel | timeseries.Panel]:
         columns={
             "workload": text("Workload"),
             "A": gauge("At risk", look.ORANGE),
-            "B": count("Connections", width=110),
+            "B": count("Connections").wide(110),
         },
         sort="At risk",
     )
     yield stacked(
-        graph(
-            "Connections at risk by workload",
-            "When whose connections come near or over their path's timeout with nothing to refresh"
-            " them. A shape that repeats is a pool that rests; a level that only grows is a leak"
-            " of dead connections.",
-            Query(f"sum {workloads} ({at_risk}) > 0", "{{workload}}"),
+        in_shades_of(
+            look.ORANGE,
+            graph(
+                "Connections at risk by workload",
+                "When whose connections come near or over their path's timeout with nothing to"
+                " refresh them. A shape that repeats is a pool that rests; a level that only grows"
+                " is a leak of dead connections.",
+                Query(f"sum {workloads} ({at_risk}) > 0", "{{workload}}"),
+            ),
         )
     )
 
@@ -247,12 +256,15 @@ def _ends() -> Iterator[timeseries.Panel]:
         )
     ).override_by_name("normal", look.right_axis(look.COUNT))
     yield bars_over_time(
-        graph(
-            "Idle drops per minute",
-            "Connections that died of idling, by path. If a path protected by the settings has"
-            " drops, its clients do not switch keepalive on, or its real timeout is shorter than"
-            " configured.",
-            Query(f"sum by (path) ({per_minute('idle_drops_total', PATH)})", "{{path}}"),
+        in_shades_of(
+            look.RED,
+            graph(
+                "Idle drops per minute",
+                "Connections that died of idling, by path. If a path protected by the settings has"
+                " drops, its clients do not switch keepalive on, or its real timeout is shorter"
+                " than configured.",
+                Query(f"sum by (path) ({per_minute('idle_drops_total', PATH)})", "{{path}}"),
+            ),
         )
     )
 

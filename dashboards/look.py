@@ -100,16 +100,23 @@ def right_axis(unit: str) -> list[model.DynamicConfigValue]:
     ]
 
 
-def words(meaning: Mapping[float, tuple[str, str]]) -> model.ValueMap:
+def words(meaning: Mapping[str, tuple[str, str]]) -> model.ValueMap:
     """
     Words for values, and their colours.
     """
     return model.ValueMap(
         {
-            f"{value:g}": model.ValueMappingResult(text=text, color=color, index=index)
+            value: model.ValueMappingResult(text=text, color=color, index=index)
             for index, (value, (text, color)) in enumerate(meaning.items())
         }
     )
+
+
+def shades(of: str) -> build.FieldColor:
+    """
+    Shades of a colour, one for each series.
+    """
+    return build.FieldColor().mode(model.FieldColorModeId.SHADES).fixed_color(of)
 
 
 def by_threshold() -> build.FieldColor:

@@ -114,7 +114,14 @@ def logarithmic(made: timeseries.Panel) -> timeseries.Panel:
     A graph whose small and large values can both be read.
     """
     scale = common.ScaleDistributionConfig().type(options.ScaleDistribution.LOG).log(10)
-    return made.scale_distribution(scale)
+    return made.scale_distribution(scale).fill_opacity(0)
+
+
+def in_shades_of(color: str, made: timeseries.Panel) -> timeseries.Panel:
+    """
+    A graph all of whose series are of one kind, and whose colour says which.
+    """
+    return made.color_scheme(look.shades(color))
 
 
 def stacked(made: timeseries.Panel) -> timeseries.Panel:
@@ -226,7 +233,7 @@ def timeline(
     description: str,
     query: Query,
     *,
-    words: Mapping[float, tuple[str, str]],
+    words: Mapping[str, tuple[str, str]],
     size: tuple[int, int] = (12, 8),
 ) -> statetimeline.Panel:
     """

@@ -20,6 +20,8 @@ BEGINS_AT = 10
 _LOCAL = ("workload_", "finding")
 """What a real exposition tells of the machine it was made on."""
 NEAR_LIMIT_RATIO = 0.75
+TUNED, DEFAULT = 120.0, 7200.0
+"""Keepalive times: as recommended, and as the kernel has it by itself."""
 Key = tuple[str, frozenset[tuple[str, str]]]
 
 
@@ -91,7 +93,7 @@ class Host:
 
     def _tell_settings(self, setting: float) -> None:
         for netns, seconds in {"host": setting, **self._plan.namespaces}.items():
-            tuned = seconds == 120
+            tuned = seconds == TUNED
             figures = {
                 "time_seconds": seconds,
                 "interval_seconds": 30 if tuned else 75,
@@ -117,10 +119,16 @@ class Host:
             self._tell_findings(netns, seconds)
 
     def _tell_findings(self, netns: str, seconds: float) -> None:
-        if any(seconds >= timeout for timeout in self._timeouts.values()):
-            self._set("finding", 1, id="KA001", severity="critical", netns=netns)
-        if seconds != 120:
-            self._set("finding", 1, id="KA003", severity="info", netns=netns)
+        latest = min(self._timeouts.values())
+        stale = (self._connections.keepalive >= latest) & (self._connections.keepalive == DEFAULT)
+        findings = {
+            ("KA001", "critical"): seconds >= latest,
+            ("KA009", "warning"): netns == "host" and seconds < latest and stale.any(),
+            ("KA008", "info"): netns != "host" and seconds >= latest,
+        }
+        for (name, severity), found in findings.items():
+            if found:
+                self._set("finding", 1, id=name, severity=severity, netns=netns)
 
     def _tell_connections(self) -> None:
         all_of = self._connections

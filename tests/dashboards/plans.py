@@ -5,7 +5,7 @@ The invented fleet: a night on which pools rest, and what that does on good and 
 import math
 from collections.abc import Callable
 
-from tests.dashboards.hosts import HostPlan
+from tests.dashboards.hosts import DEFAULT, TUNED, HostPlan
 from tests.dashboards.pools import BY_SYSCTL, Pool
 
 CONFIG = """
@@ -13,7 +13,6 @@ paths: [{name: office-firewall, direction: outbound, remote: [10.0.0.0/8], idle_
 """
 """The exporters' config file."""
 HOURS = 24
-TUNED, DEFAULT = 120.0, 7200.0
 _IN, _OUT, _OFFICE, _INSIDE = "azure-inbound", "azure-outbound", "office-firewall", "none"
 
 
