@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from exporter.probe.connection import stay_idle
-from exporter.probe.infer import Bounds, bounds, is_settled
+from exporter.probe.infer import is_settled
+from exporter.probe.measurement import Measurement
 from exporter.probe.outcome import DEAD, Fate, Outcome
-from exporter.probe.plan import ANSWER, PACE, Plan
-from exporter.probe.wire import Address, Source, UnreachableError, Wire
+from exporter.probe.plan import ANSWER, PACE
+from exporter.probe.wire import Source, UnreachableError, Wire
 from exporter.probe.witness import Witness
 
 Tell = Callable[[Outcome], None]
@@ -22,46 +23,6 @@ _MOST_ROUNDS = 4
 _LOOK_EVERY = 0.5
 _BUSY_EVERY = 2.0
 """Seconds between two probes of the witness, or less: half the shortest idle time."""
-
-
-@dataclass
-class Measurement:
-    """
-    What is known of the path to one server, while it is measured and afterwards.
-
-    round counts the rounds, times are the idle times of the present one. outcomes are those of all
-    rounds that can be relied on; not_counted is how many deaths cannot be, refused how many
-    connections were not opened, lost how often the path lost even the connection that was kept
-    busy. interrupted and late tell that another round would have followed, but was not wanted any
-    more or would have taken too long.
-    """
-
-    address: Address
-    plan: Plan
-    deadline: float
-    own_address: str
-    round: int = 0
-    times: tuple[float, ...] = ()
-    outcomes: list[Outcome] = field(default_factory=list)
-    not_counted: int = 0
-    refused: int = 0
-    lost: int = 0
-    interrupted: bool = False
-    late: bool = False
-
-    @property
-    def bounds(self) -> Bounds:
-        """
-        What the path's idle timeout lies between.
-        """
-        return bounds(self.outcomes)
-
-    @property
-    def is_narrow(self) -> bool:
-        """
-        Whether that is known as well as was asked for.
-        """
-        return not self.bounds.mixed and self.plan.is_narrow(self.bounds)
 
 
 async def measure(
@@ -157,7 +118,9 @@ class _Round:
             each for each in outcomes if each.fate in DEAD and not witness.vouches_for(each)
         ]
         found.outcomes = self._earlier + [each for each in outcomes if each not in doubtful]
-        return any(each.fate is not Fate.SILENT and now < each.known_at + ANSWER for each in doubtful)
+        return any(
+            each.fate is not Fate.SILENT and now < each.known_at + ANSWER for each in doubtful
+        )
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from exporter.probe.measurement import Address
 from exporter.probe.plan import CONNECT
 from exporter.probe.spell import Reading
 
@@ -49,23 +50,6 @@ class Source:
     interface: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """
-    A server's address, as socket.getaddrinfo() gives it.
-    """
-
-    family: int
-    endpoint: tuple[str | int, ...]
-
-    @property
-    def host(self) -> str:
-        """
-        The address in numbers.
-        """
-        return str(self.endpoint[0])
-
-
 class Wire:
     """
     An open connection. Whatever the server sends is thrown away.
@@ -91,6 +75,12 @@ class Wire:
             # The loop's own TimeoutError has no errno, the kernel's has.
             silence = f"no answer within {CONNECT:g} s"
             raise UnreachableError((error.strerror or silence).lower()) from error
+        if (
+            len(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))
+            < _TCP_INFO.size
+        ):
+            sock.close()
+            raise UnreachableError("cannot be probed from here: that needs Linux 4.2 or newer")
         return cls(sock)
 
     @property
@@ -102,12 +92,10 @@ class Wire:
 
     def read(self) -> Reading:
         """
-        What the kernel says of the connection now. Raises UnreachableError where that is too little.
+        What the kernel says of the connection now.
         """
         at = time.monotonic()
         info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-        if len(info) < _TCP_INFO.size:
-            raise UnreachableError("cannot be probed: the kernel is older than Linux 4.2")
         state, probes, data_age, ack_age, round_trip, *segments = _TCP_INFO.unpack(info)
         segments_out, segments_in = segments
         return Reading(

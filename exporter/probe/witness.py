@@ -6,9 +6,10 @@ import asyncio
 import time
 
 from exporter.probe.connection import ask
+from exporter.probe.measurement import Address
 from exporter.probe.outcome import DEAD, Fate, Outcome
 from exporter.probe.spell import Spell
-from exporter.probe.wire import Address, Source, UnreachableError, Wire
+from exporter.probe.wire import Source, UnreachableError, Wire
 
 
 class Witness:
