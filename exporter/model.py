@@ -21,6 +21,12 @@ NO_PATH = "none"
 HOST_NETNS = "host"
 """The `netns` label of the exporter's own network namespace."""
 
+OTHER_WORKLOADS = "(other)"
+"""The `workload` label of all workloads that have none of their own."""
+
+UNKNOWN_WORKLOAD = "(unknown)"
+"""The `workload` label of connections whose workload cannot be known."""
+
 
 class CollectorError(Exception):
     """
@@ -229,6 +235,16 @@ class ClosureReading:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkloadSums:
+    """
+    One workload's connections, counted. at_risk is None while none of them has ever been.
+    """
+
+    connections: int
+    at_risk: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class NamespaceReading:
     """
     What one reading of the sockets found of a single network namespace.
@@ -244,12 +260,14 @@ class SocketsReading:
     What one successful reading of the sockets found.
 
     connections are those of all namespaces together; namespaces is keyed by the netns label,
-    HOST_NETNS first. timestamp is when, in seconds since 1970; fresh_until, on the monotonic clock,
-    is when it is too old to be shown.
+    HOST_NETNS first. workloads is keyed by the workload label; None where they are not known.
+    timestamp is when, in seconds since 1970; fresh_until, on the monotonic clock, is when it is too
+    old to be shown.
     """
 
     connections: ConnectionSums
     namespaces: dict[str, NamespaceReading]
+    workloads: dict[str, WorkloadSums] | None
     timestamp: float
     fresh_until: float
 

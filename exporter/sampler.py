@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from exporter.config import Config
 from exporter.failures import Failures
 from exporter.judge.history import Recorder
-from exporter.judge.observation import observe
+from exporter.judge.judged import judge_table
 from exporter.judge.sums import ConnectionCounter
-from exporter.judge.verdicts import judge
+from exporter.judge.workloads import CgroupCounter, Count, TopWorkloads, by_workload
 from exporter.memory import Memory
 from exporter.model import (
     HOST_NETNS,
@@ -24,11 +25,12 @@ from exporter.model import (
     Snapshot,
     SocketsReading,
 )
-from exporter.paths import assign, idle_timeouts, is_listened_on
 from exporter.settings import read_settings
 from exporter.sockets import SUPPORTED, read_sockets
+from exporter.sockets.cgroups import Workloads
 
-COLLECTORS = ("settings", "sockets") if SUPPORTED else ("settings",)
+COLLECTORS = ("settings", "sockets", "owners") if SUPPORTED else ("settings",)
+"""In the order in which they run: the owners of sockets are told after those have been read."""
 
 STALE_AFTER_SAMPLES = 3
 """How many samples may be missed before the last reading of the sockets is no longer shown."""
@@ -45,8 +47,16 @@ class Sampler:
     ) -> None:
         self._config = config
         self._memory = memory
-        known = {"settings": self._collect_settings, "sockets": self._collect_sockets}
-        self._collect = {name: known[name] for name in COLLECTORS if name in collectors}
+        known = {
+            "settings": self._collect_settings,
+            "sockets": self._collect_sockets,
+            "owners": self._collect_owners,
+        }
+        chosen = collectors if "sockets" in collectors else {*collectors} - {"owners"}
+        self._collect = {name: known[name] for name in COLLECTORS if name in chosen}
+        self._workloads = Workloads()
+        self._top_workloads = TopWorkloads(config.workloads.max)
+        self._cgroups: dict[int, Count] = {}
         self._settings: dict[str, Settings] = {}
         self._sockets: SocketsReading | None = None
         self._period = config.sampling.interval
@@ -74,7 +84,7 @@ class Sampler:
         started = time.monotonic()
         runs = {name: self._attempt(name, collect) for name, collect in self._collect.items()}
         self._period = self._period_after(started)
-        readable = any(run.success for run in runs.values())
+        readable = any(run.success for name, run in runs.items() if name != "owners")
         return Snapshot(
             settings=self._settings,
             sockets=self._sockets,
@@ -124,22 +134,30 @@ class Sampler:
         timestamp, started = time.time(), time.monotonic()
         found = read_sockets()
         paths = self._config.paths
-        timeouts = idle_timeouts(paths)
         counter = ConnectionCounter(paths)
+        cgroups = CgroupCounter(self._cgroups)
         recorder = Recorder(self._memory.history)
         for table in found.tables:
-            known = observe(table, recorder.recall(table.cookie))
-            known["inbound"] |= is_listened_on(table, found.surroundings)
-            path_of = assign(table, paths, found.surroundings, known["inbound"])
-            verdicts = judge(table, known, timeouts[path_of], self._config.near_limit_ratio)
-            counter.add(table, known, verdicts, path_of)
-            recorder.record(known)
+            judged = judge_table(
+                table, recorder, paths, found.surroundings, self._config.near_limit_ratio
+            )
+            counter.add(table, judged.known, judged.verdicts, judged.path_of)
+            cgroups.add(table.cgroup, judged.verdicts.at_risk)
         self._memory.history = recorder.finish(started, self._memory.take_ended())
         self._memory.surroundings = found.surroundings
+        self._cgroups = cgroups.counts()
         sums = counter.sums()
         self._sockets = SocketsReading(
             connections=sums,
             namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk)},
+            workloads=None,
             timestamp=timestamp,
             fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )
+
+    def _collect_owners(self) -> None:
+        if self._sockets is None:
+            return
+        names = self._memory.workloads = self._workloads.names(self._cgroups)
+        workloads = self._top_workloads.choose(by_workload(self._cgroups, names))
+        self._sockets = replace(self._sockets, workloads=workloads)

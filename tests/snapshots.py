@@ -6,6 +6,7 @@ from exporter.config import Config
 from exporter.judge.sums import ClosureCounter, ConnectionCounter
 from exporter.model import (
     HOST_NETNS,
+    OTHER_WORKLOADS,
     ClosureReading,
     CollectorRun,
     Counters,
@@ -13,6 +14,7 @@ from exporter.model import (
     Settings,
     Snapshot,
     SocketsReading,
+    WorkloadSums,
 )
 from exporter.sampler import COLLECTORS
 
@@ -30,6 +32,7 @@ def full_snapshot() -> Snapshot:
         sockets=SocketsReading(
             connections=ConnectionCounter(Config().paths).sums(),
             namespaces={HOST_NETNS: NamespaceReading(counters, at_risk=0)},
+            workloads={OTHER_WORKLOADS: WorkloadSums(connections=0, at_risk=0)},
             timestamp=0.0,
             fresh_until=45.0,
         ),

@@ -27,6 +27,8 @@ OF_CONNECTIONS = {
     "connection_keepalive_time_seconds",
     "timer_expires_seconds",
     "sampled_sockets",
+    "workload_connections",
+    "workload_at_risk_connections",
     "probes_sent",
     "timeout_aborts",
 }

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 
 from exporter.metrics.shapes import counter, gauge, gauge_histogram
-from exporter.model import IdleState, NamespaceReading, Protection, SocketsReading, Timer
+from exporter.model import (
+    IdleState,
+    NamespaceReading,
+    Protection,
+    SocketsReading,
+    Timer,
+    WorkloadSums,
+)
 
 
 def of_connections(reading: SocketsReading) -> Iterator[Metric]:
@@ -35,6 +42,8 @@ def of_connections(reading: SocketsReading) -> Iterator[Metric]:
         ("netns",),
         {(netns,): each.at_risk for netns, each in reading.namespaces.items()},
     )
+    if reading.workloads is not None:
+        yield from _of_workloads(reading.workloads)
     time_wait = sum(each.counters.time_wait for each in reading.namespaces.values())
     yield gauge(
         "connection_timers",
@@ -88,4 +97,20 @@ def _of_counters(namespaces: dict[str, NamespaceReading]) -> Iterator[Metric]:
         " retransmission and connecting alike (TcpExt TCPAbortOnTimeout).",
         ("netns",),
         {(netns,): each.counters.timeout_aborts for netns, each in namespaces.items()},
+    )
+
+
+def _of_workloads(workloads: dict[str, WorkloadSums]) -> Iterator[Metric]:
+    yield gauge(
+        "workload_connections",
+        "ESTABLISHED and CLOSE_WAIT connections by what owns them: systemd unit, container, pod or"
+        " user, by their cgroup. (other): those without a series of their own.",
+        ("workload",),
+        {(name,): sums.connections for name, sums in workloads.items()},
+    )
+    yield gauge(
+        "workload_at_risk_connections",
+        "Those of the workload's connections that are at risk; absent while none has ever been.",
+        ("workload",),
+        {(name,): sums.at_risk for name, sums in workloads.items()},
     )

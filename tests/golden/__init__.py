@@ -16,6 +16,7 @@ from exporter.metrics import families
 from exporter.model import (
     HOST_NETNS,
     NO_PATH,
+    OTHER_WORKLOADS,
     ClosureReading,
     ClosureSums,
     CollectorRun,
@@ -31,6 +32,7 @@ from exporter.model import (
     Snapshot,
     SocketsReading,
     Timer,
+    WorkloadSums,
 )
 
 FILE = Path(__file__).with_name("metrics.txt")
@@ -85,6 +87,11 @@ SNAPSHOT = Snapshot(
             "web": NamespaceReading(
                 Counters(probes_sent=3, timeout_aborts=2, time_wait=1), at_risk=2
             ),
+        },
+        workloads={
+            "postgresql.service": WorkloadSums(connections=120, at_risk=30),
+            "shop/cart-7c9f": WorkloadSums(connections=7, at_risk=None),
+            OTHER_WORKLOADS: WorkloadSums(connections=3, at_risk=0),
         },
         timestamp=1_700_000_000.25,
         fresh_until=45.0,
