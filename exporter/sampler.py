@@ -13,6 +13,7 @@ from exporter.failures import Failures
 from exporter.judge.history import Recorder
 from exporter.judge.judged import judge_table
 from exporter.judge.sums import ConnectionCounter
+from exporter.judge.survivals import Survivals
 from exporter.judge.workloads import CgroupCounter, Count, TopWorkloads, by_workload
 from exporter.memory import Memory
 from exporter.model import (
@@ -136,6 +137,7 @@ class Sampler:
         paths = self._config.paths
         counter = ConnectionCounter(paths)
         cgroups = CgroupCounter(self._cgroups)
+        survivals = Survivals(paths)
         recorder = Recorder(self._memory.history)
         for table in found.tables:
             judged = judge_table(
@@ -143,14 +145,18 @@ class Sampler:
             )
             counter.add(table, judged.known, judged.verdicts, judged.path_of)
             cgroups.add(table.cgroup, judged.verdicts.at_risk)
+            survivals.add(judged.path_of, judged.survived)
         self._memory.history = recorder.finish(started, self._memory.take_ended())
         self._memory.surroundings = found.surroundings
         self._cgroups = cgroups.counts()
         sums = counter.sums()
+        evidence = self._memory.evidence
+        evidence.note_sample(survivals, started)
         self._sockets = SocketsReading(
             connections=sums,
             namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk)},
             workloads=None,
+            idle_bounds={path.name: evidence.bounds(path, started) for path in paths},
             timestamp=timestamp,
             fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )

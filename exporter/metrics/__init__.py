@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import Metric
 
 from exporter import __version__
 from exporter.config import Config
+from exporter.metrics.bounds import of_bounds
 from exporter.metrics.closures import of_closures
 from exporter.metrics.collectors import of_collectors
 from exporter.metrics.config import of_config
@@ -49,3 +50,4 @@ def families(
         )
         if now <= snapshot.sockets.fresh_until:
             yield from of_connections(snapshot.sockets)
+            yield from of_bounds(snapshot.sockets.idle_bounds)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from exporter.model import OnTimeout
 from exporter.probe.measurement import Measurement
-from exporter.probe.outcome import Fate
+from exporter.probe.outcome import DEAD, Fate
 
-_TO_THE_SECOND = 20.0
+_LONG = 20.0
 _EARLY = 1.0
-"""Seconds by which a server must end a spell too soon for that to be worth saying."""
+"""Seconds of a measured time from which on it is told in whole ones; and that are as good as 0."""
 _HOW = {OnTimeout.DROP: "silently", OnTimeout.RESET: "and answers with a reset"}
 
 
@@ -18,7 +18,7 @@ def seconds(value: float) -> str:
     """
     A measured time: in whole seconds, or in tenths if it is short.
     """
-    return f"{round(value, 0 if value >= _TO_THE_SECOND else 1):g} s"
+    return f"{round(value, 0 if value >= _LONG else 1):g} s"
 
 
 def sentence(found: Measurement) -> str:
@@ -29,24 +29,22 @@ def sentence(found: Measurement) -> str:
     survived = seconds(bounds.survived)
     if bounds.fatal is None or bounds.on_timeout is None:
         if found.is_narrow:
-            return (
-                f"This path remembers connections that are idle for {survived}, the longest tried."
-            )
-        if bounds.survived < _EARLY:
-            return f"This path's idle timeout is not known: {shortfall(found)}."
-        return (
-            f"This path remembers connections that are idle for {survived}. What comes later is not"
-            f" known: {shortfall(found)}."
+            return f"This path remembers connections that are idle for {survived}, the most tried."
+        known = (
+            "Nothing is known of this path"
+            if bounds.survived < _EARLY
+            else f"This path remembers connections that are idle for {survived}. More is not known"
         )
+        return f"{known}: {shortfall(found)}."
     span = (
-        f"between {survived} and {seconds(bounds.fatal)}"
-        if bounds.survived
-        else f"within {seconds(bounds.fatal)}"
+        f"within {seconds(bounds.fatal)}"
+        if bounds.survived < _EARLY
+        else f"between {survived} and {seconds(bounds.fatal)}"
     )
     if bounds.mixed:
         return (
             f"This path forgets some idle connections {span}, and remembers others for longer:"
-            " several devices may stand side by side."
+            " there may be several devices side by side."
         )
     if bounds.unasked:
         return f"This path resets idle connections {span}, without having been asked."
@@ -57,23 +55,41 @@ def shortfall(found: Measurement) -> str:
     """
     Why not more is known.
     """
+    return next(_shortfalls(found))
+
+
+def _shortfalls(found: Measurement) -> Iterator[str]:
     if found.interrupted:
-        return "the measurement was interrupted"
-    closed = _ended_early(found, Fate.CLOSED)
-    if closed and found.bounds.fatal is None:
-        return f"the server closes idle clients, after {seconds(closed)} at the latest"
-    spoke = _ended_early(found, Fate.SPOKE)
-    if spoke and found.bounds.fatal is None:
-        return f"the server itself sends something, after {seconds(spoke)} at the latest"
+        yield "the measurement was interrupted"
+    if found.bounds.fatal is None:
+        if ends := _early(found, Fate.CLOSED):
+            yield f"the server closes idle clients by itself, after {ends}"
+        if ends := _early(found, Fate.SPOKE):
+            yield f"the server itself sends something, after {ends}"
     if found.lost:
-        return "the path lost every connection meanwhile, the one that was kept busy too"
+        yield "meanwhile the path lost even the connection that was kept busy"
     if found.not_counted:
-        return "at times nothing came through, whether it was idle or not"
+        yield "at times nothing came through, idle or not"
     if found.refused:
-        return f"{found.refused} connections could not be opened"
+        yield f"{found.refused} connections could not be opened"
     if found.late:
-        return "another round would have taken longer than was announced"
-    return "the connections differ"
+        yield "another round would have taken longer than announced"
+    yield "one connection died, and may have died of something else"
+
+
+def _early(found: Measurement, fate: Fate) -> str:
+    """
+    When spells ended in this way that were to be longer; nothing if none did.
+    """
+    ends = [
+        outcome.at_most
+        for outcome in found.outcomes
+        if outcome.fate is fate and outcome.at_most < outcome.planned
+    ]
+    if not ends or (max(ends) < _EARLY and fate is Fate.SPOKE):
+        return ""
+    first, last = seconds(min(ends)), seconds(max(ends))
+    return last if max(ends) - min(ends) < _EARLY else f"{first} to {last}"
 
 
 def remarks(found: Measurement) -> Iterator[str]:
@@ -81,8 +97,16 @@ def remarks(found: Measurement) -> Iterator[str]:
     What else is worth saying.
     """
     bounds = found.bounds
-    if bounds.fatal is not None and not found.is_narrow and not bounds.mixed:
+    if bounds.fatal is not None and not bounds.mixed and not found.is_narrow:
+        wanted = seconds(found.plan.resolution)
+        yield f"The bounds are wider than the {wanted} asked for: {shortfall(found)}."
+    elif found.lost:
+        yield "Meanwhile the path lost even the connection that was kept busy; that did not count."
+    outlived = [
+        each for each in found.outcomes if each.fate in DEAD and each.at_most <= bounds.survived
+    ]
+    if outlived and not bounds.mixed:
         yield (
-            f"The bounds are wider than the {seconds(found.plan.resolution)} asked for:"
-            f" {shortfall(found)}."
+            "One connection died after"
+            f" {seconds(outlived[0].at_most)}, which others outlived: not of idling."
         )
