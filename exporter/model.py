@@ -59,6 +59,29 @@ class OnTimeout(StrEnum):
     RESET = "reset"
 
 
+class Platform(StrEnum):
+    """
+    The operating system that settings are of: the same numbers do not do the same everywhere.
+    """
+
+    LINUX = "linux"
+    WINDOWS = "windows"
+    MACOS = "macos"
+
+
+class Severity(StrEnum):
+    """
+    How much a finding matters, most first.
+
+    critical: connections are lost, or will be. warning: they may be, or something is surely not as
+    it was meant. info: worth knowing; nothing need be done.
+    """
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
 class Protection(IntEnum):
     """
     What will refresh a path's mapping before its timeout.
@@ -141,8 +164,8 @@ class Settings:
     """
     The keepalive settings of one network namespace, as the kernel has them, odd values included.
 
-    configured names those of time, interval and probes that are not the operating system's default,
-    problems says why a value is None.
+    configured names those of the four that are not the operating system's default (on Linux,
+    data_retransmissions is never among them), problems says why a value is None.
     """
 
     time: float | None
@@ -151,6 +174,7 @@ class Settings:
     data_retransmissions: int | None
     configured: frozenset[str]
     problems: tuple[str, ...] = ()
+    platform: Platform = Platform.LINUX
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +259,21 @@ class ClosureReading:
 
 
 @dataclass(frozen=True, slots=True)
+class StaleTimers:
+    """
+    Connections whose keepalive time is longer than their namespace's setting, counted.
+
+    late: those of them that probe too late for their path. harmless: the others.
+    """
+
+    late: int = 0
+    harmless: int = 0
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(self.late + other.late, self.harmless + other.harmless)
+
+
+@dataclass(frozen=True, slots=True)
 class WorkloadSums:
     """
     One workload's connections, counted. at_risk is None while none of them has ever been.
@@ -267,6 +306,30 @@ class NamespaceReading:
 
     counters: Counters
     at_risk: int
+    stale_timers: StaleTimers = StaleTimers()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """
+    One thing wrong with the settings of a network namespace.
+
+    id is stable. problem is a sentence or two with the numbers in it, remedy what to do about it.
+    """
+
+    id: str
+    severity: Severity
+    netns: str
+    title: str
+    problem: str
+    remedy: str
+
+    @property
+    def docs(self) -> str:
+        """
+        Where the documentation speaks of it.
+        """
+        return f"docs/findings.md#{self.id.lower()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +358,8 @@ class Snapshot:
 
     settings are keyed by the netns label, HOST_NETNS first; there are none where nobody reads them.
     sockets is the last successful reading, which may be of an earlier sample; runs is keyed by
-    collector name; due, on the monotonic clock, is when a newer snapshot should be there.
+    collector name; due, on the monotonic clock, is when a newer snapshot should be there. findings
+    are of all namespaces, in the order of settings, the most severe of each first.
     """
 
     settings: dict[str, Settings]
@@ -304,6 +368,7 @@ class Snapshot:
     unreadable_namespaces: int
     runs: dict[str, CollectorRun]
     due: float
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

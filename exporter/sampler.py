@@ -10,8 +10,10 @@ from dataclasses import replace
 
 from exporter.config import Config
 from exporter.failures import Failures
+from exporter.judge.findings import find_all
 from exporter.judge.history import Recorder
 from exporter.judge.judged import judge_table
+from exporter.judge.stale import count_stale
 from exporter.judge.sums import ConnectionCounter
 from exporter.judge.survivals import Survivals
 from exporter.judge.workloads import CgroupCounter, Count, TopWorkloads, by_workload
@@ -22,9 +24,11 @@ from exporter.model import (
     CollectorRun,
     InterruptedReadError,
     NamespaceReading,
+    Recommended,
     Settings,
     Snapshot,
     SocketsReading,
+    StaleTimers,
 )
 from exporter.settings import read_settings
 from exporter.sockets import SUPPORTED, read_sockets
@@ -93,7 +97,21 @@ class Sampler:
             unreadable_namespaces=int(not readable),
             runs=runs,
             due=started + STALE_AFTER_SAMPLES * self._period,
+            findings=find_all(
+                self._settings,
+                self._stale_timers(),
+                Recommended(**self._config.recommended.model_dump()),
+                self._config.paths,
+            ),
         )
+
+    def _stale_timers(self) -> dict[str, StaleTimers]:
+        """
+        Those counted lately, by namespace.
+        """
+        if self._sockets is None or time.monotonic() > self._sockets.fresh_until:
+            return {}
+        return {netns: each.stale_timers for netns, each in self._sockets.namespaces.items()}
 
     def _period_after(self, started: float) -> float:
         """
@@ -139,6 +157,8 @@ class Sampler:
         cgroups = CgroupCounter(self._cgroups)
         survivals = Survivals(paths)
         recorder = Recorder(self._memory.history)
+        settings = self._settings.get(HOST_NETNS)
+        stale_timers = StaleTimers()
         for table in found.tables:
             judged = judge_table(
                 table, recorder, paths, found.surroundings, self._config.near_limit_ratio
@@ -146,6 +166,7 @@ class Sampler:
             counter.add(table, judged.known, judged.verdicts, judged.path_of)
             cgroups.add(table.cgroup, judged.verdicts.at_risk)
             survivals.add(judged.path_of, judged.survived)
+            stale_timers += count_stale(table, judged.known, judged.verdicts, settings)
         self._memory.history = recorder.finish(started, self._memory.take_ended())
         self._memory.surroundings = found.surroundings
         self._cgroups = cgroups.counts()
@@ -154,7 +175,7 @@ class Sampler:
         evidence.note_sample(survivals, started)
         self._sockets = SocketsReading(
             connections=sums,
-            namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk)},
+            namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk, stale_timers)},
             workloads=None,
             idle_bounds={path.name: evidence.bounds(path, started) for path in paths},
             timestamp=timestamp,

@@ -14,6 +14,7 @@ from exporter.metrics.closures import of_closures
 from exporter.metrics.collectors import of_collectors
 from exporter.metrics.config import of_config
 from exporter.metrics.connections import of_connections
+from exporter.metrics.findings import of_findings
 from exporter.metrics.settings import of_settings
 from exporter.metrics.shapes import gauge
 from exporter.model import ClosureReading, Snapshot
@@ -41,6 +42,7 @@ def families(
         return
     if snapshot.settings:
         yield from of_settings(snapshot.settings, config)
+        yield from of_findings(snapshot.findings)
     if snapshot.sockets is not None:
         yield gauge(
             "sample_timestamp_seconds",

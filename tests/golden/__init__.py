@@ -22,6 +22,7 @@ from exporter.model import (
     CollectorRun,
     ConnectionSums,
     Counters,
+    Finding,
     Histogram,
     IdleState,
     NamespaceReading,
@@ -29,6 +30,7 @@ from exporter.model import (
     Protection,
     Reason,
     Settings,
+    Severity,
     Snapshot,
     SocketsReading,
     Timer,
@@ -103,6 +105,11 @@ SNAPSHOT = Snapshot(
         "sockets": CollectorRun(success=False, duration=0.25),
     },
     due=45.0,
+    findings=(
+        Finding("KA001", Severity.CRITICAL, HOST_NETNS, "Wrong", "It is wrong.", "Correct it."),
+        Finding("KA010", Severity.INFO, HOST_NETNS, "Odd", "It is odd.", "Nothing need be done."),
+        Finding("KA001", Severity.CRITICAL, "web", "Wrong", "It is wrong.", "Correct it."),
+    ),
 )
 
 _PATHS = [*(path.name for path in CONFIG.paths), NO_PATH]
