@@ -7,23 +7,7 @@ from dataclasses import dataclass, field
 from exporter.probe.infer import Bounds, bounds
 from exporter.probe.outcome import Outcome
 from exporter.probe.plan import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """
-    A server's address, as socket.getaddrinfo() gives it.
-    """
-
-    family: int
-    endpoint: tuple[str | int, ...]
-
-    @property
-    def host(self) -> str:
-        """
-        The address in numbers.
-        """
-        return str(self.endpoint[0])
+from exporter.probe.target import Address, Target
 
 
 @dataclass
@@ -38,6 +22,7 @@ class Measurement:
     more or would have taken too long.
     """
 
+    target: Target
     address: Address
     plan: Plan
     deadline: float
@@ -50,6 +35,7 @@ class Measurement:
     lost: int = 0
     interrupted: bool = False
     late: bool = False
+    is_over: bool = False
 
     @property
     def bounds(self) -> Bounds:

@@ -31,6 +31,15 @@ async def measure(
     """
     Measure the path until found's deadline at most, or stop is set; wire is a first connection.
     """
+    try:
+        await _measure(found, wire, source, stop, tell)
+    finally:
+        found.is_over = True
+
+
+async def _measure(
+    found: Measurement, wire: Wire, source: Source, stop: asyncio.Event, tell: Tell
+) -> None:
     found.times = found.plan.first
     while True:
         found.round += 1
@@ -58,7 +67,7 @@ class _Round:
         self._found = found
         self._source = source
         self._tell = tell
-        self._earlier = found.outcomes
+        self._earlier = found.outcomes, found.not_counted
         self._outcomes: list[Outcome] = []
 
     async def run(self, wire: Wire, stop: asyncio.Event) -> bool:
@@ -117,7 +126,9 @@ class _Round:
         doubtful = [
             each for each in outcomes if each.fate in DEAD and not witness.vouches_for(each)
         ]
-        found.outcomes = self._earlier + [each for each in outcomes if each not in doubtful]
+        earlier, not_counted = self._earlier
+        found.outcomes = earlier + [each for each in outcomes if each not in doubtful]
+        found.not_counted = not_counted + len(doubtful)
         return any(
             each.fate is not Fate.SILENT and now < each.known_at + ANSWER for each in doubtful
         )

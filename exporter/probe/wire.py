@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from exporter.probe.measurement import Address
 from exporter.probe.plan import CONNECT
 from exporter.probe.spell import Reading
+from exporter.probe.target import Address
 
 if sys.platform != "linux":
     raise ImportError("probing needs Linux: no other system tells enough of a connection")

@@ -6,9 +6,9 @@ import asyncio
 import time
 
 from exporter.probe.connection import ask
-from exporter.probe.measurement import Address
 from exporter.probe.outcome import DEAD, Fate, Outcome
 from exporter.probe.spell import Spell
+from exporter.probe.target import Address
 from exporter.probe.wire import Source, UnreachableError, Wire
 
 
