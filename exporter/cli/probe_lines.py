@@ -7,10 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from exporter.cli.text import duration
-from exporter.probe.measurement import Measurement
+from exporter.probe.measurement import Found, Measurement, Unreachable
 from exporter.probe.outcome import Fate, Outcome
-from exporter.probe.session import Unreachable
 from exporter.probe.words import seconds
 
 FATES = {
@@ -31,7 +29,7 @@ class Lines:
     def __init__(self) -> None:
         self._began_at = time.monotonic()
 
-    def begin(self, found: "Sequence[Measurement | Unreachable]") -> None:
+    def begin(self, found: Sequence[Found]) -> None:
         """
         Say what is measured, and how long that takes.
         """
@@ -48,7 +46,15 @@ class Lines:
         click.echo(f"{at}  {found.target.name}  {idle}: {FATES[outcome.fate]}", err=True)
 
 
-def introduction(found: "Sequence[Measurement | Unreachable]") -> Iterator[str]:
+def clock(left: float) -> str:
+    """
+    Seconds as minutes and seconds.
+    """
+    minutes, rest = divmod(round(left), 60)
+    return f"{minutes}:{rest:02}"
+
+
+def introduction(found: Sequence[Found]) -> Iterator[str]:
     """
     What is measured, and how long that takes.
     """
@@ -60,6 +66,6 @@ def introduction(found: "Sequence[Measurement | Unreachable]") -> Iterator[str]:
     plans = [each.plan for each in found if isinstance(each, Measurement)]
     if plans:
         yield (
-            f"At most {sum(plan.connections for plan in plans)} connections at once, and"
-            f" {duration(plans[0].seconds)}. Ctrl-C ends it sooner."
+            f"{sum(plan.connections for plan in plans)} connections at once and"
+            f" {clock(plans[0].seconds)} minutes at most; Ctrl-C ends it sooner."
         )

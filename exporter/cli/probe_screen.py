@@ -13,11 +13,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from exporter.cli.probe_lines import introduction
-from exporter.cli.text import duration
-from exporter.probe.measurement import Measurement
+from exporter.cli.probe_lines import clock, introduction
+from exporter.probe.measurement import Found, Measurement
 from exporter.probe.outcome import DEAD, Fate, Outcome
-from exporter.probe.session import Unreachable
 from exporter.probe.words import seconds
 
 _WIDEST = 100
@@ -38,11 +36,10 @@ class Screen:
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._console.width = min(self._console.width, _WIDEST)
-        self._live = Live(console=self._console, get_renderable=self._render)
         self._measurements: list[Measurement] = []
-        self._told: dict[tuple[str, int], dict[float, list[Fate]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
+        self._told: defaultdict[tuple[str, int], list[Outcome]] = defaultdict(list)
+        # It draws in a thread of its own.
+        self._live = Live(console=self._console, get_renderable=self._render)
 
     def __enter__(self) -> Self:
         return self
@@ -55,7 +52,7 @@ class Screen:
     ) -> None:
         self._live.stop()
 
-    def begin(self, found: "Sequence[Measurement | Unreachable]") -> None:
+    def begin(self, found: Sequence[Found]) -> None:
         """
         Say what is measured, and begin to show it.
         """
@@ -70,14 +67,13 @@ class Screen:
         Note what is known.
         """
         if outcome.fate is not Fate.SPOKE:
-            told = self._told[found.target.name, found.round]
-            told[outcome.planned].append(outcome.fate)
+            self._told[found.target.name, found.round].append(outcome)
 
     def _render(self) -> RenderableType:
         return Group(*map(self._picture, self._measurements), self._legend())
 
     def _picture(self, found: Measurement) -> RenderableType:
-        left = duration(max(found.deadline - time.monotonic(), 0))
+        left = clock(max(found.deadline - time.monotonic(), 0))
         heading = Table.grid(expand=True)
         heading.add_column(ratio=1)
         heading.add_column(justify="right")
@@ -86,12 +82,13 @@ class Screen:
         return Group(Text(), heading, self._marks(found), Text(_so_far(found)))
 
     def _marks(self, found: Measurement) -> Text:
-        told = {time: list(fates) for time, fates in self._told[found.target.name, found.round].items()}
+        told = defaultdict(list)
+        for outcome in self._told[found.target.name, found.round].copy():
+            told[outcome.planned].append(_kind(outcome.fate))
         times = sorted(found.times)
         marks = Text(f"  {seconds(times[0])} ", "dim")
         for planned in times:
-            fates = told.get(planned)
-            marks.append(*self._mark(_kind(fates.pop()) if fates else "idle"))
+            marks.append(*self._mark(told[planned].pop() if told[planned] else "idle"))
         return marks.append(f" {seconds(times[-1])}", "dim")
 
     def _legend(self) -> Text:

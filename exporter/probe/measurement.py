@@ -10,6 +10,16 @@ from exporter.probe.plan import Plan
 from exporter.probe.target import Address, Target
 
 
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """
+    A server that could not be connected to, and why not.
+    """
+
+    target: Target
+    reason: str
+
+
 @dataclass
 class Measurement:
     """
@@ -50,3 +60,7 @@ class Measurement:
         Whether that is known as well as was asked for.
         """
         return not self.bounds.mixed and self.plan.is_narrow(self.bounds)
+
+
+Found = Measurement | Unreachable
+"""What comes of one server."""

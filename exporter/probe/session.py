@@ -6,11 +6,10 @@ import asyncio
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from exporter.probe.measurement import Measurement
+from exporter.probe.measurement import Found, Measurement, Unreachable
 from exporter.probe.outcome import Outcome
 from exporter.probe.plan import Plan
 from exporter.probe.run import measure
@@ -18,22 +17,12 @@ from exporter.probe.target import Address, Target
 from exporter.probe.wire import Source, UnreachableError, Wire
 
 
-@dataclass(frozen=True, slots=True)
-class Unreachable:
-    """
-    A server that could not be connected to, and why not.
-    """
-
-    target: Target
-    reason: str
-
-
 class Audience(Protocol):
     """
     Who is told how it goes.
     """
 
-    def begin(self, found: "Sequence[Measurement | Unreachable]") -> None:
+    def begin(self, found: Sequence[Found]) -> None:
         """
         The servers have been connected to, and what can be measured will be.
         """
@@ -46,7 +35,7 @@ class Audience(Protocol):
 
 async def measure_all(
     targets: Sequence[Target], plan: Plan, source: Source, audience: Audience
-) -> list[Measurement | Unreachable]:
+) -> list[Found]:
     """
     Measure the paths until all is known, time is up, or SIGINT or SIGTERM comes.
 
@@ -54,7 +43,7 @@ async def measure_all(
     """
     contacts = await asyncio.gather(*(_contact(target, source) for target in targets))
     deadline = time.monotonic() + plan.seconds
-    found: list[Measurement | Unreachable] = []
+    found: list[Found] = []
     wires: list[tuple[Measurement, Wire]] = []
     for target, contact in zip(targets, contacts, strict=True):
         if isinstance(contact, str):

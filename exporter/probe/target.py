@@ -4,6 +4,7 @@ The servers to measure the path to.
 
 import socket
 from dataclasses import dataclass
+from typing import Any
 
 
 class TargetError(Exception):
@@ -19,7 +20,7 @@ class Address:
     """
 
     family: int
-    endpoint: tuple[str | int, ...]
+    endpoint: tuple[Any, ...]
 
     @property
     def host(self) -> str:

@@ -3,6 +3,7 @@ One connection to a server, and the kernel's keepalive to probe it with. Needs n
 """
 
 import asyncio
+import os
 import socket
 import struct
 import sys
@@ -72,9 +73,10 @@ class Wire:
                 sock.close()
                 raise
         except OSError as error:
-            # The loop's own TimeoutError has no errno, the kernel's has.
+            # The loop words the kernel's errors in its own way, and its own TimeoutError has none.
             silence = f"no answer within {CONNECT:g} s"
-            raise UnreachableError((error.strerror or silence).lower()) from error
+            reason = os.strerror(error.errno).lower() if error.errno else silence
+            raise UnreachableError(reason) from error
         if (
             len(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))
             < _TCP_INFO.size
