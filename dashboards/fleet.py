@@ -10,7 +10,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from dashboards import look
 from dashboards.columns import count, finding, gauge, host, seconds, severity, text
 from dashboards.frame import frame
-from dashboards.panels import bars, bars_over_time, graph, in_shades_of, number, rows
+from dashboards.panels import bars, bars_over_time, graph, number, of_evils, rows
 from dashboards.queries import (
     ANY_PATH,
     BY_HOST,
@@ -151,15 +151,14 @@ def _trends() -> Iterator[timeseries.Panel]:
         colors={"at risk": look.ORANGE, "hanging": look.RED},
     ).max_data_points(_POINTS)
     yield bars_over_time(
-        in_shades_of(
-            look.RED,
+        of_evils(
             graph(
                 "Idle drops per minute",
                 "Connections that died of idling, by path. Any is one too many; see the Drops"
                 " dashboard for the incident.",
                 Query(f"sum by (path) ({per_minute('idle_drops_total')})", "{{path}}"),
                 size=(8, 8),
-            ),
+            )
         )
     ).max_data_points(_POINTS // 2)
 
