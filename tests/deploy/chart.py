@@ -5,7 +5,6 @@ The Helm chart, rendered by helm itself.
 import shutil
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,10 +56,3 @@ def plain_manifests() -> str:
         "#   kubectl create namespace monitoring\n"
         "#   kubectl apply -f deploy/kubernetes/manifests.yaml\n" + render()
     )
-
-
-def write_plain_manifests(file: Path = MANIFESTS) -> None:
-    """
-    Write it.
-    """
-    file.write_text(plain_manifests(), encoding="utf-8")
