@@ -132,7 +132,7 @@ class Config(_Section):
     recommended: RecommendedEntry = RecommendedEntry()
     near_limit_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.75
     sampling: Sampling = Sampling()
-    namespaces: Literal["host"] = "host"
+    namespaces: Literal["host", "all"] = "host"
     workloads: Workloads = Workloads()
 
     @property

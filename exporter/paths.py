@@ -4,12 +4,14 @@ The idle timeouts that connections meet: the clouds' profiles, and which connect
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from exporter.addresses import Address, AddressSet
 from exporter.model import (
     AddressArray,
     BoolArray,
@@ -21,8 +23,6 @@ from exporter.model import (
 )
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = tuple[int, int]
-"""The two 64-bit halves of an IPv6 address, IPv4 in its mapped form."""
 
 REMOTE_WORDS = ("public", "private", "any")
 
@@ -101,11 +101,14 @@ PROFILES: dict[Profile, tuple[Path, ...]] = {
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """
-    What must be known of a host to tell which paths its connections cross.
+    What must be known of a network namespace to tell which paths its connections cross.
+
+    neighbours are addresses of other namespaces on this host.
     """
 
     listening_ports: frozenset[int]
     own_addresses: frozenset[Address]
+    neighbours: AddressSet = field(default_factory=AddressSet)
 
 
 def halves(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Address:
@@ -143,28 +146,67 @@ def to_text(address: Sequence[int]) -> str:
     return str(full.ipv4_mapped or full)
 
 
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """
+    Where connections end: whether their local port is listened on, whether both ends are on this
+    host.
+    """
+
+    inbound: BoolArray
+    on_host: BoolArray
+
+    @classmethod
+    def of(cls, table: ConnectionTable, surroundings: Surroundings) -> Self:
+        """
+        The ends of a namespace's connections.
+        """
+        return cls(is_inbound(table, surroundings), _stays_on_host(table, surroundings))
+
+    @classmethod
+    def concatenate(cls, all_ends: Sequence[Self]) -> Self:
+        """
+        All of them (one at least), in their order.
+        """
+        return cls(
+            np.concatenate([ends.inbound for ends in all_ends]),
+            np.concatenate([ends.on_host for ends in all_ends]),
+        )
+
+    def rows(self, which: BoolArray) -> Self:
+        """
+        Those that which selects.
+        """
+        return type(self)(self.inbound[which], self.on_host[which])
+
+
 def assign(
-    table: ConnectionTable,
-    paths: Sequence[Path],
-    surroundings: Surroundings,
-    inbound: BoolArray,
+    table: ConnectionTable, paths: Sequence[Path], surroundings: Surroundings
 ) -> npt.NDArray[np.int16]:
     """
-    The index of the path that each connection crosses, the first that matches; -1 for none.
+    The index of the path that each connection of a namespace crosses, the first that matches; -1
+    for none.
+    """
+    return assign_by_ends(table, paths, Ends.of(table, surroundings))
 
-    inbound tells which connections are.
+
+def assign_by_ends(
+    table: ConnectionTable, paths: Sequence[Path], ends: Ends
+) -> npt.NDArray[np.int16]:
+    """
+    The same for connections of any namespaces, whose ends are known.
     """
     everything = np.ones(len(table), np.bool_)
     is_direction: dict[Direction, BoolArray] = {
-        Direction.INBOUND: inbound,
-        Direction.OUTBOUND: ~inbound,
+        Direction.INBOUND: ends.inbound,
+        Direction.OUTBOUND: ~ends.inbound,
         Direction.ANY: everything,
     }
     private = _in_networks(table.remote, PRIVATE)
     is_remote: dict[str, BoolArray] = {"private": private, "public": ~private, "any": everything}
 
     path_of = np.full(len(table), -1, np.int16)
-    unassigned = ~_stays_on_host(table, surroundings.own_addresses)
+    unassigned = ~ends.on_host
     for index, path in enumerate(paths):
         matches: BoolArray = np.zeros(len(table), np.bool_)
         for remote in path.remote:
@@ -179,14 +221,15 @@ def assign(
     return path_of
 
 
-def _stays_on_host(table: ConnectionTable, own_addresses: frozenset[Address]) -> BoolArray:
+def _stays_on_host(table: ConnectionTable, surroundings: Surroundings) -> BoolArray:
     """
     Which connections have both ends on this host.
     """
     stays: BoolArray = (table.remote == table.local).all(axis=1)
     stays |= _in_networks(table.remote, _LOOPBACK)
-    for high, low in own_addresses:
+    for high, low in surroundings.own_addresses:
         stays |= (table.remote[:, 1] == low) & (table.remote[:, 0] == high)
+    stays |= surroundings.neighbours.holds(table.remote)
     return stays
 
 

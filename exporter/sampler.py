@@ -8,78 +8,88 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from exporter.config import Config
-from exporter.failures import Failures
-from exporter.judge.history import Recorder
-from exporter.judge.observation import observe
-from exporter.judge.sums import ConnectionCounter
-from exporter.judge.verdicts import judge
+from exporter.failures import Failures, Others
 from exporter.memory import Memory
 from exporter.model import (
-    HOST_NETNS,
     CollectorError,
     CollectorRun,
-    InterruptedReadError,
-    NamespaceReading,
     Settings,
     Snapshot,
     SocketsReading,
+    StrandedError,
 )
-from exporter.paths import assign, idle_timeouts, is_listened_on
+from exporter.reader import Follow, Reader
 from exporter.settings import read_settings
-from exporter.sockets import SUPPORTED, read_sockets
+from exporter.sockets import SUPPORTED, namespace_finder
+from exporter.tour import Tour
 
 COLLECTORS = ("settings", "sockets") if SUPPORTED else ("settings",)
 
 STALE_AFTER_SAMPLES = 3
 """How many samples may be missed before the last reading of the sockets is no longer shown."""
-_READ_ATTEMPTS = 3
 
 
 class Sampler:
     """
     Takes samples, one at a time, and keeps what the next one needs of the last.
+
+    follow, if given, is called inside each namespace whose sockets are read.
     """
 
     def __init__(
-        self, config: Config, memory: Memory, collectors: Collection[str] = COLLECTORS
+        self,
+        config: Config,
+        memory: Memory,
+        collectors: Collection[str] = COLLECTORS,
+        follow: Follow | None = None,
     ) -> None:
         self._config = config
-        self._memory = memory
+        self._find = namespace_finder(others=config.namespaces == "all")
+        self._reader = Reader(config, memory, follow)
         known = {"settings": self._collect_settings, "sockets": self._collect_sockets}
         self._collect = {name: known[name] for name in COLLECTORS if name in collectors}
         self._settings: dict[str, Settings] = {}
         self._sockets: SocketsReading | None = None
         self._period = config.sampling.interval
         self._failures = Failures()
+        self._others = Others()
         self.snapshot: Snapshot | None = None
 
     async def run(self) -> None:
         """
-        Sample for ever, in a thread of its own, and keep the newest snapshot in self.snapshot.
+        Sample for ever, in threads of their own, and keep the newest snapshot in self.snapshot.
         """
         loop = asyncio.get_running_loop()
-        worker = ThreadPoolExecutor(1, thread_name_prefix="sampler")
-        try:
-            while True:
-                started = time.monotonic()
+        while True:
+            started = time.monotonic()
+            # A thread for each sample: one that is stranded in another namespace ends with it.
+            worker = ThreadPoolExecutor(1, thread_name_prefix="sampler")
+            try:
                 self.snapshot = await loop.run_in_executor(worker, self.sample)
-                await asyncio.sleep(started + self._period - time.monotonic())
-        finally:
-            worker.shutdown(wait=False, cancel_futures=True)
+                self._failures.worked("sampler")
+            except Exception as error:  # noqa: BLE001  a fault of ours must not end the exporter
+                self._failures.failed("sampler", error)
+            finally:
+                worker.shutdown(wait=False, cancel_futures=True)
+            await asyncio.sleep(started + self._period - time.monotonic())
 
     def sample(self) -> Snapshot:
         """
-        Take one sample. Blocks; a collector that fails is logged and leaves the others alone.
+        Take one sample. Blocks; a collector that fails is logged and leaves the others alone, and
+        so does a namespace.
+
+        Raises StrandedError if the calling thread must not take another one.
         """
         started = time.monotonic()
-        runs = {name: self._attempt(name, collect) for name, collect in self._collect.items()}
+        tour = Tour(self._find())
+        runs = {name: self._attempt(name, collect, tour) for name, collect in self._collect.items()}
+        self._others.report(tour.problems)
         self._period = self._period_after(started)
-        readable = any(run.success for run in runs.values())
         return Snapshot(
             settings=self._settings,
             sockets=self._sockets,
-            readable_namespaces=int(readable),
-            unreadable_namespaces=int(not readable),
+            readable_namespaces=tour.readable,
+            unreadable_namespaces=tour.unreadable,
             runs=runs,
             due=started + STALE_AFTER_SAMPLES * self._period,
         )
@@ -92,10 +102,12 @@ class Sampler:
         sampling = self._config.sampling
         return max(sampling.interval, took / sampling.max_duty_cycle)
 
-    def _attempt(self, name: str, collect: Callable[[], None]) -> CollectorRun:
+    def _attempt(self, name: str, collect: Callable[[Tour], None], tour: Tour) -> CollectorRun:
         started = time.monotonic()
         try:
-            collect()
+            collect(tour)
+        except StrandedError:
+            raise
         except Exception as error:  # noqa: BLE001  a fault of ours must not end the exporter
             self._failures.failed(name, error)
             success = False
@@ -104,42 +116,22 @@ class Sampler:
             success = True
         return CollectorRun(success, time.monotonic() - started)
 
-    def _collect_settings(self) -> None:
-        settings = read_settings()
-        self._settings = {HOST_NETNS: settings}
-        if settings.problems:
-            raise CollectorError("; ".join(settings.problems))
+    def _collect_settings(self, tour: Tour) -> None:
+        settings = {}
+        for namespace in tour.found.namespaces:
+            with tour.inside(namespace):
+                settings[namespace.name] = read_settings()
+        self._settings = settings
+        for namespace in reversed(tour.found.namespaces):  # the own last, whose error is raised
+            if namespace.name in settings and (problems := settings[namespace.name].problems):
+                tour.note(namespace, CollectorError("; ".join(problems)))
 
-    def _collect_sockets(self) -> None:
-        for attempt in range(1, _READ_ATTEMPTS + 1):
-            try:
-                self._read_sockets()
-            except InterruptedReadError:
-                if attempt == _READ_ATTEMPTS:
-                    raise
-            else:
-                return
-
-    def _read_sockets(self) -> None:
+    def _collect_sockets(self, tour: Tour) -> None:
         timestamp, started = time.time(), time.monotonic()
-        found = read_sockets()
-        paths = self._config.paths
-        timeouts = idle_timeouts(paths)
-        counter = ConnectionCounter(paths)
-        recorder = Recorder(self._memory.history)
-        for table in found.tables:
-            known = observe(table, recorder.recall(table.cookie))
-            known["inbound"] |= is_listened_on(table, found.surroundings)
-            path_of = assign(table, paths, found.surroundings, known["inbound"])
-            verdicts = judge(table, known, timeouts[path_of], self._config.near_limit_ratio)
-            counter.add(table, known, verdicts, path_of)
-            recorder.record(known)
-        self._memory.history = recorder.finish(started, self._memory.take_ended())
-        self._memory.surroundings = found.surroundings
-        sums = counter.sums()
+        connections, namespaces = self._reader.read(tour)
         self._sockets = SocketsReading(
-            connections=sums,
-            namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk)},
+            connections=connections,
+            namespaces=namespaces,
             timestamp=timestamp,
             fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )

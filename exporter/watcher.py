@@ -4,6 +4,8 @@ Watches closures as the kernel tells them: judges, counts, and logs the idle dro
 
 import asyncio
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import structlog
@@ -11,23 +13,20 @@ import structlog
 from exporter.config import Config
 from exporter.failures import Failures
 from exporter.judge.closures import Closures, judge_closures
+from exporter.judge.history import Rows
 from exporter.judge.sums import ClosureCounter
-from exporter.memory import Memory
+from exporter.listeners import Listener, Listeners
 from exporter.model import (
     ClosureReading,
     CollectorRun,
     ConnectionTable,
+    FloatArray,
+    Namespace,
     Path,
     Reason,
 )
-from exporter.paths import Surroundings, assign, idle_timeouts, is_listened_on, to_text
+from exporter.paths import Ends, assign_by_ends, idle_timeouts, to_text
 from exporter.rate_limit import RateLimit
-from exporter.sockets import SUPPORTED, ClosureStream, open_closures
-
-if SUPPORTED:
-    # The sampler's thread imports the same modules as open_closures(), which import one another:
-    # were both to import them for the first time at once, one would meet them half made.
-    import exporter.sockets.closures  # noqa: F401
 
 COLLECTOR = "closures"
 
@@ -36,7 +35,7 @@ _GATHERED = 100
 _SHORTEST, _LONGEST = 0.001, 0.02
 """Seconds that this may take. The faster they come, the shorter it must be: the buffer fills."""
 _RETRY_AFTER = 15.0
-"""Seconds before a stream that broke is opened again."""
+"""Seconds before it is tried again after a fault."""
 _LOGGED, _LOG_WINDOW = 20, 60.0
 """How many idle drops are logged in so many seconds."""
 
@@ -46,18 +45,21 @@ _log = structlog.get_logger()
 class ClosureWatcher:
     """
     Counts closures on the event loop, judged by what the sampler knows of the connections.
+
+    The sampler says which namespaces to listen to, by calling follow() in each.
     """
 
-    def __init__(self, config: Config, memory: Memory, *, log_addresses: bool = False) -> None:
-        self._config = config
-        self._memory = memory
+    def __init__(self, config: Config, *, log_addresses: bool = False) -> None:
         self._log_addresses = log_addresses
         self._paths = config.paths
         self._near_limits = idle_timeouts(self._paths) * config.near_limit_ratio
         self._counter = ClosureCounter(self._paths, config.near_limit_ratio)
+        self._listeners = Listeners()
+        self.follow = self._listeners.follow
         self._lost = 0
         self._lost_at = float("-inf")
-        self._run = CollectorRun(success=True, duration=0.0)
+        self._failing = False
+        self._duration = 0.0
         self._failures = Failures()
         self._rate = RateLimit(_LOGGED, _LOG_WINDOW)
 
@@ -65,61 +67,74 @@ class ClosureWatcher:
         """
         What has been counted until now.
         """
-        return ClosureReading(self._counter.sums(self._lost), self._run)
+        run = CollectorRun(not self._failing, self._duration)
+        return ClosureReading(self._counter.sums(self._listeners.lost), run)
 
     async def run(self) -> None:
         """
-        Watch for ever; a stream that breaks is logged and opened again.
+        Watch for ever; a stream that breaks is logged, and opened again with the next sample.
         """
-        while True:
-            try:
-                stream = open_closures()
-                self._run = CollectorRun(success=True, duration=0.0)
-                try:
-                    await self._watch(stream)
-                finally:
-                    stream.close()
-            except Exception as error:  # noqa: BLE001  a fault of ours must not end the exporter
-                self._failures.failed(COLLECTOR, error)
-                self._run = CollectorRun(success=False, duration=0.0)
-            await asyncio.sleep(_RETRY_AFTER)
-
-    async def _watch(self, stream: ClosureStream) -> None:
-        lost_in_stream = 0
         gather = _LONGEST
-        while True:
-            await _readable(stream)
-            await asyncio.sleep(gather)
-            surroundings = self._memory.surroundings
-            if surroundings is None:
-                continue  # nothing can be judged before the first sample; the stream's buffer waits
-            started = time.monotonic()
-            told = 0
-            for table in stream.receive():
-                self._take(table, surroundings)
-                told += len(table)
-            gather = min(max(gather * _GATHERED / max(told, 1), _SHORTEST), _LONGEST)
-            self._note_losses(stream.lost - lost_in_stream)
-            lost_in_stream = stream.lost
-            self._failures.worked(COLLECTOR)
-            self._run = CollectorRun(success=True, duration=time.monotonic() - started)
+        try:
+            while True:
+                try:
+                    gather = await self._watch(gather)
+                except Exception as error:  # noqa: BLE001  a fault of ours must not end the exporter
+                    self._failures.failed(COLLECTOR, error)
+                    self._failing = True
+                    await asyncio.sleep(_RETRY_AFTER)
+        finally:
+            self._listeners.end()
 
-    def _take(self, table: ConnectionTable, surroundings: Surroundings) -> None:
-        history = self._memory.history
-        index = history.find(table.cookie)
-        known = history.at(index)
-        inbound = is_listened_on(table, surroundings) | known["inbound"]
-        closures = judge_closures(table, known, history.gone_since(index), inbound)
-        self._memory.note_ended(table.cookie)
-        path_of = assign(table, self._paths, surroundings, inbound)[closures.counts]
-        table, closures = table.rows(closures.counts), closures.rows(closures.counts)
+    async def _watch(self, gather: float) -> float:
+        """
+        Take what is told once. Returns how long to let closures gather the next time.
+        """
+        if await self._listeners.wait():
+            await asyncio.sleep(gather)
+        started = time.monotonic()
+        heard = list(self._listeners.receive())
+        told = sum(len(table) for _, table in heard)
+        if told:
+            self._take(heard)
+        self._note_losses(self._listeners.lost)
+        if told:
+            self._duration = time.monotonic() - started
+        self._failing = bool(self._listeners.failures)
+        for error in self._listeners.failures[:1]:
+            self._failures.failed(COLLECTOR, error)
+        if told and not self._failing:
+            self._failures.worked(COLLECTOR)
+        return min(max(gather * _GATHERED / max(told, 1), _SHORTEST), _LONGEST)
+
+    def _take(self, heard: Sequence[tuple[Listener, ConnectionTable]]) -> None:
+        """
+        Judge and count the closures of all namespaces at once.
+        """
+        recalled = [_recall(listener, table) for listener, table in heard]
+        table = ConnectionTable.concatenate([table for _, table in heard])
+        known = np.concatenate([each.known for each in recalled])
+        gone_since = np.concatenate([each.gone_since for each in recalled])
+        ends = Ends.concatenate([each.ends for each in recalled])
+        whose = np.repeat(np.arange(len(heard)), [len(table) for _, table in heard])
+
+        closures = judge_closures(table, known, gone_since, ends.inbound)
+        counts = closures.counts
+        table, closures, whose = table.rows(counts), closures.rows(counts), whose[counts]
+        path_of = assign_by_ends(table, self._paths, ends.rows(counts))
         drops = (closures.reason != Reason.NORMAL) & (closures.spell >= self._near_limits[path_of])
         self._counter.add(closures, drops, path_of)
         for row in np.flatnonzero(drops):
-            self._log_drop(table, closures, self._paths[path_of[row]], row)
+            namespace = heard[whose[row]][0].namespace
+            self._log_drop(namespace, table, closures, self._paths[path_of[row]], row)
 
     def _log_drop(
-        self, table: ConnectionTable, closures: Closures, path: Path, row: np.intp
+        self,
+        namespace: Namespace,
+        table: ConnectionTable,
+        closures: Closures,
+        path: Path,
+        row: np.intp,
     ) -> None:
         if not self._rate.allow(time.monotonic()):
             return
@@ -134,6 +149,7 @@ class ClosureWatcher:
             idle_seconds=round(float(closures.spell[row]), 1),
             idle_timeout_seconds=path.idle_timeout,
             not_logged=self._rate.take_refused(),
+            **({} if namespace.is_own else {"netns": namespace.name}),
             **(addresses if self._log_addresses else {}),
         )
 
@@ -141,27 +157,34 @@ class ClosureWatcher:
         """
         Count closures that were told and missed, and log the first of a spell of losses.
         """
-        if not lost:
+        if lost == self._lost:
             return
-        self._lost += lost
         now = time.monotonic()
         if now - self._lost_at > _LOG_WINDOW:
             _log.warning(
                 "closures are lost: they come faster than they are read, or in larger bursts than"
                 " the receive buffer holds (CAP_NET_ADMIN or net.core.rmem_max make it larger)",
-                lost=lost,
+                lost=lost - self._lost,
             )
-        self._lost_at = now
+        self._lost, self._lost_at = lost, now
 
 
-async def _readable(stream: ClosureStream) -> None:
+@dataclass(frozen=True, slots=True)
+class _Recalled:
     """
-    Wait until the stream has something to receive.
+    What is known of one namespace's connections that have ended.
     """
-    loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(stream.fileno(), readable.set)
-    try:
-        await readable.wait()
-    finally:
-        loop.remove_reader(stream.fileno())
+
+    known: Rows
+    gone_since: FloatArray
+    ends: Ends
+
+
+def _recall(listener: Listener, table: ConnectionTable) -> _Recalled:
+    memory = listener.memory
+    assert memory.surroundings is not None  # else nothing is received of the namespace
+    history = memory.history
+    index = history.find(table.cookie)
+    memory.note_ended(table.cookie)
+    ends = Ends.of(table, memory.surroundings)
+    return _Recalled(history.at(index), history.gone_since(index), ends)

@@ -37,12 +37,14 @@ async def serve(
     """
     ended = asyncio.Event()
     _on_signals(ended)
-    memory = Memory()
-    sampler = Sampler(config, memory, collectors)
+    watcher = None
+    if {"sockets", CLOSURES} <= set(collectors):  # what a closure was is known from the samples
+        watcher = ClosureWatcher(config, log_addresses=log_addresses)
+    follow = None if watcher is None else watcher.follow
+    sampler = Sampler(config, Memory(), collectors, follow)
     work = [sampler.run]
     closures: Callable[[], ClosureReading | None] = lambda: None  # noqa: E731
-    if {"sockets", CLOSURES} <= set(collectors):  # what a closure was is known from the samples
-        watcher = ClosureWatcher(config, memory, log_addresses=log_addresses)
+    if watcher is not None:
         work.append(watcher.run)
         closures = watcher.reading
     app = make_app(Sources(lambda: sampler.snapshot, closures), config, options)

@@ -11,6 +11,9 @@ from exporter.model import CollectorError
 from exporter.paths import Surroundings, halves
 from exporter.sockets.diag import LISTENING, dump
 
+_SERVICES = "kube-ipvs0"
+"""Where kube-proxy puts the addresses of all services, wherever those run."""
+
 
 def read_surroundings() -> Surroundings:
     """
@@ -28,7 +31,8 @@ def read_surroundings() -> Surroundings:
         listening_ports=listening_ports,
         own_addresses=frozenset(
             halves(ipaddress.ip_address(address.address.partition("%")[0]))
-            for addresses in interfaces.values()
+            for interface, addresses in interfaces.items()
+            if interface != _SERVICES
             for address in addresses
             if address.family in (socket.AF_INET, socket.AF_INET6)
         ),
