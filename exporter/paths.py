@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +30,6 @@ _HALF_MASK = (1 << _HALF) - 1
 _MAPPED_PREFIX = 0xFFFF << 32
 _MAPPED_MASK = _HALF_MASK ^ 0xFFFFFFFF
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
-_V6_BITS, _V4_BITS = 128, 32
 
 PRIVATE = tuple(
     ipaddress.ip_network(network)
@@ -146,67 +144,25 @@ def to_text(address: Sequence[int]) -> str:
     return str(full.ipv4_mapped or full)
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """
-    Where connections end: whether their local port is listened on, whether both ends are on this
-    host.
-    """
-
-    inbound: BoolArray
-    on_host: BoolArray
-
-    @classmethod
-    def of(cls, table: ConnectionTable, surroundings: Surroundings) -> Self:
-        """
-        The ends of a namespace's connections.
-        """
-        return cls(is_inbound(table, surroundings), _stays_on_host(table, surroundings))
-
-    @classmethod
-    def concatenate(cls, all_ends: Sequence[Self]) -> Self:
-        """
-        All of them (one at least), in their order.
-        """
-        return cls(
-            np.concatenate([ends.inbound for ends in all_ends]),
-            np.concatenate([ends.on_host for ends in all_ends]),
-        )
-
-    def rows(self, which: BoolArray) -> Self:
-        """
-        Those that which selects.
-        """
-        return type(self)(self.inbound[which], self.on_host[which])
-
-
 def assign(
-    table: ConnectionTable, paths: Sequence[Path], surroundings: Surroundings
+    table: ConnectionTable, paths: Sequence[Path], *, inbound: BoolArray, on_host: BoolArray
 ) -> npt.NDArray[np.int16]:
     """
-    The index of the path that each connection of a namespace crosses, the first that matches; -1
-    for none.
-    """
-    return assign_by_ends(table, paths, Ends.of(table, surroundings))
+    The index of the path that each connection crosses, the first that matches; -1 for none.
 
-
-def assign_by_ends(
-    table: ConnectionTable, paths: Sequence[Path], ends: Ends
-) -> npt.NDArray[np.int16]:
-    """
-    The same for connections of any namespaces, whose ends are known.
+    inbound tells which connections are, on_host which have both ends on this host.
     """
     everything = np.ones(len(table), np.bool_)
     is_direction: dict[Direction, BoolArray] = {
-        Direction.INBOUND: ends.inbound,
-        Direction.OUTBOUND: ~ends.inbound,
+        Direction.INBOUND: inbound,
+        Direction.OUTBOUND: ~inbound,
         Direction.ANY: everything,
     }
     private = _in_networks(table.remote, PRIVATE)
     is_remote: dict[str, BoolArray] = {"private": private, "public": ~private, "any": everything}
 
     path_of = np.full(len(table), -1, np.int16)
-    unassigned = ~ends.on_host
+    unassigned = ~on_host
     for index, path in enumerate(paths):
         matches: BoolArray = np.zeros(len(table), np.bool_)
         for remote in path.remote:
@@ -221,7 +177,7 @@ def assign_by_ends(
     return path_of
 
 
-def _stays_on_host(table: ConnectionTable, surroundings: Surroundings) -> BoolArray:
+def stays_on_host(table: ConnectionTable, surroundings: Surroundings) -> BoolArray:
     """
     Which connections have both ends on this host.
     """
@@ -242,16 +198,24 @@ def _in_networks(addresses: AddressArray, networks: Sequence[Network]) -> BoolAr
 
     An IPv6 network holds no IPv4 addresses, not even ::/0, unless it is of mapped ones alone.
     """
-    inside = np.zeros(len(addresses), np.bool_)
     high, low = addresses[:, 0], addresses[:, 1]
+    is_v4 = (high == 0) & (low & np.uint64(_MAPPED_MASK) == _MAPPED_PREFIX)
+    inside: BoolArray = np.zeros(len(addresses), np.bool_)
+    address = low.astype(np.uint32)  # of those that are IPv4
     for network in networks:
-        network_high, network_low = halves(network.network_address)
-        bits = network.prefixlen + (_V6_BITS - _V4_BITS if network.version == 4 else 0)
-        mask = ((1 << bits) - 1) << (_V6_BITS - bits)
-        mask_high, mask_low = mask >> _HALF, mask & _HALF_MASK
-        matches = (low & np.uint64(mask_low)) == network_low
-        matches &= (high & np.uint64(mask_high)) == network_high
-        if network.version == 6 and network.supernet_of(_MAPPED):
-            matches &= ~((high == 0) & (low & np.uint64(_MAPPED_MASK) == _MAPPED_PREFIX))
-        inside |= matches
+        if network.version == 4:
+            inside |= (address & np.uint32(int(network.netmask))) == int(network.network_address)
+    inside &= is_v4
+    for network in networks:
+        if network.version == 6:
+            (network_high, network_low), mask = (
+                halves(network.network_address),
+                halves(network.netmask),
+            )
+            matches = (high & np.uint64(mask[0])) == network_high
+            if mask[1]:
+                matches &= (low & np.uint64(mask[1])) == network_low
+            if network.supernet_of(_MAPPED):
+                matches &= ~is_v4
+            inside |= matches
     return inside

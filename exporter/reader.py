@@ -2,6 +2,7 @@
 The connections of all network namespaces: read, joined with what is remembered, judged, counted.
 """
 
+import copy
 import dataclasses
 import time
 from collections.abc import Callable
@@ -19,7 +20,13 @@ from exporter.model import (
     Namespace,
     NamespaceReading,
 )
-from exporter.paths import Surroundings, assign, idle_timeouts
+from exporter.paths import (
+    Surroundings,
+    assign,
+    idle_timeouts,
+    is_listened_on,
+    stays_on_host,
+)
 from exporter.sockets import NamespaceSockets, read_connections, read_namespace
 from exporter.tour import Tour
 
@@ -64,37 +71,44 @@ class Reader:
         for namespace, sockets in found.items():
             surroundings = dataclasses.replace(sockets.surroundings, neighbours=neighbours)
             with tour.inside(namespace):
-                counter = self._count(self._memory(namespace), surroundings)
-                total.include(counter)
-                readings[namespace.name] = NamespaceReading(sockets.counters, counter.at_risk)
+                counter = self._count(self._memory(namespace), surroundings, total)
+                at_risk = counter.at_risk - total.at_risk
+                readings[namespace.name] = NamespaceReading(sockets.counters, at_risk)
+                total = counter
         return total.sums(), readings
 
     def _memory(self, namespace: Namespace) -> Memory:
         return self._own if namespace.is_own else self._others[namespace.inode]
 
-    def _count(self, memory: Memory, surroundings: Surroundings) -> ConnectionCounter:
+    def _count(
+        self, memory: Memory, surroundings: Surroundings, before: ConnectionCounter
+    ) -> ConnectionCounter:
         """
-        Count the connections of the calling thread's namespace.
+        Count the connections of the calling thread's namespace on top of those counted before.
         """
         attempts = _ATTEMPTS
         while True:
             attempts -= 1
             try:
-                return self._try_to_count(memory, surroundings)
+                return self._try_to_count(memory, surroundings, before)
             except InterruptedReadError:
                 if not attempts:
                     raise
 
-    def _try_to_count(self, memory: Memory, surroundings: Surroundings) -> ConnectionCounter:
+    def _try_to_count(
+        self, memory: Memory, surroundings: Surroundings, before: ConnectionCounter
+    ) -> ConnectionCounter:
         started = time.monotonic()
-        counter = ConnectionCounter(self._paths)
+        counter = copy.deepcopy(before)  # where reading fails, nothing of it may stay counted
         recorder = Recorder(memory.history)
         for table in read_connections():
-            known = observe(table, recorder.recall(table.cookie))
-            path_of = assign(table, self._paths, surroundings)
+            known = recorder.room(len(table))
+            observe(table, recorder.recall(table.cookie), known)
+            known["inbound"] |= is_listened_on(table, surroundings)
+            on_host = stays_on_host(table, surroundings)
+            path_of = assign(table, self._paths, inbound=known["inbound"], on_host=on_host)
             verdicts = judge(table, known, self._timeouts[path_of], self._near_limit_ratio)
             counter.add(table, known, verdicts, path_of)
-            recorder.record(known)
         ended = memory.take_ended() if self._follow is not None else None
         memory.history = recorder.finish(started, ended)
         memory.surroundings = surroundings

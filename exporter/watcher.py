@@ -16,7 +16,9 @@ from exporter.judge.closures import Closures, judge_closures
 from exporter.judge.history import Rows
 from exporter.judge.sums import ClosureCounter
 from exporter.listeners import Listener, Listeners
+from exporter.memory import Memory
 from exporter.model import (
+    BoolArray,
     ClosureReading,
     CollectorRun,
     ConnectionTable,
@@ -25,7 +27,7 @@ from exporter.model import (
     Path,
     Reason,
 )
-from exporter.paths import Ends, assign_by_ends, idle_timeouts, to_text
+from exporter.paths import assign, idle_timeouts, is_listened_on, stays_on_host, to_text
 from exporter.rate_limit import RateLimit
 
 COLLECTOR = "closures"
@@ -111,17 +113,18 @@ class ClosureWatcher:
         """
         Judge and count the closures of all namespaces at once.
         """
-        recalled = [_recall(listener, table) for listener, table in heard]
+        recalled = [_recall(listener.memory, table) for listener, table in heard]
         table = ConnectionTable.concatenate([table for _, table in heard])
         known = np.concatenate([each.known for each in recalled])
         gone_since = np.concatenate([each.gone_since for each in recalled])
-        ends = Ends.concatenate([each.ends for each in recalled])
+        inbound = np.concatenate([each.inbound for each in recalled])
+        on_host = np.concatenate([each.on_host for each in recalled])
         whose = np.repeat(np.arange(len(heard)), [len(table) for _, table in heard])
 
-        closures = judge_closures(table, known, gone_since, ends.inbound)
+        closures = judge_closures(table, known, gone_since, inbound)
         counts = closures.counts
+        path_of = assign(table, self._paths, inbound=inbound, on_host=on_host)[counts]
         table, closures, whose = table.rows(counts), closures.rows(counts), whose[counts]
-        path_of = assign_by_ends(table, self._paths, ends.rows(counts))
         drops = (closures.reason != Reason.NORMAL) & (closures.spell >= self._near_limits[path_of])
         self._counter.add(closures, drops, path_of)
         for row in np.flatnonzero(drops):
@@ -177,14 +180,20 @@ class _Recalled:
 
     known: Rows
     gone_since: FloatArray
-    ends: Ends
+    inbound: BoolArray
+    on_host: BoolArray
 
 
-def _recall(listener: Listener, table: ConnectionTable) -> _Recalled:
-    memory = listener.memory
-    assert memory.surroundings is not None  # else nothing is received of the namespace
-    history = memory.history
+def _recall(memory: Memory, table: ConnectionTable) -> _Recalled:
+    history, surroundings = memory.history, memory.surroundings
+    if surroundings is None:
+        raise ValueError("nothing is received of a namespace that no sample has read")
     index = history.find(table.cookie)
+    known = history.at(index)
     memory.note_ended(table.cookie)
-    ends = Ends.of(table, memory.surroundings)
-    return _Recalled(history.at(index), history.gone_since(index), ends)
+    return _Recalled(
+        known,
+        history.gone_since(index),
+        inbound=is_listened_on(table, surroundings) | known["inbound"],
+        on_host=stays_on_host(table, surroundings),
+    )

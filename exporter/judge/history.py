@@ -146,15 +146,16 @@ class Recorder:
         self._seen[index[index >= 0]] = True
         return self._previous.at(index)
 
-    def record(self, rows: Rows) -> None:
+    def room(self, rows: int) -> Rows:
         """
-        Remember what is known now.
+        Room for so many more rows, to be filled before the next is asked for.
         """
-        end = self._length + len(rows)
+        end = self._length + rows
         if end > len(self._rows):
             self._rows.resize(max(end, len(self._rows) * 2), refcheck=False)
-        self._rows[self._length : end] = rows
+        room = self._rows[self._length : end]
         self._length = end
+        return room
 
     def finish(self, now: float, ended: Collection[int] | None) -> History:
         """

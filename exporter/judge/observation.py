@@ -15,7 +15,7 @@ is relied on, in net/ipv4/tcp_timer.c, tcp_output.c and tcp_input.c:
 
 import numpy as np
 
-from exporter.judge.history import ROW, Rows
+from exporter.judge.history import Rows
 from exporter.model import BoolArray, ConnectionTable, FloatArray, Timer
 
 _SLACK = 0.1
@@ -38,9 +38,9 @@ def idle(known: Rows) -> FloatArray:
     return seconds
 
 
-def observe(table: ConnectionTable, past: Rows) -> Rows:
+def observe(table: ConnectionTable, past: Rows, now: Rows) -> None:
     """
-    What is known of the table's connections, given their rows of the sample before.
+    Fill now with what is known of the table's connections, given their rows of the sample before.
     """
     since = table.read_at - past["read_at"]
     receipt_age = np.fmin(table.last_data_received, table.last_ack_received)
@@ -49,7 +49,6 @@ def observe(table: ConnectionTable, past: Rows) -> Rows:
     quiet = receipt_age > long_ago
     no_data = data_age > long_ago
 
-    now = np.empty(len(table), ROW)
     now["cookie"] = table.cookie
     now["read_at"] = table.read_at
     now["received_at"] = table.read_at - receipt_age
@@ -66,7 +65,6 @@ def observe(table: ConnectionTable, past: Rows) -> Rows:
     _note_unanswered(now, past, table, quiet)
     _note_peer_probes(now, past, quiet, no_data, table.read_at - data_age)
     _note_own_keepalive(now, past, table, quiet, no_data)
-    return now
 
 
 def _note_unanswered(now: Rows, past: Rows, table: ConnectionTable, quiet: BoolArray) -> None:

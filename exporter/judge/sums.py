@@ -74,22 +74,6 @@ class ConnectionCounter:
         self._at_risk += int(verdicts.at_risk.sum())
         self._sampled += len(table)
 
-    def include(self, other: "ConnectionCounter") -> None:
-        """
-        Count what another one, of the same paths, has counted.
-        """
-        self._connections += other._connections
-        self._timers += other._timers
-        for mine, others in (
-            (self._idle, other._idle),
-            (self._keepalive_time, other._keepalive_time),
-            (self._expires, other._expires),
-        ):
-            mine.counts[...] += others.counts
-            mine.totals[...] += others.totals
-        self._at_risk += other._at_risk
-        self._sampled += other._sampled
-
     @property
     def at_risk(self) -> int:
         """
