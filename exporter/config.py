@@ -21,6 +21,8 @@ from pydantic import (
 from exporter.model import NO_PATH, Direction, OnTimeout, Path, Recommended
 from exporter.paths import PROFILES, REMOTE_WORDS, Profile
 
+Namespaces = Literal["host", "all"]
+
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS))
 _RECOMMENDED = Recommended()
@@ -132,7 +134,7 @@ class Config(_Section):
     recommended: RecommendedEntry = RecommendedEntry()
     near_limit_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.75
     sampling: Sampling = Sampling()
-    namespaces: Literal["host", "all"] = "host"
+    namespaces: Namespaces = "host"
     workloads: Workloads = Workloads()
 
     @property

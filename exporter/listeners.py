@@ -79,7 +79,9 @@ class Listeners:
         Wait until something has been told, for a second at most; whether it has.
         """
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._told.wait(), _LOOK_EVERY)
+            # Not wait_for(), which in Python 3.11 may swallow that the task is cancelled.
+            async with asyncio.timeout(_LOOK_EVERY):
+                await self._told.wait()
         self._told.clear()
         return bool(self._readable)
 

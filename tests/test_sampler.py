@@ -17,11 +17,18 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from exporter import reader
 from exporter import sampler as module
 from exporter.config import Config
 from exporter.memory import Memory
 from exporter.metrics import families
-from exporter.model import CollectorError, Counters, InterruptedReadError, Settings
+from exporter.model import (
+    CollectorError,
+    ConnectionTable,
+    Counters,
+    InterruptedReadError,
+    Settings,
+)
 from exporter.paths import Surroundings
 from exporter.sampler import STALE_AFTER_SAMPLES, Sampler
 from exporter.sockets import NamespaceSockets
@@ -52,9 +59,15 @@ class Kernel:
         """
         return self.settings
 
-    def read_sockets(self) -> NamespaceSockets:
+    def read_namespace(self) -> NamespaceSockets:
         """
-        Stand in for exporter.sockets.read_sockets.
+        Stand in for exporter.sockets.read_namespace.
+        """
+        return NamespaceSockets(Counters(0, 0, 0), Surroundings(frozenset(), frozenset()))
+
+    def read_connections(self) -> Iterator[ConnectionTable]:
+        """
+        Stand in for exporter.sockets.read_connections.
         """
         started = time.monotonic()
         time.sleep(self.takes)
@@ -63,8 +76,7 @@ class Kernel:
         self.reads.append((started, time.monotonic()))
         if self.error is not None:
             raise self.error
-        nowhere = Surroundings(frozenset(), frozenset())
-        return NamespaceSockets(Counters(0, 0, 0), nowhere, tables=iter(()))
+        return iter(())
 
 
 @pytest.fixture
@@ -74,7 +86,8 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     """
     kernel = Kernel()
     monkeypatch.setattr(module, "read_settings", kernel.read_settings)
-    monkeypatch.setattr(module, "read_sockets", kernel.read_sockets)
+    monkeypatch.setattr(reader, "read_namespace", kernel.read_namespace)
+    monkeypatch.setattr(reader, "read_connections", kernel.read_connections)
     return kernel
 
 
@@ -236,11 +249,11 @@ def test_fault_of_the_exporter(kernel: Kernel, log: list[EventDict]) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "sockets", "readable"),
-    [(True, True, 1), (True, False, 1), (False, True, 1), (False, False, 0)],
+    [(True, True, 1), (True, False, 0), (False, True, 0), (False, False, 0)],
 )
 def test_readable_namespace(kernel: Kernel, settings: bool, sockets: bool, readable: int) -> None:
     """
-    A namespace is readable while anything can be read of it.
+    A namespace is readable if everything can be read that the collectors ask of it.
     """
     kernel.error = None if sockets else REFUSED
     kernel.settings = SETTINGS if settings else replace(SETTINGS, time=None, problems=("no",))
@@ -290,13 +303,13 @@ def test_interrupted_reading(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) ->
     assert not sampler.sample().runs["sockets"].success
     assert len(kernel.reads) == 3
 
-    def once_interrupted() -> NamespaceSockets:
+    def once_interrupted() -> Iterator[ConnectionTable]:
         try:
-            return kernel.read_sockets()
+            return kernel.read_connections()
         finally:
             kernel.error = None
 
-    monkeypatch.setattr(module, "read_sockets", once_interrupted)
+    monkeypatch.setattr(reader, "read_connections", once_interrupted)
     assert sampler.sample().runs["sockets"].success
     assert len(kernel.reads) == 5
 

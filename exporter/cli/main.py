@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import get_args
 
 import click
 import structlog
@@ -17,6 +18,7 @@ from exporter.cli import log
 from exporter.cli.commands import Commands
 from exporter.cli.options import config_file_option, load_or_exit
 from exporter.cli.serve import serve
+from exporter.config import Namespaces
 from exporter.sampler import COLLECTORS
 from exporter.sockets import SUPPORTED
 from exporter.watcher import COLLECTOR as CLOSURES
@@ -49,6 +51,12 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
 
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"max_content_width": 100})
 @config_file_option
+@click.option(
+    "--namespaces",
+    type=click.Choice(get_args(Namespaces)),
+    help="Network namespaces to read: the exporter's own, or all of the host. Overrides the"
+    " configuration file.",
+)
 @click.option(
     "--web.listen-address",
     "addresses",
@@ -109,6 +117,7 @@ def main(  # noqa: PLR0913  one argument a flag
     /,
     *,
     config_file: Path | None,
+    namespaces: Namespaces | None,
     addresses: tuple[str, ...],
     telemetry_path: str,
     max_requests: int,
@@ -128,6 +137,10 @@ def main(  # noqa: PLR0913  one argument a flag
         return
     log.configure(log_level, log_format)
     config = load_or_exit(config_file)
+    if namespaces is not None:
+        config = config.model_copy(update={"namespaces": namespaces})
+    if config.namespaces == "all" and not SUPPORTED:
+        raise click.UsageError(f"there are no network namespaces on {sys.platform}")
     enabled = [name for name in _COLLECTORS if collectors[name]]
     options = WebOptions(telemetry_path, max_requests)
     try:

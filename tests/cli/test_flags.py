@@ -15,6 +15,7 @@ from tests.exporter_process import run_exporter
 
 FLAGS = {
     "--config.file",
+    "--namespaces",
     "--web.listen-address",
     "--web.telemetry-path",
     "--web.max-requests",

@@ -14,10 +14,10 @@ import pytest
 from pyroute2.netlink import NETLINK_SOCK_DIAG
 from structlog.testing import capture_logs
 
-from exporter import watcher
+from exporter import listeners, watcher
 from exporter.config import Config
 from exporter.memory import Memory
-from exporter.model import ConnectionTable
+from exporter.model import OWN_NAMESPACE, ConnectionTable
 from exporter.paths import Surroundings, to_text
 from exporter.sockets import closures
 from exporter.sockets.closures import NetlinkClosures
@@ -231,7 +231,6 @@ class TestWatcher:
         """
         However often the stream breaks, it is opened again, logged once, and counts on.
         """
-        monkeypatch.setattr(watcher, "_RETRY_AFTER", 0.1)
         connections = connect(host, 5)
 
         async def story(watched: ClosureWatcher, opened: list[NetlinkClosures]) -> None:
@@ -281,16 +280,26 @@ def watch(
     async def tell() -> None:
         memory = Memory()
         memory.surroundings = Surroundings(frozenset(), frozenset())
-        watched = ClosureWatcher(Config(), memory)
-        task = asyncio.create_task(watched.run())
+        watched = ClosureWatcher(Config())
+        tasks = [asyncio.create_task(work) for work in (watched.run(), sample(watched, memory))]
         await until(lambda: opened != [])
         await story(watched, opened)
-        task.cancel()
+        for task in tasks:
+            task.cancel()
 
-    monkeypatch.setattr(watcher, "open_closures", open_closures)
+    monkeypatch.setattr(listeners, "open_closures", open_closures)
     with capture_logs() as log:
         host.call(asyncio.run, tell())
     return [str(entry["event"]).partition(":")[0] for entry in log]
+
+
+async def sample(watched: ClosureWatcher, memory: Memory) -> None:
+    """
+    Call the watcher into the namespace again and again, as the sampler does.
+    """
+    while True:
+        watched.follow(OWN_NAMESPACE, memory)
+        await asyncio.sleep(0.1)
 
 
 def break_it(stream: NetlinkClosures) -> None:
