@@ -4,7 +4,7 @@ The streams of closures of all namespaces, waited for and received on the event 
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class Listeners:
     """
     Has a stream open for each namespace that is followed, until that is deserted.
 
-    Made and used on the event loop, but for follow().
+    Made and used on the event loop, but for keep() and follow().
     """
 
     def __init__(self) -> None:
@@ -47,13 +47,20 @@ class Listeners:
         self._readable: list[Listener] = []
         self._told = asyncio.Event()
         self._looked_at = time.monotonic()
+        self._kept: frozenset[int] = frozenset()
         self._ended = False
+
+    def keep(self, inodes: Collection[int]) -> None:
+        """
+        Listen to these namespaces from now on, and to no others. Called by the sampler's thread.
+        """
+        self._kept = frozenset(inodes)
 
     def follow(self, namespace: Namespace, memory: Memory) -> None:
         """
         Listen to the calling thread's namespace, which is this one, if nobody does yet.
 
-        Called with every sample, by its thread: the streams are opened there.
+        Called with every sample, by its thread: it is inside.
         """
         listener = self._open.get(namespace.inode)
         if listener is not None:
@@ -147,16 +154,19 @@ class Listeners:
         something to the last.
         """
         self._looked_at = time.monotonic()
-        deserted = [each for each in self._open.values() if not is_inhabited(each.namespace)]
+        deserted = [each for each in self._open.values() if self._is_deserted(each.namespace)]
         for listener in deserted:
             del self._open[listener.namespace.inode]
             self._loop.remove_reader(listener.stream)
         for namespace, _ in list(self._failing.values()):
-            if not is_inhabited(namespace):
+            if self._is_deserted(namespace):
                 del self._failing[namespace.inode]
         if deserted:
             self._share_buffers()
         return deserted
+
+    def _is_deserted(self, namespace: Namespace) -> bool:
+        return namespace.inode not in self._kept or not is_inhabited(namespace)
 
     def _share_buffers(self) -> None:
         others = [each for each in self._open.values() if not each.namespace.is_own]

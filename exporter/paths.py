@@ -145,12 +145,24 @@ def to_text(address: Sequence[int]) -> str:
 
 
 def assign(
-    table: ConnectionTable, paths: Sequence[Path], *, inbound: BoolArray, on_host: BoolArray
+    table: ConnectionTable,
+    paths: Sequence[Path],
+    surroundings: Surroundings,
+    inbound: BoolArray,
 ) -> npt.NDArray[np.int16]:
     """
     The index of the path that each connection crosses, the first that matches; -1 for none.
 
-    inbound tells which connections are, on_host which have both ends on this host.
+    inbound tells which connections are.
+    """
+    return match(table, paths, inbound, stays_on_host(table, surroundings))
+
+
+def match(
+    table: ConnectionTable, paths: Sequence[Path], inbound: BoolArray, on_host: BoolArray
+) -> npt.NDArray[np.int16]:
+    """
+    The same for connections of several namespaces; on_host tells which have both ends on this host.
     """
     everything = np.ones(len(table), np.bool_)
     is_direction: dict[Direction, BoolArray] = {

@@ -3,37 +3,62 @@ The connections of all network namespaces: read, joined with what is remembered,
 """
 
 import copy
-import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, TypeVar
 
 from exporter.addresses import of_one_alone
 from exporter.config import Config
 from exporter.judge.history import Recorder
-from exporter.judge.observation import observe
+from exporter.judge.judged import judge_table
+from exporter.judge.stale import count_stale
 from exporter.judge.sums import ConnectionCounter
-from exporter.judge.verdicts import judge
+from exporter.judge.workloads import CgroupCounter, Count
 from exporter.memory import Memory
 from exporter.model import (
     ConnectionSums,
     InterruptedReadError,
     Namespace,
     NamespaceReading,
+    Settings,
+    StaleTimers,
 )
-from exporter.paths import (
-    Surroundings,
-    assign,
-    idle_timeouts,
-    is_listened_on,
-    stays_on_host,
-)
-from exporter.sockets import NamespaceSockets, read_connections, read_namespace
+from exporter.sockets import NamespaceSockets, read_sockets
 from exporter.tour import Tour
 
 _ATTEMPTS = 3
 
-Follow = Callable[[Namespace, Memory], None]
-"""Called inside each namespace with what is remembered of it, to listen to its closures."""
+_T = TypeVar("_T")
+
+
+class Follower(Protocol):
+    """
+    Who listens to the closures of the namespaces that are read.
+    """
+
+    def keep(self, inodes: Collection[int]) -> None:
+        """
+        These namespaces are read from now on, and no others.
+        """
+
+    def follow(self, namespace: Namespace, memory: Memory) -> None:
+        """
+        The calling thread is inside this namespace, of which that is remembered.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """
+    The connections of all namespaces together, by cgroup too, and what each namespace has.
+    """
+
+    connections: ConnectionSums
+    cgroups: dict[int, Count]
+    namespaces: dict[str, NamespaceReading]
 
 
 class Reader:
@@ -41,75 +66,120 @@ class Reader:
     Reads connections, and keeps what the next reading needs of the last, for each namespace.
     """
 
-    def __init__(self, config: Config, memory: Memory, follow: Follow | None = None) -> None:
-        self._paths = config.paths
-        self._timeouts = idle_timeouts(config.paths)
-        self._near_limit_ratio = config.near_limit_ratio
+    def __init__(self, memory: Memory, follower: Follower | None = None) -> None:
         self._own = memory
         self._others: dict[int, Memory] = {}
-        self._follow = follow
+        self._follower = follower
+        self._cgroups: dict[int, Count] = {}
 
-    def read(self, tour: Tour) -> tuple[ConnectionSums, dict[str, NamespaceReading]]:
+    @property
+    def memories(self) -> list[Memory]:
         """
-        All connections together, and each namespace by its label. Raises CollectorError where the
-        own one cannot be read; others are noted by the tour.
+        What is remembered of each namespace.
         """
-        namespaces = tour.found.namespaces
-        self._others = {
-            each.inode: self._others.get(each.inode, Memory()) for each in namespaces[1:]
-        }
-        found: dict[Namespace, NamespaceSockets] = {}
-        for namespace in namespaces:
-            with tour.inside(namespace):
-                if self._follow is not None:
-                    self._follow(namespace, self._memory(namespace))
-                found[namespace] = read_namespace()
+        return [self._own, *self._others.values()]
+
+    def read(self, tour: Tour, config: Config, settings: Mapping[str, Settings]) -> Reading:
+        """
+        Read all namespaces; settings are theirs by label, as far as they are known.
+
+        Raises CollectorError where the own one cannot be read; the others' errors the tour notes.
+        """
+        found = self._look_around(tour)
         neighbours = of_one_alone(each.surroundings.own_addresses for each in found.values())
-
-        total = ConnectionCounter(self._paths)
-        readings = {}
+        counted = _Counted(ConnectionCounter(config.paths), CgroupCounter(self._cgroups))
+        namespaces = {}
         for namespace, sockets in found.items():
-            surroundings = dataclasses.replace(sockets.surroundings, neighbours=neighbours)
+            surroundings = replace(sockets.surroundings, neighbours=neighbours)
+            visit = _Visit(
+                config,
+                settings.get(namespace.name),
+                replace(sockets, surroundings=surroundings),
+                self._memory(namespace),
+                listens=self._follower is not None,
+            )
             with tour.inside(namespace):
-                counter = self._count(self._memory(namespace), surroundings, total)
-                at_risk = counter.at_risk - total.at_risk
-                readings[namespace.name] = NamespaceReading(sockets.counters, at_risk)
-                total = counter
-        return total.sums(), readings
+                before = counted.at_risk
+                counted, stale_timers = _whole(partial(visit.count, counted))
+                namespaces[namespace.name] = NamespaceReading(
+                    sockets.counters, counted.at_risk - before, stale_timers
+                )
+        self._cgroups = counted.cgroups.counts()
+        return Reading(counted.connections.sums(), self._cgroups, namespaces)
+
+    def _look_around(self, tour: Tour) -> dict[Namespace, NamespaceSockets]:
+        """
+        What each namespace is like; only when all have been seen are this host's addresses known.
+        """
+        own, *others = tour.found.namespaces
+        self._others = {each.inode: self._others.get(each.inode, Memory()) for each in others}
+        if self._follower is not None:
+            self._follower.keep([own.inode, *self._others])
+        found = {}
+        for namespace in tour.found.namespaces:
+            with tour.inside(namespace):
+                if self._follower is not None:
+                    self._follower.follow(namespace, self._memory(namespace))
+                found[namespace] = _whole(read_sockets)
+        return found
 
     def _memory(self, namespace: Namespace) -> Memory:
         return self._own if namespace.is_own else self._others[namespace.inode]
 
-    def _count(
-        self, memory: Memory, surroundings: Surroundings, before: ConnectionCounter
-    ) -> ConnectionCounter:
-        """
-        Count the connections of the calling thread's namespace on top of those counted before.
-        """
-        attempts = _ATTEMPTS
-        while True:
-            attempts -= 1
-            try:
-                return self._try_to_count(memory, surroundings, before)
-            except InterruptedReadError:
-                if not attempts:
-                    raise
 
-    def _try_to_count(
-        self, memory: Memory, surroundings: Surroundings, before: ConnectionCounter
-    ) -> ConnectionCounter:
+@dataclass(slots=True)
+class _Counted:
+    """
+    The connections of the namespaces read so far.
+    """
+
+    connections: ConnectionCounter
+    cgroups: CgroupCounter
+
+    @property
+    def at_risk(self) -> int:
+        return self.connections.at_risk
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """
+    One namespace about to be read; listens is whether its connections' ends are told.
+    """
+
+    config: Config
+    settings: Settings | None
+    sockets: NamespaceSockets
+    memory: Memory
+    listens: bool
+
+    def count(self, before: _Counted) -> tuple[_Counted, StaleTimers]:
+        """
+        What was counted before, which stays as it is, with the connections of this namespace; and
+        its stale timers.
+        """
         started = time.monotonic()
-        counter = copy.deepcopy(before)  # where reading fails, nothing of it may stay counted
-        recorder = Recorder(memory.history)
-        for table in read_connections():
-            known = recorder.room(len(table))
-            observe(table, recorder.recall(table.cookie), known)
-            known["inbound"] |= is_listened_on(table, surroundings)
-            on_host = stays_on_host(table, surroundings)
-            path_of = assign(table, self._paths, inbound=known["inbound"], on_host=on_host)
-            verdicts = judge(table, known, self._timeouts[path_of], self._near_limit_ratio)
-            counter.add(table, known, verdicts, path_of)
-        ended = memory.take_ended() if self._follow is not None else None
-        memory.history = recorder.finish(started, ended)
-        memory.surroundings = surroundings
-        return counter
+        counted, stale_timers = copy.deepcopy(before), StaleTimers()
+        recorder = Recorder(self.memory.history)
+        config, surroundings = self.config, self.sockets.surroundings
+        for table in self.sockets.tables:
+            judged = judge_table(
+                table, recorder, config.paths, surroundings, config.near_limit_ratio
+            )
+            counted.connections.add(table, judged.known, judged.verdicts, judged.path_of)
+            counted.cgroups.add(table.cgroup, judged.verdicts.at_risk)
+            stale_timers += count_stale(table, judged.known, judged.verdicts, self.settings)
+        ended = self.memory.take_ended() if self.listens else None
+        self.memory.history = recorder.finish(started, ended)
+        self.memory.surroundings = surroundings
+        return counted, stale_timers
+
+
+def _whole(read: Callable[[], _T]) -> _T:
+    """
+    What read returns; it is tried again as long as what it reads changes meanwhile.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(InterruptedReadError):
+            return read()
+    return read()

@@ -3,27 +3,37 @@ One sample - read, judge, make the snapshot - and the schedule of samples.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from exporter.config import Config
+from exporter.counts import count_connections
 from exporter.failures import Failures, Others
+from exporter.judge.findings import find_all
+from exporter.judge.workloads import Count, TopWorkloads, by_workload
 from exporter.memory import Memory
 from exporter.model import (
     CollectorError,
     CollectorRun,
+    CountsReading,
+    Recommended,
     Settings,
     Snapshot,
     SocketsReading,
+    StaleTimers,
     StrandedError,
 )
-from exporter.reader import Follow, Reader
+from exporter.reader import Follower, Reader
 from exporter.settings import read_settings
 from exporter.sockets import SUPPORTED, namespace_finder
+from exporter.sockets.cgroups import Workloads
 from exporter.tour import Tour
 
-COLLECTORS = ("settings", "sockets") if SUPPORTED else ("settings",)
+COLLECTORS = ("settings", "sockets", "owners") if SUPPORTED else ("settings", "sockets")
+"""In the order in which they run: the owners of sockets are told after those have been read."""
 
 STALE_AFTER_SAMPLES = 3
 """How many samples may be missed before the last reading of the sockets is no longer shown."""
@@ -33,7 +43,7 @@ class Sampler:
     """
     Takes samples, one at a time, and keeps what the next one needs of the last.
 
-    follow, if given, is called inside each namespace whose sockets are read.
+    memory is of the own namespace; follower, if there is one, is taken into each.
     """
 
     def __init__(
@@ -41,19 +51,38 @@ class Sampler:
         config: Config,
         memory: Memory,
         collectors: Collection[str] = COLLECTORS,
-        follow: Follow | None = None,
+        follower: Follower | None = None,
     ) -> None:
         self._config = config
-        self._find = namespace_finder(others=config.namespaces == "all")
-        self._reader = Reader(config, memory, follow)
-        known = {"settings": self._collect_settings, "sockets": self._collect_sockets}
-        self._collect = {name: known[name] for name in COLLECTORS if name in collectors}
+        self._find = namespace_finder(config.namespaces)
+        self._reader = Reader(memory, follower)
+        known = {
+            "settings": self._collect_settings,
+            "sockets": self._collect_sockets if SUPPORTED else self._count_connections,
+            "owners": self._collect_owners,
+        }
+        chosen = collectors if "sockets" in collectors else {*collectors} - {"owners"}
+        self._collect = {name: known[name] for name in COLLECTORS if name in chosen}
+        self._workloads = Workloads()
+        self._top_workloads = TopWorkloads(config.workloads.max)
+        self._cgroups: dict[int, Count] = {}
         self._settings: dict[str, Settings] = {}
         self._sockets: SocketsReading | None = None
+        self._counts: CountsReading | None = None
         self._period = config.sampling.interval
         self._failures = Failures()
         self._others = Others()
+        self._reconfigured = asyncio.Event()
         self.snapshot: Snapshot | None = None
+
+    def use(self, config: Config) -> None:
+        """
+        Judge by another configuration from now on, beginning with a sample at once.
+        """
+        if config.namespaces != self._config.namespaces:
+            self._find = namespace_finder(config.namespaces)
+        self._config = config
+        self._reconfigured.set()
 
     async def run(self) -> None:
         """
@@ -71,7 +100,13 @@ class Sampler:
                 self._failures.failed("sampler", error)
             finally:
                 worker.shutdown(wait=False, cancel_futures=True)
-            await asyncio.sleep(started + self._period - time.monotonic())
+            rest = (time.monotonic() - started) * (1 / self._config.sampling.max_duty_cycle - 1)
+            due = started + self._period
+            await asyncio.sleep(rest)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(due - time.monotonic()):
+                    await self._reconfigured.wait()
+            self._reconfigured.clear()
 
     def sample(self) -> Snapshot:
         """
@@ -92,7 +127,22 @@ class Sampler:
             unreadable_namespaces=tour.unreadable,
             runs=runs,
             due=started + STALE_AFTER_SAMPLES * self._period,
+            findings=find_all(
+                self._settings,
+                self._stale_timers(),
+                Recommended(**self._config.recommended.model_dump()),
+                self._config.paths,
+            ),
+            counts=self._counts,
         )
+
+    def _stale_timers(self) -> dict[str, StaleTimers]:
+        """
+        Those counted lately, by namespace.
+        """
+        if self._sockets is None or time.monotonic() > self._sockets.fresh_until:
+            return {}
+        return {netns: each.stale_timers for netns, each in self._sockets.namespaces.items()}
 
     def _period_after(self, started: float) -> float:
         """
@@ -128,10 +178,29 @@ class Sampler:
 
     def _collect_sockets(self, tour: Tour) -> None:
         timestamp, started = time.time(), time.monotonic()
-        connections, namespaces = self._reader.read(tour)
+        reading = self._reader.read(tour, self._config, self._settings)
+        self._cgroups = reading.cgroups
         self._sockets = SocketsReading(
-            connections=connections,
-            namespaces=namespaces,
+            connections=reading.connections,
+            namespaces=reading.namespaces,
+            workloads=None,
             timestamp=timestamp,
             fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )
+
+    def _count_connections(self, _: Tour) -> None:
+        timestamp, started = time.time(), time.monotonic()
+        self._counts = CountsReading(
+            connections=count_connections(self._config.paths),
+            timestamp=timestamp,
+            fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
+        )
+
+    def _collect_owners(self, _: Tour) -> None:
+        if self._sockets is None:
+            return
+        names = self._workloads.names(self._cgroups)
+        for memory in self._reader.memories:
+            memory.workloads = names
+        workloads = self._top_workloads.choose(by_workload(self._cgroups, names))
+        self._sockets = replace(self._sockets, workloads=workloads)

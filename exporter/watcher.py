@@ -18,16 +18,16 @@ from exporter.judge.sums import ClosureCounter
 from exporter.listeners import Listener, Listeners
 from exporter.memory import Memory
 from exporter.model import (
+    UNKNOWN_WORKLOAD,
     BoolArray,
     ClosureReading,
     CollectorRun,
     ConnectionTable,
     FloatArray,
-    Namespace,
     Path,
     Reason,
 )
-from exporter.paths import assign, idle_timeouts, is_listened_on, stays_on_host, to_text
+from exporter.paths import idle_timeouts, is_listened_on, match, stays_on_host, to_text
 from exporter.rate_limit import RateLimit
 
 COLLECTOR = "closures"
@@ -37,7 +37,7 @@ _GATHERED = 100
 _SHORTEST, _LONGEST = 0.001, 0.02
 """Seconds that this may take. The faster they come, the shorter it must be: the buffer fills."""
 _RETRY_AFTER = 15.0
-"""Seconds before it is tried again after a fault."""
+"""Seconds of rest after a fault."""
 _LOGGED, _LOG_WINDOW = 20, 60.0
 """How many idle drops are logged in so many seconds."""
 
@@ -48,16 +48,14 @@ class ClosureWatcher:
     """
     Counts closures on the event loop, judged by what the sampler knows of the connections.
 
-    The sampler says which namespaces to listen to, by calling follow() in each.
+    Those of the namespaces into which the sampler takes listeners.
     """
 
     def __init__(self, config: Config, *, log_addresses: bool = False) -> None:
+        self.listeners = Listeners()
         self._log_addresses = log_addresses
-        self._paths = config.paths
-        self._near_limits = idle_timeouts(self._paths) * config.near_limit_ratio
-        self._counter = ClosureCounter(self._paths, config.near_limit_ratio)
-        self._listeners = Listeners()
-        self.follow = self._listeners.follow
+        self._counter = ClosureCounter(config.paths, config.near_limit_ratio)
+        self.use(config)
         self._lost = 0
         self._lost_at = float("-inf")
         self._failing = False
@@ -65,12 +63,20 @@ class ClosureWatcher:
         self._failures = Failures()
         self._rate = RateLimit(_LOGGED, _LOG_WINDOW)
 
+    def use(self, config: Config) -> None:
+        """
+        Judge by another configuration from now on; the counts go on.
+        """
+        self._paths = config.paths
+        self._near_limits = idle_timeouts(self._paths) * config.near_limit_ratio
+        self._counter = self._counter.continued(self._paths, config.near_limit_ratio)
+
     def reading(self) -> ClosureReading:
         """
         What has been counted until now.
         """
         run = CollectorRun(not self._failing, self._duration)
-        return ClosureReading(self._counter.sums(self._listeners.lost), run)
+        return ClosureReading(self._counter.sums(self.listeners.lost), run)
 
     async def run(self) -> None:
         """
@@ -86,26 +92,26 @@ class ClosureWatcher:
                     self._failing = True
                     await asyncio.sleep(_RETRY_AFTER)
         finally:
-            self._listeners.end()
+            self.listeners.end()
 
     async def _watch(self, gather: float) -> float:
         """
-        Take what is told once. Returns how long to let closures gather the next time.
+        Take what is told once, after so many seconds. Returns how many it should be the next time.
         """
-        if await self._listeners.wait():
+        if await self.listeners.wait():
             await asyncio.sleep(gather)
         started = time.monotonic()
-        heard = list(self._listeners.receive())
+        heard = list(self.listeners.receive())
         told = sum(len(table) for _, table in heard)
         if told:
             self._take(heard)
-        self._note_losses(self._listeners.lost)
-        if told:
             self._duration = time.monotonic() - started
-        self._failing = bool(self._listeners.failures)
-        for error in self._listeners.failures[:1]:
-            self._failures.failed(COLLECTOR, error)
-        if told and not self._failing:
+        self._note_losses()
+        failures = self.listeners.failures
+        self._failing = bool(failures)
+        if failures:
+            self._failures.failed(COLLECTOR, failures[0])
+        elif told:
             self._failures.worked(COLLECTOR)
         return min(max(gather * _GATHERED / max(told, 1), _SHORTEST), _LONGEST)
 
@@ -114,33 +120,36 @@ class ClosureWatcher:
         Judge and count the closures of all namespaces at once.
         """
         recalled = [_recall(listener.memory, table) for listener, table in heard]
+        whose = np.repeat(np.arange(len(heard)), [len(table) for _, table in heard])
         table = ConnectionTable.concatenate([table for _, table in heard])
         known = np.concatenate([each.known for each in recalled])
         gone_since = np.concatenate([each.gone_since for each in recalled])
         inbound = np.concatenate([each.inbound for each in recalled])
         on_host = np.concatenate([each.on_host for each in recalled])
-        whose = np.repeat(np.arange(len(heard)), [len(table) for _, table in heard])
 
         closures = judge_closures(table, known, gone_since, inbound)
-        counts = closures.counts
-        path_of = assign(table, self._paths, inbound=inbound, on_host=on_host)[counts]
-        table, closures, whose = table.rows(counts), closures.rows(counts), whose[counts]
+        path_of = match(table, self._paths, inbound, on_host)[closures.counts]
+        cgroup, whose = known["cgroup"][closures.counts], whose[closures.counts]
+        table, closures = table.rows(closures.counts), closures.rows(closures.counts)
         drops = (closures.reason != Reason.NORMAL) & (closures.spell >= self._near_limits[path_of])
         self._counter.add(closures, drops, path_of)
         for row in np.flatnonzero(drops):
-            namespace = heard[whose[row]][0].namespace
-            self._log_drop(namespace, table, closures, self._paths[path_of[row]], row)
+            if self._rate.allow(time.monotonic()):
+                listener, _ = heard[whose[row]]
+                workload = listener.memory.workloads.get(int(cgroup[row]), UNKNOWN_WORKLOAD)
+                owner = {"workload": workload}
+                if not listener.namespace.is_own:
+                    owner["netns"] = listener.namespace.name
+                self._log_drop(table, closures, self._paths[path_of[row]], owner, row)
 
     def _log_drop(
         self,
-        namespace: Namespace,
         table: ConnectionTable,
         closures: Closures,
         path: Path,
+        owner: dict[str, str],
         row: np.intp,
     ) -> None:
-        if not self._rate.allow(time.monotonic()):
-            return
         addresses = {
             "local": f"{to_text(table.local[row])}:{table.local_port[row]}",
             "remote": f"{to_text(table.remote[row])}:{table.remote_port[row]}",
@@ -148,28 +157,30 @@ class ClosureWatcher:
         _log.warning(
             "idle drop",
             path=path.name,
+            **owner,
             reason=Reason(closures.reason[row]).name.lower(),
             idle_seconds=round(float(closures.spell[row]), 1),
             idle_timeout_seconds=path.idle_timeout,
             not_logged=self._rate.take_refused(),
-            **({} if namespace.is_own else {"netns": namespace.name}),
             **(addresses if self._log_addresses else {}),
         )
 
-    def _note_losses(self, lost: int) -> None:
+    def _note_losses(self) -> None:
         """
-        Count closures that were told and missed, and log the first of a spell of losses.
+        Log the first of a spell of losses: closures that were told and missed.
         """
-        if lost == self._lost:
+        lost = self.listeners.lost - self._lost
+        if not lost:
             return
         now = time.monotonic()
         if now - self._lost_at > _LOG_WINDOW:
             _log.warning(
                 "closures are lost: they come faster than they are read, or in larger bursts than"
                 " the receive buffer holds (CAP_NET_ADMIN or net.core.rmem_max make it larger)",
-                lost=lost - self._lost,
+                lost=lost,
             )
-        self._lost, self._lost_at = lost, now
+        self._lost += lost
+        self._lost_at = now
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +203,8 @@ def _recall(memory: Memory, table: ConnectionTable) -> _Recalled:
     known = history.at(index)
     memory.note_ended(table.cookie)
     return _Recalled(
-        known,
-        history.gone_since(index),
+        known=known,
+        gone_since=history.gone_since(index),
         inbound=is_listened_on(table, surroundings) | known["inbound"],
         on_host=stays_on_host(table, surroundings),
     )

@@ -10,16 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model import ConnectionTable, Direction, OnTimeout, Path
-from exporter.paths import (
-    PROFILES,
-    Network,
-    Profile,
-    Surroundings,
-    assign,
-    halves,
-    is_listened_on,
-    stays_on_host,
-)
+from exporter.paths import PROFILES, Network, Profile, Surroundings, assign, halves, is_listened_on
 from tests.tables import connections
 
 OWN_V4, OWN_V6 = "10.0.0.4", "fd00::4"
@@ -45,12 +36,7 @@ def crossed(table: ConnectionTable, paths: Sequence[Path], surroundings: Surroun
     """
     The index of the path that each connection crosses when it is first seen.
     """
-    indices = assign(
-        table,
-        paths,
-        inbound=is_listened_on(table, surroundings),
-        on_host=stays_on_host(table, surroundings),
-    )
+    indices = assign(table, paths, surroundings, is_listened_on(table, surroundings))
     return [int(index) for index in indices]
 
 

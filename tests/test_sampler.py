@@ -22,16 +22,11 @@ from exporter import sampler as module
 from exporter.config import Config
 from exporter.memory import Memory
 from exporter.metrics import families
-from exporter.model import (
-    CollectorError,
-    ConnectionTable,
-    Counters,
-    InterruptedReadError,
-    Settings,
-)
+from exporter.model import CollectorError, Counters, InterruptedReadError, Settings
 from exporter.paths import Surroundings
 from exporter.sampler import STALE_AFTER_SAMPLES, Sampler
 from exporter.sockets import NamespaceSockets
+from exporter.sockets.cgroups import Workloads
 
 SETTINGS = Settings(
     time=120, interval=30, probes=8, data_retransmissions=15, configured=frozenset()
@@ -59,15 +54,9 @@ class Kernel:
         """
         return self.settings
 
-    def read_namespace(self) -> NamespaceSockets:
+    def read_sockets(self) -> NamespaceSockets:
         """
-        Stand in for exporter.sockets.read_namespace.
-        """
-        return NamespaceSockets(Counters(0, 0, 0), Surroundings(frozenset(), frozenset()))
-
-    def read_connections(self) -> Iterator[ConnectionTable]:
-        """
-        Stand in for exporter.sockets.read_connections.
+        Stand in for exporter.sockets.read_sockets.
         """
         started = time.monotonic()
         time.sleep(self.takes)
@@ -76,7 +65,8 @@ class Kernel:
         self.reads.append((started, time.monotonic()))
         if self.error is not None:
             raise self.error
-        return iter(())
+        nowhere = Surroundings(frozenset(), frozenset())
+        return NamespaceSockets(Counters(0, 0, 0), nowhere, tables=iter(()))
 
 
 @pytest.fixture
@@ -86,8 +76,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     """
     kernel = Kernel()
     monkeypatch.setattr(module, "read_settings", kernel.read_settings)
-    monkeypatch.setattr(reader, "read_namespace", kernel.read_namespace)
-    monkeypatch.setattr(reader, "read_connections", kernel.read_connections)
+    monkeypatch.setattr(reader, "read_sockets", kernel.read_sockets)
     return kernel
 
 
@@ -96,7 +85,7 @@ def make_sampler(interval: str = "15s", max_duty_cycle: float = 1.0) -> Sampler:
     A sampler with this schedule.
     """
     sampling = {"interval": interval, "max_duty_cycle": max_duty_cycle}
-    return Sampler(Config.model_validate({"sampling": sampling}), Memory())
+    return Sampler(Config.model_validate({"sampling": sampling}), Memory(), ("settings", "sockets"))
 
 
 @contextlib.asynccontextmanager
@@ -303,18 +292,28 @@ def test_interrupted_reading(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) ->
     assert not sampler.sample().runs["sockets"].success
     assert len(kernel.reads) == 3
 
-    def once_interrupted() -> Iterator[ConnectionTable]:
+    def once_interrupted() -> NamespaceSockets:
         try:
-            return kernel.read_connections()
+            return kernel.read_sockets()
         finally:
             kernel.error = None
 
-    monkeypatch.setattr(reader, "read_connections", once_interrupted)
+    monkeypatch.setattr(reader, "read_sockets", once_interrupted)
     assert sampler.sample().runs["sockets"].success
     assert len(kernel.reads) == 5
 
 
-@pytest.mark.parametrize("collectors", [(), ("settings",), ("sockets",), ("settings", "sockets")])
+@pytest.mark.parametrize(
+    "collectors",
+    [
+        (),
+        ("settings",),
+        ("sockets",),
+        ("settings", "sockets"),
+        ("sockets", "owners"),
+        ("settings", "sockets", "owners"),
+    ],
+)
 def test_chosen_collectors(kernel: Kernel, collectors: tuple[str, ...]) -> None:
     """
     Only the collectors that are switched on run, and only what they read is in the snapshot.
@@ -323,3 +322,34 @@ def test_chosen_collectors(kernel: Kernel, collectors: tuple[str, ...]) -> None:
     assert tuple(snapshot.runs) == collectors
     assert bool(snapshot.settings) == ("settings" in collectors)
     assert (snapshot.sockets is not None) == ("sockets" in collectors) == bool(kernel.reads)
+    named = snapshot.sockets is not None and snapshot.sockets.workloads is not None
+    assert named == ("owners" in collectors)
+
+
+def test_owners_without_sockets(kernel: Kernel) -> None:
+    """
+    Without sockets there is nothing whose owners could be told.
+    """
+    assert Sampler(Config(), Memory(), ("settings", "owners")).sample().runs.keys() == {"settings"}
+    assert not kernel.reads
+
+
+def test_owners_that_fail(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    When workloads cannot be named there are no sums of them, not even old ones; the rest goes on.
+    """
+    sampler = Sampler(Config(), Memory())
+    series = "tcp_keepalive_workload_connections"
+    sampler.snapshot = sampler.sample()
+    assert shown(sampler, time.monotonic())[series] == {"(other)": 0}
+
+    def fail(*_: object) -> dict[int, str]:
+        raise CollectorError("no cgroups")
+
+    monkeypatch.setattr(Workloads, "names", fail)
+    sampler.snapshot = sampler.sample()
+    kept = shown(sampler, time.monotonic())
+    assert series not in kept
+    assert CONNECTIONS in kept
+    assert kept["tcp_keepalive_collector_success"] == {"settings": 1, "sockets": 1, "owners": 0}
+    assert len(kernel.reads) == 2

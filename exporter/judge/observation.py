@@ -16,6 +16,7 @@ is relied on, in net/ipv4/tcp_timer.c, tcp_output.c and tcp_input.c:
 import numpy as np
 
 from exporter.judge.history import Rows
+from exporter.judge.settings import TIMER_LATENESS
 from exporter.model import BoolArray, ConnectionTable, FloatArray, Timer
 
 _SLACK = 0.1
@@ -24,8 +25,6 @@ _BUSY_RETRY = 0.1
 """tcp_keepalive_timer() tries again after HZ/20 when the socket is locked by its user."""
 _SETTING_STEP = 0.9
 """TCP_KEEPIDLE is in whole seconds; a check that moves by less has not been set anew."""
-_WHEEL = 8 / 63
-"""By what part of its time a timer may fire late (kernel/time/timer.c, the levels of the wheel)."""
 _LOST_AFTER_SAMPLES = 2
 """How many samples a peer's probe may be overdue before it is no longer counted on."""
 
@@ -55,6 +54,7 @@ def observe(table: ConnectionTable, past: Rows, now: Rows) -> None:
     now["segments_in"] = table.segments_in
     now["segments"] = table.segments_in + table.segments_out
     now["inbound"] = past["inbound"]
+    now["cgroup"] = table.cgroup
 
     # Probes show in the segment counters only; they came after the sample before.
     probed = quiet & no_data & (now["segments"] != past["segments"])
@@ -105,7 +105,7 @@ def _note_peer_probes(
     peer_gap = np.where(probed, np.fmin(past["peer_gap"], gap), past["peer_gap"])
     heard_at = np.fmax(data_at, past["heard_at"])
     heard_at = np.where(probed, np.fmax(heard_at, past["read_at"]), heard_at)
-    longest_gap = (1 + _WHEEL) * peer_gap
+    longest_gap = (1 + TIMER_LATENESS) * peer_gap
     overdue = now["read_at"] - heard_at > longest_gap + _LOST_AFTER_SAMPLES * since
     now["heard_at"] = heard_at
     now["peer_gap"] = np.where(overdue, np.nan, peer_gap)
@@ -132,7 +132,7 @@ def _note_own_keepalive(
     answered = rearmed & ~quiet & no_data & (past["check_at"] <= answered_at + _SLACK)
     # A check that came long before the keepalive time was up has only re-armed the timer.
     elapsed = past["check_at"] - past["received_at"]
-    lazy = fired & (elapsed < (1 - _WHEEL) * past["keepalive_time"]) & ~answered
+    lazy = fired & (elapsed < (1 - TIMER_LATENESS) * past["keepalive_time"]) & ~answered
     probed = (rearmed & ~quiet & ~lazy) | (table.unanswered > 0)
     switched_on = visible & quiet & (past["armed"] == 0)
     now["bounded"] = ~(probed | switched_on) & (rearmed | past["bounded"])

@@ -4,9 +4,9 @@ What the Linux kernel says of each connection. The platform is chosen here and n
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from exporter.model import (
     OWN_NAMESPACE,
@@ -21,19 +21,15 @@ from exporter.paths import Surroundings
 SUPPORTED = sys.platform == "linux"
 
 
-def namespace_finder(*, others: bool) -> Callable[[], Found]:
+def namespace_finder(which: Literal["host", "all"]) -> Callable[[], Found]:
     """
-    What finds the network namespaces to read: the own, and where asked for, all others.
-
-    Raises CollectorError where there is but one.
+    What finds the network namespaces to read: the own, or all where there is more than one.
     """
-    if not others:
-        return lambda: Found((OWN_NAMESPACE,), {})
-    if sys.platform == "linux":
+    if which == "all" and sys.platform == "linux":
         from exporter.sockets.finder import Finder  # noqa: PLC0415  not importable elsewhere
 
         return Finder().find
-    raise CollectorError(f"there are no network namespaces on {sys.platform}")
+    return lambda: Found((OWN_NAMESPACE,), {})
 
 
 def inside(namespace: Namespace) -> contextlib.AbstractContextManager[None]:
@@ -63,34 +59,27 @@ def is_inhabited(namespace: Namespace) -> bool:
 @dataclass(frozen=True, slots=True)
 class NamespaceSockets:
     """
-    One network namespace's counters, and what is needed to tell its connections' paths.
+    One network namespace's counters, what is needed to tell its paths, and its connections.
+
+    tables is read from the kernel whenever it is iterated, inside the namespace, which raises
+    CollectorError.
     """
 
     counters: Counters
     surroundings: Surroundings
+    tables: Iterable[ConnectionTable]
 
 
-def read_namespace() -> NamespaceSockets:
+def read_sockets() -> NamespaceSockets:
     """
-    What the calling thread's network namespace is like. Raises CollectorError.
+    The sockets of the calling thread's network namespace. Raises CollectorError.
     """
     if sys.platform == "linux":
-        from exporter.sockets.counters import read_counters  # noqa: PLC0415
+        from exporter.sockets.counters import read_counters  # noqa: PLC0415  not elsewhere
+        from exporter.sockets.diag import Dump  # noqa: PLC0415
         from exporter.sockets.surroundings import read_surroundings  # noqa: PLC0415
 
-        return NamespaceSockets(read_counters(), read_surroundings())
-    raise CollectorError(f"sockets cannot be read on {sys.platform}")
-
-
-def read_connections() -> Iterator[ConnectionTable]:
-    """
-    The connections of the calling thread's network namespace, read from the kernel as they are
-    iterated, which raises CollectorError.
-    """
-    if sys.platform == "linux":
-        from exporter.sockets.diag import dump  # noqa: PLC0415
-
-        return dump()
+        return NamespaceSockets(read_counters(), read_surroundings(), Dump())
     raise CollectorError(f"sockets cannot be read on {sys.platform}")
 
 

@@ -54,6 +54,15 @@ def dump(states: int = CONNECTED) -> Iterator[ConnectionTable]:
         raise CollectorError(_explain(error)) from error
 
 
+class Dump:
+    """
+    The connections of whatever namespace the thread that iterates them is in, each time anew.
+    """
+
+    def __iter__(self) -> Iterator[ConnectionTable]:
+        return dump()
+
+
 def _connect() -> socket.socket:
     netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
     try:

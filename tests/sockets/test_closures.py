@@ -298,7 +298,8 @@ async def sample(watched: ClosureWatcher, memory: Memory) -> None:
     Call the watcher into the namespace again and again, as the sampler does.
     """
     while True:
-        watched.follow(OWN_NAMESPACE, memory)
+        watched.listeners.keep([OWN_NAMESPACE.inode])
+        watched.listeners.follow(OWN_NAMESPACE, memory)
         await asyncio.sleep(0.1)
 
 
