@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from exporter.memory import Memory
+from exporter.memory import NamespaceMemory
 from exporter.model import CollectorError, ConnectionTable, Namespace
 from exporter.sockets import ClosureStream, is_inhabited, open_closures
 
@@ -27,7 +27,7 @@ class Listener:
     """
 
     namespace: Namespace
-    memory: Memory
+    memory: NamespaceMemory
     stream: ClosureStream
     lost: int = 0
 
@@ -56,7 +56,7 @@ class Listeners:
         """
         self._kept = frozenset(inodes)
 
-    def follow(self, namespace: Namespace, memory: Memory) -> None:
+    def follow(self, namespace: Namespace, memory: NamespaceMemory) -> None:
         """
         Listen to the calling thread's namespace, which is this one, if nobody does yet.
 

@@ -155,33 +155,46 @@ def assign(
 
     inbound tells which connections are.
     """
-    return match(table, paths, inbound, stays_on_host(table, surroundings))
+    crossing = ~stays_on_host(table, surroundings)
+    return first_match(table.remote, paths, inbound, crossing)
 
 
-def match(
-    table: ConnectionTable, paths: Sequence[Path], inbound: BoolArray, on_host: BoolArray
+def outbound_path(address: str, paths: Sequence[Path]) -> Path | None:
+    """
+    The path that connections from this host to another one's address cross.
+    """
+    remote = np.array([halves(ipaddress.ip_address(address))], np.uint64)
+    inbound = np.zeros(1, np.bool_)
+    (index,) = first_match(remote, paths, inbound, ~inbound)
+    return paths[index] if index >= 0 else None
+
+
+def first_match(
+    remote: AddressArray, paths: Sequence[Path], inbound: BoolArray, crossing: BoolArray
 ) -> npt.NDArray[np.int16]:
     """
-    The same for connections of several namespaces; on_host tells which have both ends on this host.
+    The index of the path that each connection crosses, as of assign(); to remote, of any namespace.
+
+    crossing tells which of them leave this host.
     """
-    everything = np.ones(len(table), np.bool_)
+    everything = np.ones(len(remote), np.bool_)
     is_direction: dict[Direction, BoolArray] = {
         Direction.INBOUND: inbound,
         Direction.OUTBOUND: ~inbound,
         Direction.ANY: everything,
     }
-    private = _in_networks(table.remote, PRIVATE)
+    private = _in_networks(remote, PRIVATE)
     is_remote: dict[str, BoolArray] = {"private": private, "public": ~private, "any": everything}
 
-    path_of = np.full(len(table), -1, np.int16)
-    unassigned = ~on_host
+    path_of = np.full(len(remote), -1, np.int16)
+    unassigned = crossing.copy()
     for index, path in enumerate(paths):
-        matches: BoolArray = np.zeros(len(table), np.bool_)
-        for remote in path.remote:
+        matches: BoolArray = np.zeros(len(remote), np.bool_)
+        for word in path.remote:
             matches |= (
-                is_remote[remote]
-                if remote in is_remote
-                else _in_networks(table.remote, [ipaddress.ip_network(remote)])
+                is_remote[word]
+                if word in is_remote
+                else _in_networks(remote, [ipaddress.ip_network(word)])
             )
         matches &= unassigned & is_direction[path.direction]
         path_of[matches] = index

@@ -16,8 +16,9 @@ from exporter.judge.history import Recorder
 from exporter.judge.judged import judge_table
 from exporter.judge.stale import count_stale
 from exporter.judge.sums import ConnectionCounter
+from exporter.judge.survivals import Survivals
 from exporter.judge.workloads import CgroupCounter, Count
-from exporter.memory import Memory
+from exporter.memory import Memory, NamespaceMemory
 from exporter.model import (
     ConnectionSums,
     InterruptedReadError,
@@ -44,7 +45,7 @@ class Follower(Protocol):
         These namespaces are read from now on, and no others.
         """
 
-    def follow(self, namespace: Namespace, memory: Memory) -> None:
+    def follow(self, namespace: Namespace, memory: NamespaceMemory) -> None:
         """
         The calling thread is inside this namespace, of which that is remembered.
         """
@@ -58,6 +59,7 @@ class Reading:
 
     connections: ConnectionSums
     cgroups: dict[int, Count]
+    survivals: Survivals
     namespaces: dict[str, NamespaceReading]
 
 
@@ -67,17 +69,9 @@ class Reader:
     """
 
     def __init__(self, memory: Memory, follower: Follower | None = None) -> None:
-        self._own = memory
-        self._others: dict[int, Memory] = {}
+        self._memory = memory
         self._follower = follower
         self._cgroups: dict[int, Count] = {}
-
-    @property
-    def memories(self) -> list[Memory]:
-        """
-        What is remembered of each namespace.
-        """
-        return [self._own, *self._others.values()]
 
     def read(self, tour: Tour, config: Config, settings: Mapping[str, Settings]) -> Reading:
         """
@@ -87,7 +81,9 @@ class Reader:
         """
         found = self._look_around(tour)
         neighbours = of_one_alone(each.surroundings.own_addresses for each in found.values())
-        counted = _Counted(ConnectionCounter(config.paths), CgroupCounter(self._cgroups))
+        counted = _Counted(
+            ConnectionCounter(config.paths), CgroupCounter(self._cgroups), Survivals(config.paths)
+        )
         namespaces = {}
         for namespace, sockets in found.items():
             surroundings = replace(sockets.surroundings, neighbours=neighbours)
@@ -95,7 +91,7 @@ class Reader:
                 config,
                 settings.get(namespace.name),
                 replace(sockets, surroundings=surroundings),
-                self._memory(namespace),
+                self._memory.of(namespace),
                 listens=self._follower is not None,
             )
             with tour.inside(namespace):
@@ -105,26 +101,23 @@ class Reader:
                     sockets.counters, counted.at_risk - before, stale_timers
                 )
         self._cgroups = counted.cgroups.counts()
-        return Reading(counted.connections.sums(), self._cgroups, namespaces)
+        return Reading(counted.connections.sums(), self._cgroups, counted.survivals, namespaces)
 
     def _look_around(self, tour: Tour) -> dict[Namespace, NamespaceSockets]:
         """
         What each namespace is like; only when all have been seen are this host's addresses known.
         """
-        own, *others = tour.found.namespaces
-        self._others = {each.inode: self._others.get(each.inode, Memory()) for each in others}
+        namespaces = tour.found.namespaces
+        self._memory.keep(namespaces)
         if self._follower is not None:
-            self._follower.keep([own.inode, *self._others])
+            self._follower.keep([namespace.inode for namespace in namespaces])
         found = {}
-        for namespace in tour.found.namespaces:
+        for namespace in namespaces:
             with tour.inside(namespace):
                 if self._follower is not None:
-                    self._follower.follow(namespace, self._memory(namespace))
+                    self._follower.follow(namespace, self._memory.of(namespace))
                 found[namespace] = _whole(read_sockets)
         return found
-
-    def _memory(self, namespace: Namespace) -> Memory:
-        return self._own if namespace.is_own else self._others[namespace.inode]
 
 
 @dataclass(slots=True)
@@ -135,6 +128,7 @@ class _Counted:
 
     connections: ConnectionCounter
     cgroups: CgroupCounter
+    survivals: Survivals
 
     @property
     def at_risk(self) -> int:
@@ -150,7 +144,7 @@ class _Visit:
     config: Config
     settings: Settings | None
     sockets: NamespaceSockets
-    memory: Memory
+    memory: NamespaceMemory
     listens: bool
 
     def count(self, before: _Counted) -> tuple[_Counted, StaleTimers]:
@@ -168,6 +162,7 @@ class _Visit:
             )
             counted.connections.add(table, judged.known, judged.verdicts, judged.path_of)
             counted.cgroups.add(table.cgroup, judged.verdicts.at_risk)
+            counted.survivals.add(judged.path_of, judged.survived)
             stale_timers += count_stale(table, judged.known, judged.verdicts, self.settings)
         ended = self.memory.take_ended() if self.listens else None
         self.memory.history = recorder.finish(started, ended)

@@ -43,7 +43,7 @@ class Sampler:
     """
     Takes samples, one at a time, and keeps what the next one needs of the last.
 
-    memory is of the own namespace; follower, if there is one, is taken into each.
+    follower, if there is one, is taken into each namespace.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Sampler:
         follower: Follower | None = None,
     ) -> None:
         self._config = config
+        self._memory = memory
         self._find = namespace_finder(config.namespaces)
         self._reader = Reader(memory, follower)
         known = {
@@ -178,12 +179,16 @@ class Sampler:
 
     def _collect_sockets(self, tour: Tour) -> None:
         timestamp, started = time.time(), time.monotonic()
-        reading = self._reader.read(tour, self._config, self._settings)
+        config = self._config  # another one may take its place meanwhile
+        reading = self._reader.read(tour, config, self._settings)
         self._cgroups = reading.cgroups
+        evidence = self._memory.evidence
+        evidence.note_sample(reading.survivals, started)
         self._sockets = SocketsReading(
             connections=reading.connections,
             namespaces=reading.namespaces,
             workloads=None,
+            idle_bounds={path.name: evidence.bounds(path, started) for path in config.paths},
             timestamp=timestamp,
             fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )
@@ -199,8 +204,6 @@ class Sampler:
     def _collect_owners(self, _: Tour) -> None:
         if self._sockets is None:
             return
-        names = self._workloads.names(self._cgroups)
-        for memory in self._reader.memories:
-            memory.workloads = names
+        names = self._memory.workloads = self._workloads.names(self._cgroups)
         workloads = self._top_workloads.choose(by_workload(self._cgroups, names))
         self._sockets = replace(self._sockets, workloads=workloads)

@@ -16,7 +16,7 @@ from exporter.judge.closures import Closures, judge_closures
 from exporter.judge.history import Rows
 from exporter.judge.sums import ClosureCounter
 from exporter.listeners import Listener, Listeners
-from exporter.memory import Memory
+from exporter.memory import Memory, NamespaceMemory
 from exporter.model import (
     UNKNOWN_WORKLOAD,
     BoolArray,
@@ -27,7 +27,7 @@ from exporter.model import (
     Path,
     Reason,
 )
-from exporter.paths import idle_timeouts, is_listened_on, match, stays_on_host, to_text
+from exporter.paths import first_match, idle_timeouts, is_listened_on, stays_on_host, to_text
 from exporter.rate_limit import RateLimit
 
 COLLECTOR = "closures"
@@ -51,8 +51,9 @@ class ClosureWatcher:
     Those of the namespaces into which the sampler takes listeners.
     """
 
-    def __init__(self, config: Config, *, log_addresses: bool = False) -> None:
+    def __init__(self, config: Config, memory: Memory, *, log_addresses: bool = False) -> None:
         self.listeners = Listeners()
+        self._memory = memory
         self._log_addresses = log_addresses
         self._counter = ClosureCounter(config.paths, config.near_limit_ratio)
         self.use(config)
@@ -128,18 +129,20 @@ class ClosureWatcher:
         on_host = np.concatenate([each.on_host for each in recalled])
 
         closures = judge_closures(table, known, gone_since, inbound)
-        path_of = match(table, self._paths, inbound, on_host)[closures.counts]
+        path_of = first_match(table.remote, self._paths, inbound, ~on_host)[closures.counts]
         cgroup, whose = known["cgroup"][closures.counts], whose[closures.counts]
         table, closures = table.rows(closures.counts), closures.rows(closures.counts)
         drops = (closures.reason != Reason.NORMAL) & (closures.spell >= self._near_limits[path_of])
         self._counter.add(closures, drops, path_of)
+        now = time.monotonic()
+        self._memory.evidence.note_closures(closures, table.remote, path_of, self._paths, now)
         for row in np.flatnonzero(drops):
-            if self._rate.allow(time.monotonic()):
-                listener, _ = heard[whose[row]]
-                workload = listener.memory.workloads.get(int(cgroup[row]), UNKNOWN_WORKLOAD)
+            if self._rate.allow(now):
+                workload = self._memory.workloads.get(int(cgroup[row]), UNKNOWN_WORKLOAD)
+                namespace = heard[whose[row]][0].namespace
                 owner = {"workload": workload}
-                if not listener.namespace.is_own:
-                    owner["netns"] = listener.namespace.name
+                if not namespace.is_own:
+                    owner["netns"] = namespace.name
                 self._log_drop(table, closures, self._paths[path_of[row]], owner, row)
 
     def _log_drop(
@@ -195,7 +198,7 @@ class _Recalled:
     on_host: BoolArray
 
 
-def _recall(memory: Memory, table: ConnectionTable) -> _Recalled:
+def _recall(memory: NamespaceMemory, table: ConnectionTable) -> _Recalled:
     history, surroundings = memory.history, memory.surroundings
     if surroundings is None:
         raise ValueError("nothing is received of a namespace that no sample has read")

@@ -40,15 +40,16 @@ async def serve(  # noqa: PLR0913  what the command line says
     """
     ended = asyncio.Event()
     _on_signals(ended, live)
+    memory = Memory()
     work: list[Callable[[], Coroutine[None, None, None]]] = []
     follower = None
     closures: Callable[[], ClosureReading | None] = lambda: None  # noqa: E731
     if {"sockets", CLOSURES} <= set(collectors):  # what a closure was is known from the samples
-        watcher = ClosureWatcher(live.config, log_addresses=log_addresses)
+        watcher = ClosureWatcher(live.config, memory, log_addresses=log_addresses)
         live.users.append(watcher.use)
         work.append(watcher.run)
         closures, follower = watcher.reading, watcher.listeners
-    sampler = Sampler(live.config, Memory(), collectors, follower)
+    sampler = Sampler(live.config, memory, collectors, follower)
     live.users.append(sampler.use)
     work.append(sampler.run)
     sources = Sources(lambda: sampler.snapshot, closures, lambda: live.config)

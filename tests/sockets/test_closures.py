@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from exporter import listeners, watcher
 from exporter.config import Config
-from exporter.memory import Memory
+from exporter.memory import Memory, NamespaceMemory
 from exporter.model import OWN_NAMESPACE, ConnectionTable
 from exporter.paths import Surroundings, to_text
 from exporter.sockets import closures
@@ -208,7 +208,7 @@ def test_memory_is_bounded() -> None:
     """
     A flood of closures takes no more than some megabytes, though no sample be taken.
     """
-    memory = Memory()
+    memory = NamespaceMemory()
     tracemalloc.start()
     try:
         for first in range(0, 1_000_000, 1_000):
@@ -279,9 +279,9 @@ def watch(
 
     async def tell() -> None:
         memory = Memory()
-        memory.surroundings = Surroundings(frozenset(), frozenset())
-        watched = ClosureWatcher(Config())
-        tasks = [asyncio.create_task(work) for work in (watched.run(), sample(watched, memory))]
+        memory.own.surroundings = Surroundings(frozenset(), frozenset())
+        watched = ClosureWatcher(Config(), memory)
+        tasks = [asyncio.create_task(work) for work in (watched.run(), sample(watched, memory.own))]
         await until(lambda: opened != [])
         await story(watched, opened)
         for task in tasks:
@@ -293,7 +293,7 @@ def watch(
     return [str(entry["event"]).partition(":")[0] for entry in log]
 
 
-async def sample(watched: ClosureWatcher, memory: Memory) -> None:
+async def sample(watched: ClosureWatcher, memory: NamespaceMemory) -> None:
     """
     Call the watcher into the namespace again and again, as the sampler does.
     """
