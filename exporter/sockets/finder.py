@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from exporter.model import HOST_NETNS, OWN_NAMESPACE, CollectorError, Found, Namespace
+from exporter.model import OWN_NAMESPACE, CollectorError, Found, Namespace
+from exporter.sockets.names import Names
 from exporter.sockets.namespaces import OWN, inside, refusal
 
 if sys.platform != "linux":
@@ -40,17 +41,22 @@ class Finder:
         self._most = most
         self._own = OWN.stat()
         self._known: dict[int, Namespace] = {}
+        self._names = Names()
 
     def find(self) -> Found:
         """
         The namespaces there are now.
         """
-        entrances, names = self._of_names()
+        entrances, given = self._in_run_netns()
         hidden = self._add_processes(entrances)
         # Those read before come first, so that too many of them do not take turns.
         order = [*filter(entrances.__contains__, self._known), *entrances]
         inodes = list(dict.fromkeys(order))[: self._limit()]
-        self._known = self._named({inode: entrances[inode] for inode in inodes}, names)
+        names = self._names.choose({inode: entrances[inode] for inode in inodes}, given)
+        self._known = {
+            inode: Namespace(name, inode, tuple(entrances[inode][:_ENTRANCES]))
+            for inode, name in names.items()
+        }
         passed_over = {}
         if hidden and (number := _count_hidden(hidden, self._known.values())):
             passed_over[refusal("CAP_SYS_PTRACE", "to see those of others' processes")] = number
@@ -62,9 +68,9 @@ class Finder:
         open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         return min(self._most, open_files // 2)
 
-    def _of_names(self) -> tuple[Entrances, dict[int, str]]:
+    def _in_run_netns(self) -> tuple[Entrances, dict[int, str]]:
         """
-        The namespaces other than the own in /run/netns, and their names there.
+        The namespaces in /run/netns other than the own, and their names there.
         """
         entrances: Entrances = {}
         names: dict[int, str] = {}
@@ -99,25 +105,6 @@ class Finder:
                 if inode != self._own.st_ino:
                     entrances.setdefault(inode, []).append(entrance)
         return hidden
-
-    def _named(self, entrances: Entrances, names: dict[int, str]) -> dict[int, Namespace]:
-        """
-        The namespaces, no two of one name.
-        """
-        taken = {HOST_NETNS, *(namespace.name for namespace in self._known.values())}
-        named = {}
-        for inode, files in entrances.items():
-            number = f"net:[{inode}]"
-            name = names.get(inode, number)
-            candidates = (name, f"{name} {number}")
-            known = self._known.get(inode)
-            if known is not None and known.name in candidates:
-                name = known.name
-            else:
-                name = candidates[name in taken]
-            taken.add(name)
-            named[inode] = Namespace(name, inode, tuple(files[:_ENTRANCES]))
-        return named
 
 
 def _mark(process: int | str) -> int:
