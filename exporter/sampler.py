@@ -3,6 +3,7 @@ One sample - read, judge, make the snapshot - and the schedule of samples.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -68,7 +69,15 @@ class Sampler:
         self._counts: CountsReading | None = None
         self._period = config.sampling.interval
         self._failures = Failures()
+        self._reconfigured = asyncio.Event()
         self.snapshot: Snapshot | None = None
+
+    def use(self, config: Config) -> None:
+        """
+        Judge by another configuration from now on, beginning with a sample at once.
+        """
+        self._config = config
+        self._reconfigured.set()
 
     async def run(self) -> None:
         """
@@ -80,7 +89,12 @@ class Sampler:
             while True:
                 started = time.monotonic()
                 self.snapshot = await loop.run_in_executor(worker, self.sample)
-                await asyncio.sleep(started + self._period - time.monotonic())
+                rest = (time.monotonic() - started) * (1 / self._config.sampling.max_duty_cycle - 1)
+                due = started + self._period
+                await asyncio.sleep(rest)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._reconfigured.wait(), due - time.monotonic())
+                self._reconfigured.clear()
         finally:
             worker.shutdown(wait=False, cancel_futures=True)
 
@@ -155,7 +169,8 @@ class Sampler:
     def _read_sockets(self) -> None:
         timestamp, started = time.time(), time.monotonic()
         found = read_sockets()
-        paths = self._config.paths
+        config = self._config  # another one may take its place meanwhile
+        paths = config.paths
         counter = ConnectionCounter(paths)
         cgroups = CgroupCounter(self._cgroups)
         recorder = Recorder(self._memory.history)
@@ -163,7 +178,7 @@ class Sampler:
         stale_timers = StaleTimers()
         for table in found.tables:
             judged = judge_table(
-                table, recorder, paths, found.surroundings, self._config.near_limit_ratio
+                table, recorder, paths, found.surroundings, config.near_limit_ratio
             )
             counter.add(table, judged.known, judged.verdicts, judged.path_of)
             cgroups.add(table.cgroup, judged.verdicts.at_risk)

@@ -50,17 +50,23 @@ class ClosureWatcher:
     """
 
     def __init__(self, config: Config, memory: Memory, *, log_addresses: bool = False) -> None:
-        self._config = config
         self._memory = memory
         self._log_addresses = log_addresses
-        self._paths = config.paths
-        self._near_limits = idle_timeouts(self._paths) * config.near_limit_ratio
-        self._counter = ClosureCounter(self._paths, config.near_limit_ratio)
+        self._counter = ClosureCounter(config.paths, config.near_limit_ratio)
+        self.use(config)
         self._lost = 0
         self._lost_at = float("-inf")
         self._run = CollectorRun(success=True, duration=0.0)
         self._failures = Failures()
         self._rate = RateLimit(_LOGGED, _LOG_WINDOW)
+
+    def use(self, config: Config) -> None:
+        """
+        Judge by another configuration from now on; the counts go on.
+        """
+        self._paths = config.paths
+        self._near_limits = idle_timeouts(self._paths) * config.near_limit_ratio
+        self._counter = self._counter.continued(self._paths, config.near_limit_ratio)
 
     def reading(self) -> ClosureReading:
         """

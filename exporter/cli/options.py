@@ -4,6 +4,7 @@ What several commands share.
 
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -37,5 +38,12 @@ def load_or_exit(file: Path | None) -> Config:
     try:
         return load(file)
     except ConfigError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(EXIT_USAGE)
+        exit_for(error)
+
+
+def exit_for(error: ConfigError) -> NoReturn:
+    """
+    End the command with exit code 2, saying what is wrong.
+    """
+    click.echo(f"Error: {error}", err=True)
+    sys.exit(EXIT_USAGE)
