@@ -288,6 +288,21 @@ class WorkloadSums:
 
 
 @dataclass(frozen=True, slots=True)
+class IdleBounds:
+    """
+    What a path's real idle timeout lies between, in seconds: the longest idle spell that was
+    survived, at least, and the shortest longer one that was fatal, at most; None: not known.
+
+    mixed tells that spells longer than the configured timeout were fatal to some connections, but
+    that others have survived longer ones.
+    """
+
+    survived: float | None = None
+    fatal: float | None = None
+    mixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NamespaceReading:
     """
     What one reading of the sockets found of a single network namespace.
@@ -328,13 +343,14 @@ class SocketsReading:
 
     connections are those of all namespaces together; namespaces is keyed by the netns label,
     HOST_NETNS first. workloads is keyed by the workload label; None where they are not known.
-    timestamp is when, in seconds since 1970; fresh_until, on the monotonic clock, is when it is too
-    old to be shown.
+    idle_bounds are keyed by path name. timestamp is when, in seconds since 1970; fresh_until, on
+    the monotonic clock, is when it is too old to be shown.
     """
 
     connections: ConnectionSums
     namespaces: dict[str, NamespaceReading]
     workloads: dict[str, WorkloadSums] | None
+    idle_bounds: dict[str, IdleBounds]
     timestamp: float
     fresh_until: float
 

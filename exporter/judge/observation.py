@@ -61,6 +61,8 @@ def observe(table: ConnectionTable, past: Rows, now: Rows) -> None:
     active_at = table.read_at - np.fmin(receipt_age, data_age)
     active_at = np.where(probed, np.fmax(active_at, past["read_at"]), active_at)
     now["active_at"] = np.fmax(active_at, past["active_at"])
+    still = now["segments"] == past["segments"]
+    now["quiet"] = np.where(still, past["quiet"] + since, 0.0)
 
     _note_unanswered(now, past, table, quiet)
     _note_peer_probes(now, past, quiet, no_data, table.read_at - data_age)
@@ -69,10 +71,11 @@ def observe(table: ConnectionTable, past: Rows, now: Rows) -> None:
 
 def _note_unanswered(now: Rows, past: Rows, table: ConnectionTable, quiet: BoolArray) -> None:
     """
-    Fill in spell and lasting.
+    Fill in spell, spell_at_most and lasting.
 
     What is unanswered was sent after the sample before; the idle time of that sample is therefore
-    the least that the spell can be. A probe is known to the moment: it went when its timer was due.
+    the least that the spell can be, and that of this one the most. A probe is known to the moment,
+    unless its timer is late: it went when that was due.
     """
     outstanding = (table.unanswered > 0) | (table.unacked > 0) | (table.send_queue > 0)
     sent_at = past["read_at"]
@@ -82,6 +85,9 @@ def _note_unanswered(now: Rows, past: Rows, table: ConnectionTable, quiet: BoolA
     began = np.where(quiet, sent_at - past["active_at"], 0.0)
     before = quiet & ~np.isnan(past["spell"])
     now["spell"] = np.where(outstanding, np.where(before, past["spell"], began), np.nan)
+    at_most = table.read_at - past["active_at"]
+    at_most = np.where(before, past["spell_at_most"], at_most)
+    now["spell_at_most"] = np.where(outstanding, at_most, np.nan)
     now["lasting"] = outstanding & before
 
 
