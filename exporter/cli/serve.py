@@ -15,6 +15,7 @@ from exporter.config import ConfigError
 from exporter.memory import Memory
 from exporter.model import ClosureReading
 from exporter.sampler import Sampler
+from exporter.sockets import SUPPORTED
 from exporter.watcher import COLLECTOR as CLOSURES
 from exporter.watcher import ClosureWatcher
 from exporter.web.access import Access
@@ -22,6 +23,11 @@ from exporter.web.app import WebOptions, make_app
 from exporter.web.exposition import Sources
 from exporter.web.listen import describe, listen
 from exporter.web.server import HttpServer
+
+_ENDING = [
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)
+]
+"""Ctrl-Break, and the end of its console or of the session, are SIGBREAK on Windows."""
 
 _log = structlog.get_logger()
 
@@ -38,6 +44,12 @@ async def serve(  # noqa: PLR0913  what the command line says
     """
     Serve on the addresses until SIGTERM or SIGINT. Raises ListenError.
     """
+    if not SUPPORTED:
+        _log.info(
+            "only settings and the number of connections are told on this system: what protects"
+            " connections, how idle they are, whose they are and how they end Linux alone shows",
+            platform=sys.platform,
+        )
     ended = asyncio.Event()
     _on_signals(ended, live)
     memory = Memory()
@@ -80,7 +92,7 @@ async def _work_until(ended: asyncio.Event, work: Sequence[Coroutine[None, None,
 
 def _on_signals(ended: asyncio.Event, live: Live) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDING:
         try:
             loop.add_signal_handler(number, ended.set)
         except NotImplementedError:  # Windows' event loop
