@@ -7,7 +7,7 @@ ARGS ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench test-kernels lab demo dashboards docs clean
+.PHONY: help run test lint format bench bench-fleet test-kernels windows-wheels lab demo dashboards docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -36,8 +36,16 @@ bench: $(VENV)/installed-dev ## Measure against the budgets (as root; some minut
 	$(BIN)/python -m tests.bench $(ARGS)
 	$(BIN)/python -m tests.bench.closures
 
+bench-fleet: $(VENV)/installed-dev ## Measure rules and panels on a fleet of 2,000 hosts (as root)
+	tests/install-packages
+	$(BIN)/python -m tests.bench.rules $(ARGS)
+	$(BIN)/python -m tests.bench.dashboards $(ARGS)
+
 test-kernels: $(VENV)/installed-dev ## Run the decoder's tests on Debian's own kernel, in a virtual machine
 	tests/kernels/run tests/sockets/test_oracle.py
+
+windows-wheels: $(VENV)/installed-dev ## Resolve and download all that Windows needs
+	$(BIN)/python -m tests.windows_wheels
 
 lab: $(VENV)/installed-dev ## Open a NAT that forgets idle connections, to play with (as root)
 	tests/install-packages

@@ -15,10 +15,15 @@ from click.core import ParameterSource
 from exporter import __version__
 from exporter.cli import log
 from exporter.cli.commands import Commands
-from exporter.cli.options import config_file_option, exit_for, load_or_exit
+from exporter.cli.options import (
+    config_file_option,
+    exit_for,
+    load_or_exit,
+    namespaces_option,
+)
 from exporter.cli.reload import Live
 from exporter.cli.serve import serve
-from exporter.config import ConfigError
+from exporter.config import ConfigError, Namespaces
 from exporter.sampler import COLLECTORS
 from exporter.sockets import SUPPORTED
 from exporter.systemd import inherited_sockets
@@ -53,6 +58,7 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
 
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"max_content_width": 100})
 @config_file_option
+@namespaces_option
 @click.option(
     "--config.check",
     "config_check",
@@ -138,6 +144,7 @@ def main(  # noqa: PLR0913  one argument a flag
     /,
     *,
     config_file: Path | None,
+    namespaces: Namespaces | None,
     config_check: bool,
     web_config_file: Path | None,
     addresses: tuple[str, ...],
@@ -160,7 +167,7 @@ def main(  # noqa: PLR0913  one argument a flag
         _refuse_flags_of_serving(context)
         return
     log.configure(log_level, log_format)
-    live = Live(config_file, load_or_exit(config_file))
+    live = Live(config_file, load_or_exit(config_file, namespaces), namespaces)
     access = _access_or_exit(web_config_file)
     if config_check:
         for file in filter(None, (config_file, web_config_file)):
