@@ -10,6 +10,7 @@ import pytest
 from exporter.judge.findings import RULES
 from tests.docs.generated import GENERATORS, ROOT, files, regenerate
 
+PLACES = ("docs", "deploy", "dashboards")
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
@@ -47,7 +48,12 @@ def test_every_finding_has_a_section() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name
+    "page",
+    [
+        ROOT / "README.md",
+        *(page for place in PLACES for page in sorted((ROOT / place).rglob("*.md"))),
+    ],
+    ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_links_lead_somewhere(page: Path) -> None:
     """
