@@ -1,0 +1,37 @@
+"""
+What a look could not see, and why.
+"""
+
+from exporter.connections.look import Look
+
+
+def notes(look: Look) -> list[str]:
+    """
+    A sentence for each thing that could not be seen.
+    """
+    said = []
+    if look.first:
+        said.append(
+            "This was the first look. The peers' probes have not been seen yet: a connection with"
+            " protection none may be kept alive by its peer, and be idle for less than is shown."
+            " Connections that hang (stalled) are seen from the second look on."
+        )
+    if look.problem:
+        said.append(f"{look.problem.capitalize()}.")
+    rows = look.connections
+    if any(not row.keepalive.exact and row.keepalive.on for row in rows):
+        said.append(
+            "Keepalive times with >= are the least that they can be, until a timer has been seen to"
+            " fire; protection own may turn out to be late."
+        )
+    if without := sum(row.process is None for row in rows):
+        said.append(
+            f"The process is not known of {without} of the {len(rows)} connections shown: those of"
+            " other users take CAP_SYS_PTRACE, those of containers the host's /proc."
+        )
+    if without := sum(row.process is not None and not row.keepalive.exact for row in rows):
+        said.append(
+            f"The socket's options could not be read of {without} of the {len(rows)} connections"
+            " shown: that takes CAP_SYS_PTRACE, and Linux 5.6."
+        )
+    return said
