@@ -19,6 +19,8 @@ from exporter.model import NO_PATH, Direction, Protection, Risk, Timer
 
 _WIDE = 144
 """Columns from which on there is one line a connection."""
+_FOLDED_AT = 26
+"""Columns that an address may take where there are two lines for it: all of IPv4, half of IPv6."""
 _STYLES = {
     Risk.STALLED: "bold red",
     Risk.AT_RISK: "red",
@@ -82,8 +84,8 @@ def _heading(look: Look) -> Text:
 def _table(rows: Sequence[Connection], columns: "Sequence[tuple[str, tuple[Cell, ...]]]") -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     for heading, _ in columns:
-        # Addresses are best read in one piece.
-        table.add_column(heading, overflow="fold", min_width=24 if "Remote" in heading else None)
+        # Addresses are best read in one piece, at the expense of the other columns.
+        table.add_column(heading, overflow="fold", no_wrap="Remote" in heading)
     for row in rows:
         table.add_row(*(Text("\n").join(cell(row) for cell in cells) for _, cells in columns))
     return table
@@ -120,6 +122,11 @@ def _idle(row: Connection) -> Text:
 
 
 def _idle_state(row: Connection) -> Text:
+    """
+    The idle state or, while something is unanswered, for how long the peer has been silent.
+    """
+    if row.unanswered and row.received is not None:
+        return Text(f"silent {duration(row.received)}", style="dim")
     return Text(row.idle_state.name.lower().replace("_", " "), style="dim")
 
 
@@ -155,6 +162,11 @@ def _remote(row: Connection) -> Text:
     return Text(f"{arrow} {address}:{row.remote_port}")
 
 
+def _folded_remote(row: Connection) -> Text:
+    remote = _remote(row)
+    return Text("\n").join(remote.divide([_FOLDED_AT])) if len(remote) > _FOLDED_AT else remote
+
+
 def _path(row: Connection) -> Text:
     """
     The path and, of an inbound connection, the port that it came in at.
@@ -178,11 +190,11 @@ _TWO_LINES: tuple[tuple[str, tuple[Cell, ...]], ...] = (
     ("Risk\nprotection", (_risk, _protection)),
     ("Idle\nstate", (_idle, _idle_state)),
     ("Keepalive\ntimer", (_keepalive, _timer)),
-    ("Remote\npath", (_remote, _path)),
+    ("Remote\npath", (_folded_remote, _path)),
     ("Workload\nprocess", (_workload, _process)),
 )
 _ONE_LINE = tuple(
-    (heading, (cell,))
+    (heading, (_remote if cell is _folded_remote else cell,))
     for headings, cells in _TWO_LINES
     for heading, cell in zip(headings.capitalize().split("\n"), cells, strict=True)
 )

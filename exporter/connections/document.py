@@ -43,6 +43,7 @@ def _connection(row: Connection) -> dict[str, Any]:
         "idle_timeout_seconds": row.path.idle_timeout if row.path else None,
         "risk": row.risk.name.lower(),
         "idle_seconds": _rounded(row.idle),
+        "received_seconds": _rounded(row.received),
         "idle_state": row.idle_state.name.lower(),
         "protection": row.protection.name.lower(),
         "timer": {

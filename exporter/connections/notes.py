@@ -14,7 +14,7 @@ def notes(look: Look) -> list[str]:
         said.append(
             "This was the first look. The peers' probes have not been seen yet: a connection with"
             " protection none may be kept alive by its peer, and be idle for less than is shown."
-            " Connections that hang (stalled) are seen from the second look on."
+            " One that hangs may not show as stalled yet."
         )
     if look.problem:
         said.append(f"{look.problem.capitalize()}.")

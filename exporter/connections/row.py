@@ -41,7 +41,8 @@ class Connection:
     One connection. Addresses are text, times seconds; path is None where it crosses none.
 
     workload is None where nobody names workloads, process where it could not be found, expires
-    where no timer runs. uid is of who made the socket. advice says what to change.
+    where no timer runs. received is the time since anything came from the peer, its probes aside.
+    uid is of who made the socket. advice says what to change.
     """
 
     netns: str
@@ -57,6 +58,7 @@ class Connection:
     path: Path | None
     risk: Risk
     idle: float | None
+    received: float | None
     idle_state: IdleState
     protection: Protection
     timer: Timer

@@ -50,6 +50,7 @@ def make_rows(
     judged = _judge_anew(judged, path_of, options)
     table, known = judged.table, judged.known
     seconds, risks = idle(known).tolist(), judged.risk.tolist()
+    received = (known["read_at"] - known["received_at"]).tolist()
     rows = []
     for index, inode in enumerate(inodes):
         holder, path = holders.get(inode), path_of[index]
@@ -70,6 +71,7 @@ def make_rows(
                 path=path,
                 risk=risk,
                 idle=_known(seconds[index]),
+                received=_known(received[index]),
                 idle_state=IdleState(judged.verdicts.idle_state[index]),
                 protection=protection,
                 timer=timer,
