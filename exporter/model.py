@@ -171,6 +171,19 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """
+    A process that holds a socket, and by which of its file descriptors.
+
+    Its name is what it calls itself, of any characters.
+    """
+
+    pid: int
+    name: str
+    descriptor: int
+
+
+@dataclass(frozen=True, slots=True)
 class SocketOptions:
     """
     A socket's keepalive options as its own getsockopt() says; user_timeout is 0 where none is set.

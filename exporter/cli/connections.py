@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # what it imports exists on Linux only
 
 _EXIT_FAILURE = 1
 _ROWS = 50
-_WIDTH_OF_PIPES = 160
+_WIDTH_OF_PIPES = 200
 """Columns: for less and grep, one line a connection."""
 
 

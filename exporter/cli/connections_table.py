@@ -2,6 +2,7 @@
 A look as a table for the terminal: one line a connection where that fits, else two.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -17,10 +18,10 @@ from exporter.connections.notes import notes
 from exporter.connections.row import Connection
 from exporter.model import NO_PATH, Direction, Protection, Risk, Timer
 
-_WIDE = 144
+_WIDE = 170
 """Columns from which on there is one line a connection."""
-_FOLDED_AT = 26
-"""Columns that an address may take where there are two lines for it: all of IPv4, half of IPv6."""
+_COMFORTABLE, _SQUEEZED = 110, 14
+"""On fewer columns than these, timers get this many, so that there is room for names."""
 _STYLES = {
     Risk.STALLED: "bold red",
     Risk.AT_RISK: "red",
@@ -50,20 +51,29 @@ Cell = Callable[[Connection], Text]
 
 def render(look: Look, console: Console, height: int | None = None) -> ConsoleRenderable:
     """
-    The whole page; where a height is given, with as many connections as fit.
+    The whole page; where a height is given, what fits: rather more connections than advice.
     """
-    columns = _ONE_LINE if console.width >= _WIDE else _TWO_LINES
-    below = _below(look)
-    rows = look.connections
-    if height is not None:
-        lines = len(console.render_lines(below)) + _LINES_AROUND
-        rows = rows[: max((height - lines) // len(columns[0][1]), 1)]
+
+    def fits(page: ConsoleRenderable) -> bool:
+        return height is None or len(console.render_lines(page)) <= height
+
+    rows = len(look.connections)
+    whole = Group(_above(look, rows, console.width), _below(look))
+    if fits(whole):
+        return whole
+    fitting = bisect_left(
+        range(1, rows), x=True, key=lambda number: not fits(_above(look, number, console.width))
+    )
+    return _above(look, max(fitting, 1), console.width)
+
+
+def _above(look: Look, rows: int, width: int) -> Group:
     parts: list[ConsoleRenderable] = [_heading(look)]
     if rows:
-        parts.append(_table(rows, columns))
-    if more := look.matching - len(rows):
+        parts.append(_table(look.connections[:rows], width))
+    if more := look.matching - rows:
         parts.append(Text(f"... and {more:,} more.", style="dim"))
-    return Group(*parts, below)
+    return Group(*parts)
 
 
 def _heading(look: Look) -> Text:
@@ -81,11 +91,12 @@ def _heading(look: Look) -> Text:
     return heading
 
 
-def _table(rows: Sequence[Connection], columns: "Sequence[tuple[str, tuple[Cell, ...]]]") -> Table:
+def _table(rows: Sequence[Connection], width: int) -> Table:
+    columns = _ONE_LINE if width >= _WIDE else _TWO_LINES
     table = Table(box=SIMPLE_HEAD, show_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-    for heading, _ in columns:
-        # Addresses are best read in one piece, at the expense of the other columns.
-        table.add_column(heading, overflow="fold", no_wrap="Remote" in heading)
+    for heading, cells in columns:
+        is_squeezed = _timer in cells and width < _COMFORTABLE
+        table.add_column(heading, overflow="fold", max_width=_SQUEEZED if is_squeezed else None)
     for row in rows:
         table.add_row(*(Text("\n").join(cell(row) for cell in cells) for _, cells in columns))
     return table
@@ -141,7 +152,7 @@ def _keepalive(row: Connection) -> Text:
         return Text("on")
     words = f"{'' if keepalive.exact else '>= '}{duration(keepalive.time)}"
     if keepalive.interval is not None:
-        words += f" + {keepalive.probes} x {duration(keepalive.interval)}"
+        words += f" + {keepalive.probes} x {keepalive.interval:g}s"
     return Text(words)
 
 
@@ -152,7 +163,7 @@ def _timer(row: Connection) -> Text:
     if row.unanswered:
         words += f", {row.unanswered} unanswered"
     if row.keepalive.user_timeout:
-        words += f", TCP_USER_TIMEOUT {duration(row.keepalive.user_timeout)}"
+        words += f", user timeout {duration(row.keepalive.user_timeout)}"
     return Text(words, style="dim")
 
 
@@ -160,11 +171,6 @@ def _remote(row: Connection) -> Text:
     address = f"[{row.remote}]" if ":" in row.remote else row.remote
     arrow = "<-" if row.direction is Direction.INBOUND else "->"
     return Text(f"{arrow} {address}:{row.remote_port}")
-
-
-def _folded_remote(row: Connection) -> Text:
-    remote = _remote(row)
-    return Text("\n").join(remote.divide([_FOLDED_AT])) if len(remote) > _FOLDED_AT else remote
 
 
 def _path(row: Connection) -> Text:
@@ -183,20 +189,35 @@ def _workload(row: Connection) -> Text:
 def _process(row: Connection) -> Text:
     if row.process is None:
         return Text(f"uid {row.uid}", style="dim")
-    return Text(f"{printable(row.process.name)} [{row.process.pid}]", style="dim")
+    return Text(f"{printable(row.process.name)}[{row.process.pid}]", style="dim")
 
 
-_TWO_LINES: tuple[tuple[str, tuple[Cell, ...]], ...] = (
+def _where(row: Connection) -> Text:
+    return Text(" ").join((_remote(row), _path(row)))
+
+
+def _who(row: Connection) -> Text:
+    return Text(" ").join((_workload(row), _process(row)))
+
+
+Columns = Sequence[tuple[str, tuple[Cell, ...]]]
+"""Headings and cells, one below the other; each heading has as many lines."""
+
+_TWO_LINES: Columns = (
     ("Risk\nprotection", (_risk, _protection)),
     ("Idle\nstate", (_idle, _idle_state)),
     ("Keepalive\ntimer", (_keepalive, _timer)),
-    ("Remote\npath", (_folded_remote, _path)),
-    ("Workload\nprocess", (_workload, _process)),
+    ("Remote, path\nworkload, process", (_where, _who)),
 )
-_ONE_LINE = tuple(
-    (heading, (_remote if cell is _folded_remote else cell,))
-    for headings, cells in _TWO_LINES
-    for heading, cell in zip(headings.capitalize().split("\n"), cells, strict=True)
+_ONE_LINE: Columns = (
+    ("Risk", (_risk,)),
+    ("Protection", (_protection,)),
+    ("Idle", (_idle,)),
+    ("State", (_idle_state,)),
+    ("Keepalive", (_keepalive,)),
+    ("Timer", (_timer,)),
+    ("Remote", (_remote,)),
+    ("Path", (_path,)),
+    ("Workload", (_workload,)),
+    ("Process", (_process,)),
 )
-_LINES_AROUND = 6
-"""The heading, the table's own, and the one that says how many more there are."""

@@ -17,7 +17,7 @@ def notes(look: Look) -> list[str]:
             " One that hangs may not show as stalled yet."
         )
     if look.problem:
-        said.append(f"{look.problem.capitalize()}.")
+        said.append(f"{look.problem[0].upper()}{look.problem[1:]}.")
     rows = look.connections
     if any(not row.keepalive.exact and row.keepalive.on for row in rows):
         said.append(

@@ -5,17 +5,7 @@ One connection as people are shown it.
 from dataclasses import dataclass
 
 from exporter.connections.advice import Advice
-from exporter.model import Direction, IdleState, Path, Protection, Risk, Timer
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """
-    A process that holds the connection's socket; its name may be of any characters.
-    """
-
-    pid: int
-    name: str
+from exporter.model import Direction, Holder, IdleState, Path, Protection, Risk, Timer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +37,7 @@ class Connection:
 
     netns: str
     workload: str | None
-    process: Process | None
+    process: Holder | None
     uid: int
     direction: Direction
     local: str

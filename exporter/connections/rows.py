@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from exporter.connections.advice import advise
-from exporter.connections.row import Connection, Keepalive, Process
+from exporter.connections.row import Connection, Keepalive
 from exporter.judge.judged import Judged
 from exporter.judge.observation import idle
 from exporter.judge.verdicts import Verdicts, protection_by_options
@@ -50,17 +52,18 @@ def make_rows(
     judged = _judge_anew(judged, path_of, options)
     table, known = judged.table, judged.known
     seconds, risks = idle(known).tolist(), judged.risk.tolist()
+    timers = np.minimum(table.timer, Timer.OTHER).tolist()
     received = (known["read_at"] - known["received_at"]).tolist()
     rows = []
     for index, inode in enumerate(inodes):
-        holder, path = holders.get(inode), path_of[index]
-        risk, timer = Risk(risks[index]), Timer(min(table.timer[index], Timer.OTHER))
+        path = path_of[index]
+        risk, timer = Risk(risks[index]), Timer(timers[index])
         protection = Protection(judged.verdicts.protection[index])
         rows.append(
             Connection(
                 netns=HOST_NETNS,
                 workload=workloads.get(int(known["cgroup"][index])),
-                process=Process(holder.pid, holder.name) if holder else None,
+                process=holders.get(inode),
                 uid=int(table.uid[index]),
                 direction=Direction.INBOUND if known["inbound"][index] else Direction.OUTBOUND,
                 local=to_text(table.local[index]),

@@ -17,8 +17,6 @@ from exporter.model import NO_PATH, BoolArray, Path, Risk
 from exporter.paths import idle_timeouts, lead_to
 
 _SHOWN = (Risk.STALLED, Risk.AT_RISK, Risk.UNPROTECTED)
-_SPARE = 4096
-"""How many rows more than are wanted may gather before the rest is dropped."""
 
 Names = Callable[[Collection[int]], dict[int, str]]
 """The workloads of cgroups."""
@@ -40,7 +38,6 @@ class Selection:
             raise UnknownPathError(f"there is no path {query.path!r}; there are {known}")
         self._names = names
         self._kept: list[Judged] = []
-        self._spare = 0
         self.by_risk: Counter[Risk] = Counter()
         self.matching = 0
 
@@ -51,21 +48,20 @@ class Selection:
         risk = judged.risk
         numbers = np.bincount(risk, minlength=len(Risk)).tolist()
         self.by_risk.update(dict(zip(Risk, numbers, strict=True)))
-        wanted = self._wanted(judged, risk)
-        number = int(wanted.sum())
-        if not number:
-            return
-        self.matching += number
-        self._kept.append(judged.rows(wanted))
-        self._spare += number
-        if self._spare > _SPARE:
-            self._kept, self._spare = [self._first()], 0
+        wanted = np.flatnonzero(self._wanted(judged, risk))
+        if len(wanted):
+            self.matching += len(wanted)
+            self._kept.append(judged.rows(self._first(judged, wanted)))
 
     def page(self) -> Judged | None:
         """
         What is asked for, in order; None if there is nothing.
         """
-        return self._first(self._query.offset) if self._kept else None
+        if not self._kept:
+            return None
+        judged = Judged.concatenate(self._kept)
+        first = self._first(judged, np.arange(len(judged)))
+        return judged.rows(first[self._query.offset :])
 
     def _wanted(self, judged: Judged, risk: npt.NDArray[np.int8]) -> BoolArray:
         query = self._query
@@ -85,14 +81,13 @@ class Selection:
             wanted &= _is_any_of(judged.known["cgroup"], matching)
         return wanted
 
-    def _first(self, offset: int = 0) -> Judged:
+    def _first(self, judged: Judged, which: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """
-        What has been kept, in order and from offset on, as far as it may be needed.
+        Those of the rows that a page may need, in order.
         """
-        judged = Judged.concatenate(self._kept)
-        order = np.lexsort(self._keys(judged)[::-1])
+        order = np.lexsort([key[which] for key in reversed(self._keys(judged))])
         end = None if self._query.limit is None else self._query.offset + self._query.limit
-        return judged.rows(order[offset:end])
+        return which[order[:end]]
 
     def _keys(self, judged: Judged) -> list[npt.NDArray[Any]]:
         """

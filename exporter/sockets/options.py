@@ -10,8 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator
 
-from exporter.model import SocketOptions
-from exporter.sockets.processes import Holder
+from exporter.model import Holder, SocketOptions
 
 if sys.platform != "linux":
     raise ImportError("pidfd_getfd exists on Linux only")

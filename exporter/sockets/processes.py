@@ -10,8 +10,9 @@ import os
 import sys
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+
+from exporter.model import Holder
 
 if sys.platform != "linux":
     raise ImportError("/proc/PID/fd exists on Linux only")
@@ -19,17 +20,6 @@ if sys.platform != "linux":
 _PROC = Path("/proc")
 _LONGEST_SEARCH = 3.0
 """Seconds: enough for half a million open files."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """
-    A process that holds a socket, and by which of its file descriptors.
-    """
-
-    pid: int
-    name: str
-    descriptor: int
 
 
 class Processes:
@@ -44,8 +34,8 @@ class Processes:
         """
         Who holds each of the sockets, which are given by inode with the uid that made it.
 
-        Of several processes that hold one it is, as a rule, the oldest. Sockets that nobody holds
-        whom we may look into are left out, as are those not found in time.
+        Of several processes that hold one it is that of the lowest number, as a rule the oldest.
+        Sockets of which no holder may be seen, or was found in time, are left out.
         """
         found = {inode: self._holders[inode] for inode in uids if self._still_holds(inode)}
         missing = {_link(inode): inode for inode in uids if inode and inode not in found}
@@ -53,9 +43,9 @@ class Processes:
         for pid in _pids(set(uids.values())):
             if not missing or time.monotonic() > end:
                 break
-            for inode, descriptor in _descriptors(pid, missing):
-                found[inode] = Holder(pid, _name(pid), descriptor)
-                missing.pop(_link(inode), None)
+            if held := _take(missing, pid):
+                name = _name(pid)
+                found |= {inode: Holder(pid, name, number) for inode, number in held.items()}
         self._holders = found
         return found
 
@@ -81,29 +71,32 @@ def _pids(uids: Collection[int]) -> list[int]:
     return sorted(others, key=lambda pid: (others[pid], pid))
 
 
-def _descriptors(pid: int, wanted: dict[str, int]) -> list[tuple[int, int]]:
+def _take(missing: dict[str, int], pid: int) -> dict[int, int]:
     """
-    Those of the wanted sockets, given by link and inode, that the process holds: inode and file
-    descriptor. None if we may not know, or it has ended.
+    Take from the missing sockets, given by link and inode, those that the process holds.
+
+    Returns its file descriptors by inode; none if we may not know, or it has ended.
     """
-    found = []
+    held: dict[int, int] = {}
     try:
         directory = os.open(_PROC / str(pid) / "fd", os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
-        return []
+        return held
     try:
-        for name in os.listdir(directory):  # noqa: PTH208  a Path is no descriptor
+        for number in os.listdir(directory):  # noqa: PTH208  a Path is no descriptor
             try:
-                link = os.readlink(name, dir_fd=directory)
+                link = os.readlink(number, dir_fd=directory)
             except FileNotFoundError:  # it has just been closed
                 continue
-            if link in wanted:
-                found.append((wanted[link], int(name)))
+            if link in missing:
+                held[missing.pop(link)] = int(number)
+                if not missing:
+                    break
     except OSError:  # the process has just ended
         pass
     finally:
         os.close(directory)
-    return found
+    return held
 
 
 def _link(inode: int) -> str:
