@@ -100,8 +100,9 @@ def connections(  # noqa: PLR0913  one argument a flag
     Show this host's connections, the worst first: whose they are, where they lead, how long they
     have been idle, what protects them, and what to change.
 
-    Without filters, those that hang, are at risk, or would be if they were idle. Processes and the
-    sockets' exact options take CAP_SYS_PTRACE, or root, where they belong to other users.
+    Without filters, those that hang, are at risk, or would be if they were idle. Other users'
+    processes, and the exact options of their sockets, take root, or CAP_SYS_PTRACE and
+    CAP_DAC_READ_SEARCH.
     """
     config = load_or_exit(config_file)
     if limit is None:

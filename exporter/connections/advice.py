@@ -87,7 +87,7 @@ def sentences(given: Iterable[Advice], config: Config) -> dict[Advice, str]:
             "The first keepalive probe comes after the path's timeout. Set"
             f" net.ipv4.tcp_keepalive_time = {time} and restart the service or, if the application"
             f" sets a time of its own (TCP_KEEPIDLE), set that to {time} s. Which of the two it is"
-            " can be told with CAP_SYS_PTRACE."
+            " can be told as root."
         ),
     }
     return {advice: text for advice, text in words.items() if advice in chosen}

@@ -27,11 +27,12 @@ def notes(look: Look) -> list[str]:
     if without := sum(row.process is None for row in rows):
         said.append(
             f"The process is not known of {without} of the {len(rows)} connections shown: those of"
-            " other users take CAP_SYS_PTRACE, those of containers the host's /proc."
+            " other users take CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (or root), those outside"
+            " this container the host's PID namespace."
         )
     if without := sum(row.process is not None and not row.keepalive.exact for row in rows):
         said.append(
             f"The socket's options could not be read of {without} of the {len(rows)} connections"
-            " shown: that takes CAP_SYS_PTRACE, and Linux 5.6."
+            " shown: that takes CAP_SYS_PTRACE (or root), and Linux 5.6."
         )
     return said
