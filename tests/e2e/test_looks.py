@@ -73,13 +73,13 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             "peer": lab.connect(),
         }
         Keepalive(1, 1, 8).apply(pipes["peer"].server)
+        # Active while its timer, which was started at the beginning, is not due yet.
         begun = time.monotonic()
         while time.monotonic() < begun + LATER:
-            # Active until shortly before its timer, which was started at the beginning, is due.
             pipes["seems own"].client.send(b"x")
             time.sleep(0.2)
         pipes["hangs"].client.send(b"x")
-        first = look_when_resent(client, owners)
+        first = look_when_resent(client, owners, pipes["seems own"])
         client.sysctl("net.ipv4.tcp_keepalive_time", 2)
         time.sleep(1.5)
         second = client.call(look, QUERY, CONFIG, first.history, owners)
@@ -87,12 +87,13 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         yield Story(pipes, first, second, as_nobody)
 
 
-def look_when_resent(host: Host, owners: Owners) -> Look:
+def look_when_resent(host: Host, owners: Owners, active: Pipe) -> Look:
     """
     A first look, once what is sent into nothing has been sent again more than once.
     """
     end = time.monotonic() + 20
     while True:
+        active.client.send(b"x")
         found = host.call(look, QUERY, CONFIG, History(), owners)
         if any(row.unanswered > 1 for row in found.connections):
             return found
