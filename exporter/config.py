@@ -5,33 +5,21 @@ The config file, validated: every error names the file, the key and what is allo
 import ipaddress
 import re
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from exporter.model import NO_PATH, Direction, OnTimeout, Path, Recommended
 from exporter.paths import PROFILES, REMOTE_WORDS, Profile
+from exporter.yaml_file import ConfigError, Section, read_yaml
+
+__all__ = ["Config", "ConfigError", "load", "parse_duration"]
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS))
 _RECOMMENDED = Recommended()
 _MAX_PATHS = 32
 """Each path costs some 40 series."""
-
-
-class ConfigError(Exception):
-    """
-    The configuration cannot be used; the message says where and what is allowed.
-    """
 
 
 def parse_duration(value: object) -> float:
@@ -79,11 +67,7 @@ def _at_least_1ms(value: float) -> float:
 Duration = Annotated[float, BeforeValidator(parse_duration), AfterValidator(_at_least_1ms)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class PathEntry(_Section):
+class PathEntry(Section):
     """
     One of the file's own paths.
     """
@@ -95,7 +79,7 @@ class PathEntry(_Section):
     on_timeout: Annotated[OnTimeout, Field(strict=False)] = OnTimeout.DROP
 
 
-class RecommendedEntry(_Section):
+class RecommendedEntry(Section):
     """
     The settings to compare a host's with.
     """
@@ -105,7 +89,7 @@ class RecommendedEntry(_Section):
     probes: Annotated[int, Field(ge=1, le=255)] = _RECOMMENDED.probes
 
 
-class Sampling(_Section):
+class Sampling(Section):
     """
     How often the kernel is asked, and for what part of the time at most.
     """
@@ -114,7 +98,7 @@ class Sampling(_Section):
     max_duty_cycle: Annotated[float, Field(gt=0, le=1)] = 0.1
 
 
-class Workloads(_Section):
+class Workloads(Section):
     """
     How many workloads get series of their own.
     """
@@ -122,13 +106,13 @@ class Workloads(_Section):
     max: Annotated[int, Field(ge=0, le=1000)] = 50
 
 
-class Config(_Section):
+class Config(Section):
     """
     The whole file, with its defaults.
     """
 
     profile: Annotated[Profile, Field(strict=False)] = Profile.AZURE
-    own_paths: Annotated[list[PathEntry], Field(alias="paths", max_length=_MAX_PATHS)] = []
+    own_paths: list[PathEntry] = Field(default=[], alias="paths", max_length=_MAX_PATHS)
     recommended: RecommendedEntry = RecommendedEntry()
     near_limit_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.75
     sampling: Sampling = Sampling()
@@ -163,91 +147,4 @@ def load(file: FilePath | None) -> Config:
     """
     The configuration in the file; the defaults where there is none. Raises ConfigError.
     """
-    if file is None:
-        return Config()
-    try:
-        with file.open(encoding="utf-8") as stream:
-            content = yaml.load(stream, _Loader)  # noqa: S506  it is a SafeLoader
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: is not UTF-8 text: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: is not valid YAML: {error}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{file}: is not valid YAML: it is nested too deeply") from error
-    if content is None:
-        content = {}
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"{file}: must hold keys and values, but holds a {type(content).__name__}"
-        )
-    try:
-        return Config.model_validate(content)
-    except ValidationError as error:
-        problems = "\n".join(f"{file}: {_describe(problem)}" for problem in error.errors())
-        raise ConfigError(problems) from error
-
-
-class _Loader(yaml.SafeLoader):
-    """
-    Refuses a key that stands twice, of which plain YAML loaders keep the last without a word, and
-    values such as 2020-13-45 and 0b_, on which their constructors stumble.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: list[Any] = []
-        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            if key_node.tag == _MERGE_KEY:
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise _yaml_error(f"the key {key!r} stands twice", key_node)
-            seen.append(key)
-        return super().construct_mapping(node, deep)
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, LookupError, AttributeError) as error:
-            kind = node.tag.rpartition(":")[2]
-            raise _yaml_error(f"{node.value!r} is no {kind}", node) from error
-
-
-_MERGE_KEY = "tag:yaml.org,2002:merge"
-
-
-def _yaml_error(problem: str, node: yaml.Node) -> yaml.YAMLError:
-    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-
-
-def _describe(problem: Any) -> str:
-    place = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]
-    ).removeprefix(".")
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        message = f"unknown key; allowed are {', '.join(_allowed_keys(problem['loc'][:-1]))}"
-    elif problem["type"] == "missing":
-        message = "is required"
-    elif problem["type"] == "model_type":
-        allowed = ", ".join(_allowed_keys(problem["loc"]))
-        message = f"must hold keys and values; allowed are {allowed}"
-    elif problem["type"] not in ("value_error", "too_long"):
-        message += f", not {problem['input']!r}"
-    return f"{place}: {message}" if place else message
-
-
-def _allowed_keys(section: tuple[int | str, ...]) -> list[str]:
-    """
-    The keys of the section that a problem's location leads to.
-    """
-    model: type[BaseModel] = Config
-    for part in section:
-        if part == "paths":
-            model = PathEntry
-        elif isinstance(part, str):
-            annotation = model.model_fields[part].annotation
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                model = annotation
-    return [field.alias or name for name, field in model.model_fields.items()]
+    return Config() if file is None else read_yaml(file, Config)

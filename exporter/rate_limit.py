@@ -35,3 +35,27 @@ class RateLimit:
         """
         refused, self._refused = self._refused, 0
         return refused
+
+
+class TokenBucket:
+    """
+    Allows one event each interval of so many seconds, and up to burst of them at once.
+    """
+
+    def __init__(self, interval: float, burst: int) -> None:
+        self._interval = interval
+        self._burst = burst
+        self._tokens = float(burst)
+        self._filled = float("-inf")
+
+    def take(self, now: float) -> bool:
+        """
+        Whether the event may happen now, in seconds on any steady clock.
+        """
+        came = (now - self._filled) / self._interval
+        self._tokens = min(self._tokens + came, self._burst)
+        self._filled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

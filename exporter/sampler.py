@@ -3,33 +3,41 @@ One sample - read, judge, make the snapshot - and the schedule of samples.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from exporter.config import Config
+from exporter.counts import count_connections
 from exporter.failures import Failures
+from exporter.judge.findings import find_all
 from exporter.judge.history import Recorder
 from exporter.judge.judged import judge_table
+from exporter.judge.stale import count_stale
 from exporter.judge.sums import ConnectionCounter
+from exporter.judge.survivals import Survivals
 from exporter.judge.workloads import CgroupCounter, Count, TopWorkloads, by_workload
 from exporter.memory import Memory
 from exporter.model import (
     HOST_NETNS,
     CollectorError,
     CollectorRun,
+    CountsReading,
     InterruptedReadError,
     NamespaceReading,
+    Recommended,
     Settings,
     Snapshot,
     SocketsReading,
+    StaleTimers,
 )
 from exporter.settings import read_settings
 from exporter.sockets import SUPPORTED, read_sockets
 from exporter.sockets.cgroups import Workloads
 
-COLLECTORS = ("settings", "sockets", "owners") if SUPPORTED else ("settings",)
+COLLECTORS = ("settings", "sockets", "owners") if SUPPORTED else ("settings", "sockets")
 """In the order in which they run: the owners of sockets are told after those have been read."""
 
 STALE_AFTER_SAMPLES = 3
@@ -49,7 +57,7 @@ class Sampler:
         self._memory = memory
         known = {
             "settings": self._collect_settings,
-            "sockets": self._collect_sockets,
+            "sockets": self._collect_sockets if SUPPORTED else self._count_connections,
             "owners": self._collect_owners,
         }
         chosen = collectors if "sockets" in collectors else {*collectors} - {"owners"}
@@ -59,9 +67,18 @@ class Sampler:
         self._cgroups: dict[int, Count] = {}
         self._settings: dict[str, Settings] = {}
         self._sockets: SocketsReading | None = None
+        self._counts: CountsReading | None = None
         self._period = config.sampling.interval
         self._failures = Failures()
+        self._reconfigured = asyncio.Event()
         self.snapshot: Snapshot | None = None
+
+    def use(self, config: Config) -> None:
+        """
+        Judge by another configuration from now on, beginning with a sample at once.
+        """
+        self._config = config
+        self._reconfigured.set()
 
     async def run(self) -> None:
         """
@@ -73,7 +90,12 @@ class Sampler:
             while True:
                 started = time.monotonic()
                 self.snapshot = await loop.run_in_executor(worker, self.sample)
-                await asyncio.sleep(started + self._period - time.monotonic())
+                rest = (time.monotonic() - started) * (1 / self._config.sampling.max_duty_cycle - 1)
+                due = started + self._period
+                await asyncio.sleep(rest)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._reconfigured.wait(), due - time.monotonic())
+                self._reconfigured.clear()
         finally:
             worker.shutdown(wait=False, cancel_futures=True)
 
@@ -92,7 +114,22 @@ class Sampler:
             unreadable_namespaces=int(not readable),
             runs=runs,
             due=started + STALE_AFTER_SAMPLES * self._period,
+            findings=find_all(
+                self._settings,
+                self._stale_timers(),
+                Recommended(**self._config.recommended.model_dump()),
+                self._config.paths,
+            ),
+            counts=self._counts,
         )
+
+    def _stale_timers(self) -> dict[str, StaleTimers]:
+        """
+        Those counted lately, by namespace.
+        """
+        if self._sockets is None or time.monotonic() > self._sockets.fresh_until:
+            return {}
+        return {netns: each.stale_timers for netns, each in self._sockets.namespaces.items()}
 
     def _period_after(self, started: float) -> float:
         """
@@ -133,24 +170,41 @@ class Sampler:
     def _read_sockets(self) -> None:
         timestamp, started = time.time(), time.monotonic()
         found = read_sockets()
-        paths = self._config.paths
+        config = self._config  # another one may take its place meanwhile
+        paths = config.paths
         counter = ConnectionCounter(paths)
         cgroups = CgroupCounter(self._cgroups)
+        survivals = Survivals(paths)
         recorder = Recorder(self._memory.history)
+        settings = self._settings.get(HOST_NETNS)
+        stale_timers = StaleTimers()
         for table in found.tables:
             judged = judge_table(
-                table, recorder, paths, found.surroundings, self._config.near_limit_ratio
+                table, recorder, paths, found.surroundings, config.near_limit_ratio
             )
             counter.add(table, judged.known, judged.verdicts, judged.path_of)
             cgroups.add(table.cgroup, judged.verdicts.at_risk)
+            survivals.add(judged.path_of, judged.survived)
+            stale_timers += count_stale(table, judged.known, judged.verdicts, settings)
         self._memory.history = recorder.finish(started, self._memory.take_ended())
         self._memory.surroundings = found.surroundings
         self._cgroups = cgroups.counts()
         sums = counter.sums()
+        evidence = self._memory.evidence
+        evidence.note_sample(survivals, started)
         self._sockets = SocketsReading(
             connections=sums,
-            namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk)},
+            namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk, stale_timers)},
             workloads=None,
+            idle_bounds={path.name: evidence.bounds(path, started) for path in paths},
+            timestamp=timestamp,
+            fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
+        )
+
+    def _count_connections(self) -> None:
+        timestamp, started = time.time(), time.monotonic()
+        self._counts = CountsReading(
+            connections=count_connections(self._config.paths),
             timestamp=timestamp,
             fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )

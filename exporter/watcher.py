@@ -50,17 +50,23 @@ class ClosureWatcher:
     """
 
     def __init__(self, config: Config, memory: Memory, *, log_addresses: bool = False) -> None:
-        self._config = config
         self._memory = memory
         self._log_addresses = log_addresses
-        self._paths = config.paths
-        self._near_limits = idle_timeouts(self._paths) * config.near_limit_ratio
-        self._counter = ClosureCounter(self._paths, config.near_limit_ratio)
+        self._counter = ClosureCounter(config.paths, config.near_limit_ratio)
+        self.use(config)
         self._lost = 0
         self._lost_at = float("-inf")
         self._run = CollectorRun(success=True, duration=0.0)
         self._failures = Failures()
         self._rate = RateLimit(_LOGGED, _LOG_WINDOW)
+
+    def use(self, config: Config) -> None:
+        """
+        Judge by another configuration from now on; the counts go on.
+        """
+        self._paths = config.paths
+        self._near_limits = idle_timeouts(self._paths) * config.near_limit_ratio
+        self._counter = self._counter.continued(self._paths, config.near_limit_ratio)
 
     def reading(self) -> ClosureReading:
         """
@@ -117,8 +123,10 @@ class ClosureWatcher:
         table, closures = table.rows(closures.counts), closures.rows(closures.counts)
         drops = (closures.reason != Reason.NORMAL) & (closures.spell >= self._near_limits[path_of])
         self._counter.add(closures, drops, path_of)
+        now = time.monotonic()
+        self._memory.evidence.note_closures(closures, table.remote, path_of, self._paths, now)
         for row in np.flatnonzero(drops):
-            if self._rate.allow(time.monotonic()):
+            if self._rate.allow(now):
                 workload = self._memory.workloads.get(int(cgroup[row]), UNKNOWN_WORKLOAD)
                 self._log_drop(table, closures, self._paths[path_of[row]], workload, row)
 

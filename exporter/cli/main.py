@@ -15,11 +15,14 @@ from click.core import ParameterSource
 from exporter import __version__
 from exporter.cli import log
 from exporter.cli.commands import Commands
-from exporter.cli.options import config_file_option, load_or_exit
+from exporter.cli.options import config_file_option, exit_for, load_or_exit
+from exporter.cli.reload import Live
 from exporter.cli.serve import serve
+from exporter.config import ConfigError
 from exporter.sampler import COLLECTORS
 from exporter.sockets import SUPPORTED
 from exporter.watcher import COLLECTOR as CLOSURES
+from exporter.web.access import Access
 from exporter.web.app import WebOptions
 from exporter.web.listen import ListenError, parse_address
 
@@ -50,6 +53,19 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"max_content_width": 100})
 @config_file_option
 @click.option(
+    "--config.check",
+    "config_check",
+    is_flag=True,
+    help="Check the configuration files, and exit: 0 if they can be used, else 2.",
+)
+@click.option(
+    "--web.config.file",
+    "web_config_file",
+    type=click.Path(path_type=Path, readable=False),
+    metavar="FILE",
+    help="TLS and users, in the format of Prometheus' exporter-toolkit; read anew when changed.",
+)
+@click.option(
     "--web.listen-address",
     "addresses",
     multiple=True,
@@ -75,6 +91,12 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     default=40,
     show_default=True,
     help="Scrapes served at once; 0 is no limit.",
+)
+@click.option(
+    "--web.enable-lifecycle",
+    "enable_lifecycle",
+    is_flag=True,
+    help="Let POST /-/reload have the config file read again, as SIGHUP does.",
 )
 @click.option(
     "--log.level",
@@ -109,9 +131,12 @@ def main(  # noqa: PLR0913  one argument a flag
     /,
     *,
     config_file: Path | None,
+    config_check: bool,
+    web_config_file: Path | None,
     addresses: tuple[str, ...],
     telemetry_path: str,
     max_requests: int,
+    enable_lifecycle: bool,
     log_level: str,
     log_format: str,
     log_addresses: bool,
@@ -127,16 +152,28 @@ def main(  # noqa: PLR0913  one argument a flag
         _refuse_flags_of_serving(context)
         return
     log.configure(log_level, log_format)
-    config = load_or_exit(config_file)
+    live = Live(config_file, load_or_exit(config_file))
+    access = _access_or_exit(web_config_file)
+    if config_check:
+        for file in filter(None, (config_file, web_config_file)):
+            click.echo(f"{file}: can be used")
+        return
     enabled = [name for name in _COLLECTORS if collectors[name]]
-    options = WebOptions(telemetry_path, max_requests)
+    options = WebOptions(telemetry_path, max_requests, enable_lifecycle)
     try:
-        asyncio.run(serve(config, addresses, enabled, options, log_addresses=log_addresses))
+        asyncio.run(serve(live, addresses, enabled, options, access, log_addresses=log_addresses))
     except ListenError as error:
         _log.error("the exporter cannot start", error=str(error))
         sys.exit(_EXIT_FAILURE)
     # At once: the interpreter would wait for the thread of a sample, which may hang in the kernel.
     os._exit(_EXIT_SUCCESS)
+
+
+def _access_or_exit(file: Path | None) -> Access:
+    try:
+        return Access(file)
+    except ConfigError as error:
+        exit_for(error)
 
 
 def _refuse_flags_of_serving(context: click.Context) -> None:

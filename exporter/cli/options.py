@@ -4,10 +4,11 @@ What several commands share.
 
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
-from exporter.config import Config, ConfigError, load
+from exporter.config import Config, ConfigError, load, parse_duration
 
 EXIT_USAGE = 2  # click's own for wrong flags
 
@@ -20,6 +21,16 @@ config_file_option = click.option(
 )
 
 
+def duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """
+    For an option's callback: the seconds of a duration, written as the config file has them.
+    """
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 def load_or_exit(file: Path | None) -> Config:
     """
     The configuration; what is wrong with it ends the command with exit code 2.
@@ -27,5 +38,12 @@ def load_or_exit(file: Path | None) -> Config:
     try:
         return load(file)
     except ConfigError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(EXIT_USAGE)
+        exit_for(error)
+
+
+def exit_for(error: Exception) -> NoReturn:
+    """
+    End the command with exit code 2, saying what is wrong.
+    """
+    click.echo(f"Error: {error}", err=True)
+    sys.exit(EXIT_USAGE)

@@ -3,32 +3,35 @@ The exporter itself: samples and serves until it is told to end.
 """
 
 import asyncio
+import contextlib
 import signal
+import sys
 from collections.abc import Callable, Collection, Coroutine, Sequence
 
 import structlog
-from aiohttp import web
 
-from exporter.config import Config
+from exporter.cli.reload import Live
+from exporter.config import ConfigError
 from exporter.memory import Memory
 from exporter.model import ClosureReading
 from exporter.sampler import Sampler
 from exporter.watcher import COLLECTOR as CLOSURES
 from exporter.watcher import ClosureWatcher
-from exporter.web.app import Sources, WebOptions, make_app
+from exporter.web.access import Access
+from exporter.web.app import WebOptions, make_app
+from exporter.web.exposition import Sources
 from exporter.web.listen import describe, listen
-
-_SHUTDOWN_TIMEOUT = 1.0
-"""Seconds that requests under way get to end."""
+from exporter.web.server import HttpServer
 
 _log = structlog.get_logger()
 
 
-async def serve(
-    config: Config,
+async def serve(  # noqa: PLR0913  what the command line says
+    live: Live,
     addresses: Sequence[str],
     collectors: Collection[str],
     options: WebOptions,
+    access: Access,
     *,
     log_addresses: bool,
 ) -> None:
@@ -36,27 +39,28 @@ async def serve(
     Serve on the addresses until SIGTERM or SIGINT. Raises ListenError.
     """
     ended = asyncio.Event()
-    _on_signals(ended)
+    _on_signals(ended, live)
     memory = Memory()
-    sampler = Sampler(config, memory, collectors)
+    sampler = Sampler(live.config, memory, collectors)
+    live.users.append(sampler.use)
     work = [sampler.run]
     closures: Callable[[], ClosureReading | None] = lambda: None  # noqa: E731
     if {"sockets", CLOSURES} <= set(collectors):  # what a closure was is known from the samples
-        watcher = ClosureWatcher(config, memory, log_addresses=log_addresses)
+        watcher = ClosureWatcher(live.config, memory, log_addresses=log_addresses)
+        live.users.append(watcher.use)
         work.append(watcher.run)
         closures = watcher.reading
-    app = make_app(Sources(lambda: sampler.snapshot, closures), config, options)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
-    await runner.setup()
+    sources = Sources(lambda: sampler.snapshot, closures, lambda: live.config)
+    server = HttpServer(make_app(sources, options, access, live.reload), access)
     try:
-        for address in addresses:
-            sock = listen(address)
-            await web.SockSite(runner, sock).start()
-            _log.info("listening", address=describe(sock), path=options.telemetry_path)
+        listeners = [listen(address) for address in addresses]
+        await server.start(listeners)
+        for listener in listeners:
+            _log.info("listening", address=describe(listener), path=options.telemetry_path)
         await _work_until(ended, [each() for each in work])
         _log.info("ending")
     finally:
-        await runner.cleanup()
+        await server.close()
 
 
 async def _work_until(ended: asyncio.Event, work: Sequence[Coroutine[None, None, None]]) -> None:
@@ -72,10 +76,17 @@ async def _work_until(ended: asyncio.Event, work: Sequence[Coroutine[None, None,
         task.result()
 
 
-def _on_signals(ended: asyncio.Event) -> None:
+def _on_signals(ended: asyncio.Event, live: Live) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         try:
             loop.add_signal_handler(number, ended.set)
         except NotImplementedError:  # Windows' event loop
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(ended.set))
+    if sys.platform != "win32":
+        loop.add_signal_handler(signal.SIGHUP, _reload, live)
+
+
+def _reload(live: Live) -> None:
+    with contextlib.suppress(ConfigError):  # which has been logged
+        live.reload()

@@ -16,6 +16,7 @@ is relied on, in net/ipv4/tcp_timer.c, tcp_output.c and tcp_input.c:
 import numpy as np
 
 from exporter.judge.history import Rows
+from exporter.judge.settings import TIMER_LATENESS
 from exporter.model import BoolArray, ConnectionTable, FloatArray, Timer
 
 _SLACK = 0.1
@@ -24,8 +25,6 @@ _BUSY_RETRY = 0.1
 """tcp_keepalive_timer() tries again after HZ/20 when the socket is locked by its user."""
 _SETTING_STEP = 0.9
 """TCP_KEEPIDLE is in whole seconds; a check that moves by less has not been set anew."""
-_WHEEL = 8 / 63
-"""By what part of its time a timer may fire late (kernel/time/timer.c, the levels of the wheel)."""
 _LONGEST_TIMEOUT = 119.0
 """TCP_RTO_MAX is 120 s: retransmissions no longer double their timeout then."""
 _LOST_AFTER_SAMPLES = 2
@@ -64,6 +63,8 @@ def observe(table: ConnectionTable, past: Rows, now: Rows) -> None:
     active_at = table.read_at - np.fmin(receipt_age, data_age)
     active_at = np.where(probed, np.fmax(active_at, past["read_at"]), active_at)
     now["active_at"] = np.fmax(active_at, past["active_at"])
+    still = now["segments"] == past["segments"]
+    now["quiet"] = np.where(still, past["quiet"] + since, 0.0)
 
     _note_unanswered(now, past, table, quiet)
     _note_peer_probes(now, past, quiet, no_data, table.read_at - data_age)
@@ -72,10 +73,11 @@ def observe(table: ConnectionTable, past: Rows, now: Rows) -> None:
 
 def _note_unanswered(now: Rows, past: Rows, table: ConnectionTable, quiet: BoolArray) -> None:
     """
-    Fill in spell and lasting.
+    Fill in spell, spell_at_most and lasting.
 
     What is unanswered was sent after the sample before; the idle time of that sample is therefore
-    the least that the spell can be. A probe is known to the moment: it went when its timer was due.
+    the least that the spell can be, and that of this one the most. A probe is known to the moment,
+    unless its timer is late: it went when that was due.
     """
     outstanding = (table.unanswered > 0) | (table.unacked > 0) | (table.send_queue > 0)
     sent_at = past["read_at"]
@@ -88,6 +90,9 @@ def _note_unanswered(now: Rows, past: Rows, table: ConnectionTable, quiet: BoolA
         began[new] = _spell_at_first_sight(table.rows(new))
     before = quiet & ~np.isnan(past["spell"])
     now["spell"] = np.where(outstanding, np.where(before, past["spell"], began), np.nan)
+    at_most = table.read_at - past["active_at"]
+    at_most = np.where(before, past["spell_at_most"], at_most)
+    now["spell_at_most"] = np.where(outstanding, at_most, np.nan)
     now["lasting"] = outstanding & before
 
 
@@ -126,7 +131,7 @@ def _note_peer_probes(
     peer_gap = np.where(probed, np.fmin(past["peer_gap"], gap), past["peer_gap"])
     heard_at = np.fmax(data_at, past["heard_at"])
     heard_at = np.where(probed, np.fmax(heard_at, past["read_at"]), heard_at)
-    longest_gap = (1 + _WHEEL) * peer_gap
+    longest_gap = (1 + TIMER_LATENESS) * peer_gap
     overdue = now["read_at"] - heard_at > longest_gap + _LOST_AFTER_SAMPLES * since
     now["heard_at"] = heard_at
     now["peer_gap"] = np.where(overdue, np.nan, peer_gap)
@@ -153,7 +158,7 @@ def _note_own_keepalive(
     answered = rearmed & ~quiet & no_data & (past["check_at"] <= answered_at + _SLACK)
     # A check that came long before the keepalive time was up has only re-armed the timer.
     elapsed = past["check_at"] - past["received_at"]
-    lazy = fired & (elapsed < (1 - _WHEEL) * past["keepalive_time"]) & ~answered
+    lazy = fired & (elapsed < (1 - TIMER_LATENESS) * past["keepalive_time"]) & ~answered
     probed = (rearmed & ~quiet & ~lazy) | (table.unanswered > 0)
     switched_on = visible & quiet & (past["armed"] == 0)
     now["bounded"] = ~(probed | switched_on) & (rearmed | past["bounded"])

@@ -115,6 +115,17 @@ class ClosureCounter:
         drops = (path_of[idle_drops], closures.reason[idle_drops])
         self._idle_drops += _count(drops, self._idle_drops.shape)
 
+    def continued(self, paths: Sequence[Path], near_limit_ratio: float) -> "ClosureCounter":
+        """
+        A counter for other paths that goes on from the counts of those of the same name.
+        """
+        other = ClosureCounter(paths, near_limit_ratio)
+        here = [index for index, name in enumerate(self._names) if name in other._names]
+        there = [other._names.index(self._names[index]) for index in here]
+        other._idle.take_over(there, self._idle, here)
+        other._idle_drops[there] = self._idle_drops[here]
+        return other
+
     def sums(self, lost: int) -> ClosureSums:
         """
         What has been counted; lost is how many closures were told and missed.
@@ -167,6 +178,18 @@ class _Histograms:
         bucket = np.searchsorted(self.edges, values)  # an edge belongs to the bucket below it
         self.counts[...] += _count((*indices, bucket), self.counts.shape)
         self.totals[...] += _count(indices, self.totals.shape, values)
+
+    def take_over(self, rows: list[int], other: "_Histograms", other_rows: list[int]) -> None:
+        """
+        Begin with what rows of other histograms have counted, whatever their edges are.
+
+        A value is known up to its bucket, and counts as the greatest it can have been. So what has
+        been counted up to an edge that stays is exact, up to a new one the least there can be.
+        """
+        buckets = np.searchsorted(self.edges, [*other.edges, np.inf])
+        for other_bucket, bucket in enumerate(buckets):
+            self.counts[rows, ..., bucket] += other.counts[other_rows, ..., other_bucket]
+        self.totals[rows] = other.totals[other_rows]
 
     def of(self, index: int | tuple[int, ...]) -> Histogram:
         return Histogram(self.edges, tuple(self.counts[index].tolist()), float(self.totals[index]))

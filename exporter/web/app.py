@@ -1,80 +1,59 @@
 """
-The web application: /metrics, the landing page, health.
+The web application: /metrics, pages for people, health, reload.
 """
 
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
-from prometheus_client.aiohttp import make_aiohttp_handler
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
-from exporter import __version__
-from exporter.config import Config
-from exporter.metrics import families
-from exporter.model import ClosureReading, Snapshot
-from exporter.web.pages import render
+from exporter.web.access import Access
+from exporter.web.exposition import Exposition, Sources
+from exporter.web.guard import add_headers, make_guard
+from exporter.web.landing import make_landing
+from exporter.web.pages import add_static
+from exporter.yaml_file import ConfigError
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+Reload = Callable[[], None]
+"""Reads the config file again, or raises ConfigError."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebOptions:
     """
-    What of the web is configurable: where /metrics is, how many requests at once.
+    What of the web is configurable by flags: where /metrics is, how many scrapes at once, whether
+    a request may have the config file read again.
     """
 
     telemetry_path: str = "/metrics"
     max_requests: int = 40
+    enable_lifecycle: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """
-    Where what is shown comes from: functions that return the newest there is.
-
-    snapshot returns None before the first sample, closures where they are not watched.
-    """
-
-    snapshot: Callable[[], Snapshot | None]
-    closures: Callable[[], ClosureReading | None]
-
-
-class _Families(Collector):
-    def __init__(self, sources: Sources, config: Config) -> None:
-        self._sources = sources
-        self._config = config
-
-    def collect(self) -> Iterator[Metric]:
-        sources = self._sources
-        return families(sources.snapshot(), sources.closures(), self._config, time.monotonic())
-
-
-def registry(sources: Sources, config: Config) -> CollectorRegistry:
-    """
-    Everything that /metrics shows.
-    """
-    # Without names, name[] would select nothing: which families there are changes by the sample.
-    everything = CollectorRegistry(support_collectors_without_names=True)
-    everything.register(_Families(sources, config))
-    ProcessCollector(registry=everything)
-    PlatformCollector(registry=everything)
-    return everything
-
-
-def make_app(sources: Sources, config: Config, options: WebOptions) -> web.Application:
+def make_app(
+    sources: Sources, options: WebOptions, access: Access, reload: Reload
+) -> web.Application:
     """
     The application.
     """
-    metrics = _limited(make_aiohttp_handler(registry(sources, config)), options.max_requests)
+    app = web.Application(middlewares=[make_guard(access)])
+    add_headers(app, access)
+    metrics = _limited(Exposition(sources).handle, options.max_requests)
+    app.router.add_get(options.telemetry_path, metrics)
+    if options.telemetry_path != "/":
+        app.router.add_get("/", make_landing(sources, options.telemetry_path, connections=False))
+    _add_health(app, sources)
+    for method in ("POST", "PUT"):
+        app.router.add_route(
+            method, "/-/reload", _reloading(reload) if options.enable_lifecycle else _no_lifecycle
+        )
+    add_static(app)
+    return app
 
-    async def index(_: web.Request) -> web.Response:
-        page = render("index.html", version=__version__, telemetry_path=options.telemetry_path)
-        return web.Response(text=page, content_type="text/html")
 
+def _add_health(app: web.Application, sources: Sources) -> None:
     async def healthy(_: web.Request) -> web.Response:
         return web.Response(text="tcp-keepalive-exporter is healthy.\n")
 
@@ -83,13 +62,23 @@ def make_app(sources: Sources, config: Config, options: WebOptions) -> web.Appli
             return web.Response(status=503, text="The first sample is not there yet.\n")
         return web.Response(text="tcp-keepalive-exporter is ready.\n")
 
-    app = web.Application()
-    app.router.add_get(options.telemetry_path, metrics)
-    if options.telemetry_path != "/":
-        app.router.add_get("/", index)
     app.router.add_get("/-/healthy", healthy)
     app.router.add_get("/-/ready", ready)
-    return app
+
+
+async def _no_lifecycle(_: web.Request) -> web.Response:
+    return web.Response(status=403, text="Start with --web.enable-lifecycle to allow this.\n")
+
+
+def _reloading(reload: Reload) -> _Handler:
+    async def handler(_: web.Request) -> web.Response:
+        try:
+            reload()
+        except ConfigError as error:
+            return web.Response(status=500, text=f"Refused, nothing has changed.\n{error}\n")
+        return web.Response(text="Reloaded.\n")
+
+    return handler
 
 
 def _limited(handler: _Handler, limit: int) -> _Handler:

@@ -15,9 +15,12 @@ from tests.exporter_process import run_exporter
 
 FLAGS = {
     "--config.file",
+    "--config.check",
+    "--web.config.file",
     "--web.listen-address",
     "--web.telemetry-path",
     "--web.max-requests",
+    "--web.enable-lifecycle",
     "--log.level",
     "--log.format",
     "--log.addresses",

@@ -22,13 +22,16 @@ from exporter.model import (
     CollectorRun,
     ConnectionSums,
     Counters,
+    Finding,
     Histogram,
+    IdleBounds,
     IdleState,
     NamespaceReading,
     PathSums,
     Protection,
     Reason,
     Settings,
+    Severity,
     Snapshot,
     SocketsReading,
     Timer,
@@ -93,6 +96,11 @@ SNAPSHOT = Snapshot(
             "shop/cart-7c9f": WorkloadSums(connections=7, at_risk=None),
             OTHER_WORKLOADS: WorkloadSums(connections=3, at_risk=0),
         },
+        idle_bounds={
+            "office": IdleBounds(survived=900.5),
+            "azure-outbound": IdleBounds(survived=42.5, fatal=62.5),
+            "azure-inbound": IdleBounds(),
+        },
         timestamp=1_700_000_000.25,
         fresh_until=45.0,
     ),
@@ -103,6 +111,11 @@ SNAPSHOT = Snapshot(
         "sockets": CollectorRun(success=False, duration=0.25),
     },
     due=45.0,
+    findings=(
+        Finding("KA001", Severity.CRITICAL, HOST_NETNS, "Wrong", "It is wrong.", "Correct it."),
+        Finding("KA010", Severity.INFO, HOST_NETNS, "Odd", "It is odd.", "Nothing need be done."),
+        Finding("KA001", Severity.CRITICAL, "web", "Wrong", "It is wrong.", "Correct it."),
+    ),
 )
 
 _PATHS = [*(path.name for path in CONFIG.paths), NO_PATH]

@@ -2,20 +2,25 @@
 The application over a real socket.
 """
 
+import contextlib
 import math
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
-from aiohttp.web import Application, Request
+from aiohttp import ClientSession
+from aiohttp.web import Application
 
 from exporter.config import Config
 from exporter.model import Snapshot
-from exporter.web.app import Sources, WebOptions, make_app
+from exporter.web.access import Access
+from exporter.web.app import WebOptions, make_app
+from exporter.web.exposition import Sources
+from exporter.web.server import HttpServer
 from tests.golden import SNAPSHOT
 
-Client = TestClient[Request, Application]
+Client = ClientSession
 
 
 class Latest:
@@ -26,6 +31,7 @@ class Latest:
     def __init__(self) -> None:
         assert SNAPSHOT.sockets is not None
         sockets = replace(SNAPSHOT.sockets, fresh_until=math.inf)
+        self.config = Config()
         self.snapshot: Snapshot | None = replace(SNAPSHOT, sockets=sockets, due=math.inf)
 
     @property
@@ -33,7 +39,41 @@ class Latest:
         """
         What the application asks.
         """
-        return Sources(lambda: self.snapshot, lambda: None)
+        return Sources(lambda: self.snapshot, lambda: None, lambda: self.config)
+
+    def app(self, options: WebOptions | None = None, access: Access | None = None) -> Application:
+        """
+        An application that shows it, to everybody unless access says otherwise.
+        """
+        return make_app(self.sources, options or WebOptions(), access or Access(), lambda: None)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    app: Application, access: Access | None = None, listener: socket.socket | None = None
+) -> AsyncIterator[tuple[str, int]]:
+    """
+    Serve the application, on a free port of 127.0.0.1 unless there is a listener: the address.
+    """
+    listener = listener or socket.create_server(("127.0.0.1", 0))
+    server = HttpServer(app, access or Access())
+    await server.start([listener])
+    try:
+        yield listener.getsockname()
+    finally:
+        await server.close()
+
+
+@contextlib.asynccontextmanager
+async def client_of(app: Application, access: Access | None = None) -> AsyncIterator[Client]:
+    """
+    A client of the application.
+    """
+    async with (
+        serving(app, access) as (host, port),
+        ClientSession(f"http://{host}:{port}") as client,
+    ):
+        yield client
 
 
 @pytest.fixture
@@ -49,5 +89,5 @@ async def client(latest: Latest) -> AsyncIterator[Client]:
     """
     A client of the application with its default options.
     """
-    async with TestClient(TestServer(make_app(latest.sources, Config(), WebOptions()))) as client:
+    async with client_of(latest.app()) as client:
         yield client

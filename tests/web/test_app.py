@@ -6,16 +6,13 @@ import gzip
 import re
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import __version__
-from exporter.config import Config
-from exporter.web.app import WebOptions, make_app
+from exporter.web.app import WebOptions
 from tests.exporter_process import values
-from tests.web.conftest import Client, Latest
+from tests.web.conftest import Client, Latest, client_of
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
@@ -136,7 +133,9 @@ async def test_wrong_method(client: Client, path: str, method: str) -> None:
         assert (response.status, response.headers["Allow"]) == (405, "GET,HEAD")
 
 
-@pytest.mark.parametrize("path", ["/metric", "/metrics/", "/-/reload", "/connections"])
+@pytest.mark.parametrize(
+    "path", ["/metric", "/metrics/", "/-/", "/connections", "/-/static/base.html"]
+)
 async def test_unknown_path(client: Client, path: str) -> None:
     """
     What is not there is not found.
@@ -164,14 +163,14 @@ async def test_health(client: Client, latest: Latest) -> None:
 
 async def test_landing_page(client: Client) -> None:
     """
-    The landing page names the version, and its links lead to pages that are there.
+    The landing page's links lead to pages that are there.
     """
     async with client.get("/") as response:
         page = await response.text()
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert f"version {__version__}" in page
     links = re.findall(r'href="(.*?)"', page)
-    assert links == ["/metrics", "/-/healthy", "/-/ready"]
+    static = ["/-/static/style.css", "/-/static/icon.svg"]
+    assert links == [*static, "/metrics", "/-/healthy", "/-/ready"]
     for link in links:
         async with client.get(link) as response:
             assert response.status == 200
@@ -181,8 +180,8 @@ async def test_other_telemetry_path(latest: Latest) -> None:
     """
     The metrics may be elsewhere; the landing page's link leads there, markup in it or not.
     """
-    app = make_app(latest.sources, Config(), WebOptions(telemetry_path='/m"<&>'))
-    async with TestClient(TestServer(app)) as client:
+    app = latest.app(WebOptions(telemetry_path='/m"<&>'))
+    async with client_of(app) as client:
         async with client.get("/") as response:
             assert 'href="/m&#34;&lt;&amp;&gt;"' in await response.text()
         async with client.get('/m"<&>') as response:
@@ -195,6 +194,6 @@ async def test_metrics_at_the_root(latest: Latest) -> None:
     """
     With the metrics at / there is no landing page.
     """
-    app = make_app(latest.sources, Config(), WebOptions(telemetry_path="/"))
-    async with TestClient(TestServer(app)) as client, client.get("/") as response:
+    app = latest.app(WebOptions(telemetry_path="/"))
+    async with client_of(app) as client, client.get("/") as response:
         assert PROBES in await response.text()

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 
 from exporter.config import Config
 from exporter.judge.sums import ConnectionCounter
-from exporter.web.app import WebOptions, make_app
-from tests.web.conftest import Latest
+from exporter.web.app import WebOptions
+from tests.web.conftest import Latest, serving
 
 MANY_PATHS = Config.model_validate(
     {"paths": [{"name": f"{'p' * 60}{n}", "idle_timeout": "1m"} for n in range(32)]}
@@ -24,7 +24,7 @@ REFUSAL = "2 requests are being served already; try again later.\n"
 
 
 @contextlib.asynccontextmanager
-async def serving(latest: Latest, limit: int) -> AsyncIterator[tuple[str, int]]:
+async def limited(latest: Latest, limit: int) -> AsyncIterator[tuple[str, int]]:
     """
     Serve with this limit, through send buffers so small that an answer waits to be read.
     """
@@ -34,16 +34,12 @@ async def serving(latest: Latest, limit: int) -> AsyncIterator[tuple[str, int]]:
     latest.snapshot = replace(
         latest.snapshot, sockets=replace(latest.snapshot.sockets, connections=sums)
     )
-    app = make_app(latest.sources, MANY_PATHS, WebOptions(max_requests=limit))
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        listener = socket.create_server(("127.0.0.1", 0))
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        await web.SockSite(runner, listener).start()
-        yield listener.getsockname()
-    finally:
-        await runner.cleanup()
+    latest.config = MANY_PATHS
+    app = latest.app(WebOptions(max_requests=limit))
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    async with serving(app, listener=listener) as address:
+        yield address
 
 
 @contextlib.asynccontextmanager
@@ -74,7 +70,7 @@ async def test_refused_beyond_limit(latest: Latest, session: ClientSession) -> N
     """
     While as many scrapes as allowed are under way another one gets 503, and other pages answer.
     """
-    async with serving(latest, LIMIT) as (host, port):
+    async with limited(latest, LIMIT) as (host, port):
         url = f"http://{host}:{port}"
         async with scrapers_that_do_not_read((host, port), LIMIT):
             async with session.get(f"{url}/metrics") as response:
@@ -93,7 +89,7 @@ async def test_served_below_limit(latest: Latest, session: ClientSession) -> Non
     One scrape less than the limit leaves room for one more.
     """
     async with (
-        serving(latest, LIMIT) as (host, port),
+        limited(latest, LIMIT) as (host, port),
         scrapers_that_do_not_read((host, port), LIMIT - 1),
         session.get(f"http://{host}:{port}/metrics") as response,
     ):
@@ -105,7 +101,7 @@ async def test_no_limit(latest: Latest, session: ClientSession) -> None:
     Zero allows any number.
     """
     async with (
-        serving(latest, 0) as (host, port),
+        limited(latest, 0) as (host, port),
         scrapers_that_do_not_read((host, port), 50),
         session.get(f"http://{host}:{port}/metrics") as response,
     ):
