@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exporter.cli.options import config_file_option, load_or_exit
-from exporter.config import Config, parse_duration
+from exporter.cli.options import config_file_option, duration, exit_for, load_or_exit
+from exporter.config import Config
 from exporter.connections.query import Query, Remote, Sort, UnknownPathError, parse_remote
 from exporter.judge.history import History
 from exporter.model import CollectorError
@@ -22,7 +22,6 @@ from exporter.sockets import SUPPORTED
 if TYPE_CHECKING:  # what it imports exists on Linux only
     from exporter.connections.look import Look
 
-_EXIT_FAILURE = 1
 _ROWS = 50
 _WIDTH_OF_PIPES = 200
 """Columns: for less and grep, one line a connection."""
@@ -35,13 +34,6 @@ def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote 
         raise click.BadParameter(str(error)) from error
 
 
-def _interval(_: click.Context, __: click.Parameter, value: str) -> float:
-    try:
-        return max(parse_duration(value), 0.1)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 @click.command(short_help="Show connections, the worst first.")
 @config_file_option
 @click.option("--all", "everything", is_flag=True, help="Show all of them, safe ones too.")
@@ -50,7 +42,7 @@ def _interval(_: click.Context, __: click.Parameter, value: str) -> float:
     "--interval",
     default="5s",
     show_default=True,
-    callback=_interval,
+    callback=duration,
     metavar="DURATION",
     help="Time between two looks with --watch.",
 )
@@ -124,8 +116,7 @@ def connections(  # noqa: PLR0913  one argument a flag
     except UnknownPathError as error:
         raise click.BadParameter(str(error), param_hint="--path") from error
     except CollectorError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(_EXIT_FAILURE)
+        exit_for(error)
     except KeyboardInterrupt:  # the way to end --watch
         pass
 

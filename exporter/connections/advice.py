@@ -8,9 +8,6 @@ from enum import StrEnum
 from exporter.config import Config
 from exporter.model import Path, Protection, Risk, SocketOptions
 
-_PART_OF_TIMEOUT = 0.5
-"""How early the first probe should come where the recommended time is no help: half way."""
-
 
 class Advice(StrEnum):
     """
@@ -23,6 +20,7 @@ class Advice(StrEnum):
     NO_KEEPALIVE = "no_keepalive"
     OWN_TIME_LATE = "own_time_late"
     SETTING_LATE = "setting_late"
+    INTERVAL_LATE = "interval_late"
     ARMED_BEFORE_CHANGE = "armed_before_change"
     LATE = "late"
 
@@ -45,11 +43,15 @@ def advise(
         return None
     if protection is Protection.NONE:
         return Advice.NO_KEEPALIVE
-    if options is None:
-        return Advice.LATE
-    if options.time < path.idle_timeout:
-        return Advice.ARMED_BEFORE_CHANGE
-    return Advice.SETTING_LATE if options.time == setting else Advice.OWN_TIME_LATE
+    return Advice.LATE if options is None else _why_late(options, path.idle_timeout, setting)
+
+
+def _why_late(options: SocketOptions, idle_timeout: float, setting: float | None) -> Advice:
+    if options.time >= idle_timeout:
+        return Advice.SETTING_LATE if options.time == setting else Advice.OWN_TIME_LATE
+    if options.interval >= idle_timeout:
+        return Advice.INTERVAL_LATE
+    return Advice.ARMED_BEFORE_CHANGE
 
 
 def sentences(given: Iterable[Advice], config: Config) -> dict[Advice, str]:
@@ -57,7 +59,8 @@ def sentences(given: Iterable[Advice], config: Config) -> dict[Advice, str]:
     The advice given, in words, the most urgent first.
     """
     chosen = set(given)
-    time = _time_for(config)
+    time = _at_most_half(config.recommended.time, config)
+    interval = _at_most_half(config.recommended.interval, config)
     words = {
         Advice.STALLED: (
             "What they send is not answered: the path has most likely forgotten them. Close and"
@@ -65,10 +68,9 @@ def sentences(given: Iterable[Advice], config: Config) -> dict[Advice, str]:
             " set TCP_USER_TIMEOUT, or lower net.ipv4.tcp_retries2, to have it end sooner."
         ),
         Advice.NO_KEEPALIVE: (
-            f"Keepalive is off. Switch SO_KEEPALIVE on in the application, with a time of {time} s"
-            " (libpq: keepalives_idle; PostgreSQL: tcp_keepalives_idle; Redis: tcp-keepalive;"
-            " JDBC: tcpKeepAlive=true; nginx: so_keepalive; HAProxy: option clitcpka, srvtcpka), or"
-            " have it close connections that are idle before the path forgets them."
+            "Keepalive is off. Switch SO_KEEPALIVE on in the application, with a time of"
+            f" {time} s: docs/cures.md has the words for libpq, JDBC, Redis, nginx, HAProxy and others. Or have"
+            " it close idle connections before the path forgets them."
         ),
         Advice.OWN_TIME_LATE: (
             "The application sets a keepalive time of its own, which comes after the path's"
@@ -78,6 +80,11 @@ def sentences(given: Iterable[Advice], config: Config) -> dict[Advice, str]:
             "Keepalive is on, with the sysctl's time, which comes after the path's timeout. Set"
             f" net.ipv4.tcp_keepalive_time = {time} in the connection's network namespace, then"
             " restart the service: open connections keep their timers."
+        ),
+        Advice.INTERVAL_LATE: (
+            "The first keepalive probe comes in time, but Linux sends the one after it only when"
+            " the keepalive interval is over, which is after the path's timeout. Set TCP_KEEPINTVL"
+            f" in the application, or net.ipv4.tcp_keepalive_intvl, to {interval} s."
         ),
         Advice.ARMED_BEFORE_CHANGE: (
             "The keepalive time is right now, but the timer was started with an older, later one."
@@ -93,9 +100,9 @@ def sentences(given: Iterable[Advice], config: Config) -> dict[Advice, str]:
     return {advice: text for advice, text in words.items() if advice in chosen}
 
 
-def _time_for(config: Config) -> int:
+def _at_most_half(recommended: float, config: Config) -> int:
     """
-    A keepalive time in seconds that protects every path of the configuration.
+    The recommended seconds, or fewer where that is no help on every path of the configuration.
     """
     shortest = min((path.idle_timeout for path in config.paths), default=float("inf"))
-    return int(max(1, min(config.recommended.time, _PART_OF_TIMEOUT * shortest)))
+    return int(max(1, min(recommended, shortest / 2)))

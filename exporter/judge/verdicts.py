@@ -99,10 +99,12 @@ def protection_by_options(
     """
     The protection of a connection whose exact options are known, besides what was judged without.
 
-    What was proven by its timer stands: options changed since may not have set that anew.
+    What was proven by its timer stands: options changed since may not have set that anew. While the
+    peer answers, probes come every time or every interval, whichever is longer.
     """
     if judged in (Protection.LATE, Protection.PEER):
         return judged
     if not options.keepalive:
         return Protection.NONE
-    return Protection.LATE if options.time >= idle_timeout - _TICK else Protection.OWN
+    period = max(options.time, options.interval)
+    return Protection.LATE if period >= idle_timeout - _TICK else Protection.OWN

@@ -10,11 +10,11 @@ from exporter.model import Protection, Risk, SocketOptions
 from tests.connections.examples import OUTBOUND
 
 
-def options(time: float) -> SocketOptions:
+def options(time: float, interval: float = 75) -> SocketOptions:
     """
-    The options of a socket with this keepalive time.
+    The options of a socket with this keepalive time and interval.
     """
-    return SocketOptions(keepalive=True, time=time, interval=75, probes=9, user_timeout=0)
+    return SocketOptions(keepalive=True, time=time, interval=interval, probes=9, user_timeout=0)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,8 @@ def options(time: float) -> SocketOptions:
         (Risk.AT_RISK, Protection.LATE, options(240), None, Advice.OWN_TIME_LATE),
         (Risk.UNPROTECTED, Protection.LATE, options(7200), 7200, Advice.SETTING_LATE),
         (Risk.AT_RISK, Protection.LATE, options(120), 120, Advice.ARMED_BEFORE_CHANGE),
+        (Risk.AT_RISK, Protection.LATE, options(120, 240), 120, Advice.INTERVAL_LATE),
+        (Risk.AT_RISK, Protection.LATE, options(300, 300), 300, Advice.SETTING_LATE),
         (Risk.SAFE, Protection.OWN, options(120), 120, None),
         (Risk.UNKNOWN, Protection.UNKNOWN, None, 120, None),
     ],
