@@ -70,6 +70,7 @@ def render(look: Look, console: Console, height: int | None = None) -> ConsoleRe
 def _above(look: Look, rows: int, width: int) -> Group:
     parts: list[ConsoleRenderable] = [_heading(look)]
     if rows:
+        parts.append(Text())
         parts.append(_table(look.connections[:rows], width))
     if more := look.matching - rows:
         parts.append(Text(f"... and {more:,} more.", style="dim"))

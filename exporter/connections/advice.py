@@ -68,9 +68,9 @@ def sentences(given: Iterable[Advice], config: Config) -> dict[Advice, str]:
             " set TCP_USER_TIMEOUT, or lower net.ipv4.tcp_retries2, to have it end sooner."
         ),
         Advice.NO_KEEPALIVE: (
-            "Keepalive is off. Switch SO_KEEPALIVE on in the application, with a time of"
-            f" {time} s: docs/cures.md has the words for libpq, JDBC, Redis, nginx, HAProxy and others. Or have"
-            " it close idle connections before the path forgets them."
+            f"Keepalive is off. Switch SO_KEEPALIVE on in the application, with a time of {time} s:"
+            " docs/cures.md has the words for libpq, JDBC, Redis, nginx, HAProxy and others. Or"
+            " have it close idle connections before the path forgets them."
         ),
         Advice.OWN_TIME_LATE: (
             "The application sets a keepalive time of its own, which comes after the path's"
