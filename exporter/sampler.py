@@ -205,5 +205,6 @@ class Sampler:
         if self._sockets is None:
             return
         names = self._memory.workloads = self._workloads.names(self._cgroups)
+        self._top_workloads.most = self._config.workloads.max
         workloads = self._top_workloads.choose(by_workload(self._cgroups, names))
         self._sockets = replace(self._sockets, workloads=workloads)

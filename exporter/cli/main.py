@@ -26,10 +26,11 @@ from exporter.cli.serve import serve
 from exporter.config import ConfigError, Namespaces
 from exporter.sampler import COLLECTORS
 from exporter.sockets import SUPPORTED
+from exporter.systemd import inherited_sockets
 from exporter.watcher import COLLECTOR as CLOSURES
 from exporter.web.access import Access
 from exporter.web.app import WebOptions
-from exporter.web.listen import ListenError, parse_address
+from exporter.web.listen import ListenError, listen, parse_address
 
 _COLLECTORS = (*COLLECTORS, CLOSURES) if SUPPORTED else COLLECTORS
 _EXIT_SUCCESS = 0
@@ -80,6 +81,12 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     callback=_addresses,
     metavar="HOST:PORT",
     help="Address to listen on, repeatable; no host means all addresses.",
+)
+@click.option(
+    "--web.systemd-socket",
+    "systemd_socket",
+    is_flag=True,
+    help="Listen on the sockets that systemd hands over instead.",
 )
 @click.option(
     "--web.telemetry-path",
@@ -141,6 +148,7 @@ def main(  # noqa: PLR0913  one argument a flag
     config_check: bool,
     web_config_file: Path | None,
     addresses: tuple[str, ...],
+    systemd_socket: bool,
     telemetry_path: str,
     max_requests: int,
     enable_lifecycle: bool,
@@ -168,7 +176,8 @@ def main(  # noqa: PLR0913  one argument a flag
     enabled = [name for name in _COLLECTORS if collectors[name]]
     options = WebOptions(telemetry_path, max_requests, enable_lifecycle)
     try:
-        asyncio.run(serve(live, addresses, enabled, options, access, log_addresses=log_addresses))
+        listeners = inherited_sockets() if systemd_socket else [listen(each) for each in addresses]
+        asyncio.run(serve(live, listeners, enabled, options, access, log_addresses=log_addresses))
     except ListenError as error:
         _log.error("the exporter cannot start", error=str(error))
         sys.exit(_EXIT_FAILURE)

@@ -19,6 +19,7 @@ FLAGS = {
     "--config.check",
     "--web.config.file",
     "--web.listen-address",
+    "--web.systemd-socket",
     "--web.telemetry-path",
     "--web.max-requests",
     "--web.enable-lifecycle",

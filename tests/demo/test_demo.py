@@ -45,7 +45,7 @@ exec {exporter} "$command" "$@"
 """The docs ask for the exporter's own config file to be given; the runbooks leave it out."""
 _PROBES = sorted({command.line for command in COMMANDS if " probe " in command.line})
 Finished = subprocess.CompletedProcess[str]
-_URL = re.compile(r"http://localhost:\d+(?=/alerts|\n)")
+_URL = re.compile(r"http://localhost:\d+(?=/classic/alerts|\n)")
 
 
 @dataclass
