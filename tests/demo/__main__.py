@@ -26,8 +26,8 @@ Three hosts behind a NAT that forgets, without a word, what has been idle for {i
 {cast}
 
 Look, in a browser:
-  alerts, as Prometheus has them   {prometheus}/alerts
-  what it knows                    {prometheus}/graph?g0.expr=tcp_keepalive_at_risk_connections
+  alerts, as Prometheus has them   {prometheus}/classic/alerts
+  what it knows                    {prometheus}/classic/graph?g0.expr=tcp_keepalive_at_risk_connections
 and in another terminal:
   alerts, as Alertmanager has them amtool alert --alertmanager.url={alertmanager}
   a host's settings, judged        ip netns exec {netns} {exporter} check --config.file={config}
