@@ -7,7 +7,7 @@ ARGS ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench test-kernels lab docs clean
+.PHONY: help run test lint format bench test-kernels lab demo dashboards docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -17,6 +17,7 @@ run: $(VENV)/installed ## Run the exporter on http://localhost:10240 (ARGS="--he
 
 test: $(VENV)/installed-dev ## Run all tests; as root also those with real NATs and servers
 	tests/install-packages
+	tests/unpack-packages
 	$(BIN)/pytest $(TESTS) $(ARGS)
 
 lint: $(VENV)/installed-dev ## Check style and types, for Linux and for Windows
@@ -40,6 +41,13 @@ test-kernels: $(VENV)/installed-dev ## Run the decoder's tests on Debian's own k
 lab: $(VENV)/installed-dev ## Open a NAT that forgets idle connections, to play with (as root)
 	tests/install-packages
 	$(BIN)/python -m tests.lab
+
+demo: $(VENV)/installed-dev ## Watch connections die and alerts fire: NAT, Prometheus, Alertmanager (as root)
+	tests/install-packages
+	$(BIN)/python -m tests.demo
+
+dashboards: $(VENV)/installed-dev ## Write the dashboards' JSON anew
+	$(BIN)/python -m dashboards
 
 docs: $(VENV)/installed-dev ## Write the generated parts of docs/ anew
 	$(BIN)/python -m tests.docs

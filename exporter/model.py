@@ -69,6 +69,10 @@ class Platform(StrEnum):
     MACOS = "macos"
 
 
+WINDOWS_PROBES = 10
+"""Since Vista this cannot be changed (Microsoft's documentation of SIO_KEEPALIVE_VALS)."""
+
+
 class Severity(StrEnum):
     """
     How much a finding matters, most first.
@@ -352,6 +356,19 @@ class SocketsReading:
 
 
 @dataclass(frozen=True, slots=True)
+class CountsReading:
+    """
+    What one successful reading of the sockets found where only their number can be known.
+
+    connections are by path name, NO_PATH among them; the times are as in SocketsReading.
+    """
+
+    connections: dict[str, int]
+    timestamp: float
+    fresh_until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """
     Everything one sample found.
@@ -359,7 +376,8 @@ class Snapshot:
     settings are keyed by the netns label, HOST_NETNS first; there are none where nobody reads them.
     sockets is the last successful reading, which may be of an earlier sample; runs is keyed by
     collector name; due, on the monotonic clock, is when a newer snapshot should be there. findings
-    are of all namespaces, in the order of settings, the most severe of each first.
+    are of all namespaces, in the order of settings, the most severe of each first. counts stands
+    for sockets where there is no Linux.
     """
 
     settings: dict[str, Settings]
@@ -369,6 +387,7 @@ class Snapshot:
     runs: dict[str, CollectorRun]
     due: float
     findings: tuple[Finding, ...] = ()
+    counts: CountsReading | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from exporter.config import Config
+from exporter.counts import count_connections
 from exporter.failures import Failures
 from exporter.judge.findings import find_all
 from exporter.judge.history import Recorder
@@ -23,6 +24,7 @@ from exporter.model import (
     HOST_NETNS,
     CollectorError,
     CollectorRun,
+    CountsReading,
     InterruptedReadError,
     NamespaceReading,
     Recommended,
@@ -35,7 +37,7 @@ from exporter.settings import read_settings
 from exporter.sockets import SUPPORTED, read_sockets
 from exporter.sockets.cgroups import Workloads
 
-COLLECTORS = ("settings", "sockets", "owners") if SUPPORTED else ("settings",)
+COLLECTORS = ("settings", "sockets", "owners") if SUPPORTED else ("settings", "sockets")
 """In the order in which they run: the owners of sockets are told after those have been read."""
 
 STALE_AFTER_SAMPLES = 3
@@ -55,7 +57,7 @@ class Sampler:
         self._memory = memory
         known = {
             "settings": self._collect_settings,
-            "sockets": self._collect_sockets,
+            "sockets": self._collect_sockets if SUPPORTED else self._count_connections,
             "owners": self._collect_owners,
         }
         chosen = collectors if "sockets" in collectors else {*collectors} - {"owners"}
@@ -65,6 +67,7 @@ class Sampler:
         self._cgroups: dict[int, Count] = {}
         self._settings: dict[str, Settings] = {}
         self._sockets: SocketsReading | None = None
+        self._counts: CountsReading | None = None
         self._period = config.sampling.interval
         self._failures = Failures()
         self._reconfigured = asyncio.Event()
@@ -117,6 +120,7 @@ class Sampler:
                 Recommended(**self._config.recommended.model_dump()),
                 self._config.paths,
             ),
+            counts=self._counts,
         )
 
     def _stale_timers(self) -> dict[str, StaleTimers]:
@@ -193,6 +197,14 @@ class Sampler:
             namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk, stale_timers)},
             workloads=None,
             idle_bounds={path.name: evidence.bounds(path, started) for path in paths},
+            timestamp=timestamp,
+            fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
+        )
+
+    def _count_connections(self) -> None:
+        timestamp, started = time.time(), time.monotonic()
+        self._counts = CountsReading(
+            connections=count_connections(self._config.paths),
             timestamp=timestamp,
             fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )
