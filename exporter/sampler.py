@@ -19,6 +19,7 @@ from exporter.model import (
     CollectorError,
     CollectorRun,
     CountsReading,
+    IdleBounds,
     Recommended,
     Settings,
     Snapshot,
@@ -133,6 +134,7 @@ class Sampler:
                 self._stale_timers(),
                 Recommended(**self._config.recommended.model_dump()),
                 self._config.paths,
+                self._idle_bounds(),
             ),
             counts=self._counts,
         )
@@ -144,6 +146,12 @@ class Sampler:
         if self._sockets is None or time.monotonic() > self._sockets.fresh_until:
             return {}
         return {netns: each.stale_timers for netns, each in self._sockets.namespaces.items()}
+
+    def _idle_bounds(self) -> dict[str, IdleBounds]:
+        """
+        What the traffic has told of the paths, by name.
+        """
+        return {} if self._sockets is None else self._sockets.idle_bounds
 
     def _period_after(self, started: float) -> float:
         """
