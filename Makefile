@@ -17,6 +17,7 @@ run: $(VENV)/installed ## Run the exporter on http://localhost:10240 (ARGS="--he
 
 test: $(VENV)/installed-dev ## Run all tests; as root also those with real NATs and servers
 	tests/install-packages
+	tests/unpack-packages
 	$(BIN)/pytest $(TESTS) $(ARGS)
 
 lint: $(VENV)/installed-dev ## Check style and types, for Linux and for Windows

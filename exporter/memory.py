@@ -18,13 +18,14 @@ class Memory:
     """
     What the last sample knew. The sampler's thread writes it, the event loop reads it.
 
-    Both attributes are replaced as a whole, never changed; surroundings is None before the first
-    sample.
+    The attributes are replaced as a whole, never changed; surroundings is None before the first
+    sample. workloads has the names of workloads by the cgroups in the history.
     """
 
     def __init__(self) -> None:
         self.history = History()
         self.surroundings: Surroundings | None = None
+        self.workloads: dict[int, str] = {}
         self._ended = _NONE
         self._ended_before = _NONE
         self._lock = threading.Lock()

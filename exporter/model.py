@@ -21,6 +21,12 @@ NO_PATH = "none"
 HOST_NETNS = "host"
 """The `netns` label of the exporter's own network namespace."""
 
+OTHER_WORKLOADS = "(other)"
+"""The `workload` label of all workloads that have none of their own."""
+
+UNKNOWN_WORKLOAD = "(unknown)"
+"""The `workload` label of connections whose workload cannot be known."""
+
 
 class CollectorError(Exception):
     """
@@ -51,6 +57,33 @@ class OnTimeout(StrEnum):
 
     DROP = "drop"
     RESET = "reset"
+
+
+class Platform(StrEnum):
+    """
+    The operating system that settings are of: the same numbers do not do the same everywhere.
+    """
+
+    LINUX = "linux"
+    WINDOWS = "windows"
+    MACOS = "macos"
+
+
+WINDOWS_PROBES = 10
+"""Since Vista this cannot be changed (Microsoft's documentation of SIO_KEEPALIVE_VALS)."""
+
+
+class Severity(StrEnum):
+    """
+    How much a finding matters, most first.
+
+    critical: connections are lost, or will be. warning: they may be, or something is surely not as
+    it was meant. info: worth knowing; nothing need be done.
+    """
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
 
 
 class Protection(IntEnum):
@@ -135,8 +168,8 @@ class Settings:
     """
     The keepalive settings of one network namespace, as the kernel has them, odd values included.
 
-    configured names those of time, interval and probes that are not the operating system's default,
-    problems says why a value is None.
+    configured names those of the four that are not the operating system's default (on Linux,
+    data_retransmissions is never among them), problems says why a value is None.
     """
 
     time: float | None
@@ -145,6 +178,7 @@ class Settings:
     data_retransmissions: int | None
     configured: frozenset[str]
     problems: tuple[str, ...] = ()
+    platform: Platform = Platform.LINUX
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +263,31 @@ class ClosureReading:
 
 
 @dataclass(frozen=True, slots=True)
+class StaleTimers:
+    """
+    Connections whose keepalive time is longer than their namespace's setting, counted.
+
+    late: those of them that probe too late for their path. harmless: the others.
+    """
+
+    late: int = 0
+    harmless: int = 0
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(self.late + other.late, self.harmless + other.harmless)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadSums:
+    """
+    One workload's connections, counted. at_risk is None while none of them has ever been.
+    """
+
+    connections: int
+    at_risk: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class NamespaceReading:
     """
     What one reading of the sockets found of a single network namespace.
@@ -236,6 +295,30 @@ class NamespaceReading:
 
     counters: Counters
     at_risk: int
+    stale_timers: StaleTimers = StaleTimers()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """
+    One thing wrong with the settings of a network namespace.
+
+    id is stable. problem is a sentence or two with the numbers in it, remedy what to do about it.
+    """
+
+    id: str
+    severity: Severity
+    netns: str
+    title: str
+    problem: str
+    remedy: str
+
+    @property
+    def docs(self) -> str:
+        """
+        Where the documentation speaks of it.
+        """
+        return f"docs/findings.md#{self.id.lower()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +327,27 @@ class SocketsReading:
     What one successful reading of the sockets found.
 
     connections are those of all namespaces together; namespaces is keyed by the netns label,
-    HOST_NETNS first. timestamp is when, in seconds since 1970; fresh_until, on the monotonic clock,
-    is when it is too old to be shown.
+    HOST_NETNS first. workloads is keyed by the workload label; None where they are not known.
+    timestamp is when, in seconds since 1970; fresh_until, on the monotonic clock, is when it is too
+    old to be shown.
     """
 
     connections: ConnectionSums
     namespaces: dict[str, NamespaceReading]
+    workloads: dict[str, WorkloadSums] | None
+    timestamp: float
+    fresh_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class CountsReading:
+    """
+    What one successful reading of the sockets found where only their number can be known.
+
+    connections are by path name, NO_PATH among them; the times are as in SocketsReading.
+    """
+
+    connections: dict[str, int]
     timestamp: float
     fresh_until: float
 
@@ -261,7 +359,9 @@ class Snapshot:
 
     settings are keyed by the netns label, HOST_NETNS first; there are none where nobody reads them.
     sockets is the last successful reading, which may be of an earlier sample; runs is keyed by
-    collector name; due, on the monotonic clock, is when a newer snapshot should be there.
+    collector name; due, on the monotonic clock, is when a newer snapshot should be there. findings
+    are of all namespaces, in the order of settings, the most severe of each first. counts stands
+    for sockets where there is no Linux.
     """
 
     settings: dict[str, Settings]
@@ -270,6 +370,8 @@ class Snapshot:
     unreadable_namespaces: int
     runs: dict[str, CollectorRun]
     due: float
+    findings: tuple[Finding, ...] = ()
+    counts: CountsReading | None = None
 
 
 @dataclass(frozen=True, slots=True)

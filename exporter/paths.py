@@ -31,7 +31,6 @@ _HALF_MASK = (1 << _HALF) - 1
 _MAPPED_PREFIX = 0xFFFF << 32
 _MAPPED_MASK = _HALF_MASK ^ 0xFFFFFFFF
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
-_V6_BITS, _V4_BITS = 128, 32
 
 PRIVATE = tuple(
     ipaddress.ip_network(network)
@@ -199,16 +198,24 @@ def _in_networks(addresses: AddressArray, networks: Sequence[Network]) -> BoolAr
 
     An IPv6 network holds no IPv4 addresses, not even ::/0, unless it is of mapped ones alone.
     """
-    inside = np.zeros(len(addresses), np.bool_)
     high, low = addresses[:, 0], addresses[:, 1]
+    is_v4 = (high == 0) & (low & np.uint64(_MAPPED_MASK) == _MAPPED_PREFIX)
+    inside: BoolArray = np.zeros(len(addresses), np.bool_)
+    address = low.astype(np.uint32)  # of those that are IPv4
     for network in networks:
-        network_high, network_low = halves(network.network_address)
-        bits = network.prefixlen + (_V6_BITS - _V4_BITS if network.version == 4 else 0)
-        mask = ((1 << bits) - 1) << (_V6_BITS - bits)
-        mask_high, mask_low = mask >> _HALF, mask & _HALF_MASK
-        matches = (low & np.uint64(mask_low)) == network_low
-        matches &= (high & np.uint64(mask_high)) == network_high
-        if network.version == 6 and network.supernet_of(_MAPPED):
-            matches &= ~((high == 0) & (low & np.uint64(_MAPPED_MASK) == _MAPPED_PREFIX))
-        inside |= matches
+        if network.version == 4:
+            inside |= (address & np.uint32(int(network.netmask))) == int(network.network_address)
+    inside &= is_v4
+    for network in networks:
+        if network.version == 6:
+            (network_high, network_low), mask = (
+                halves(network.network_address),
+                halves(network.netmask),
+            )
+            matches = (high & np.uint64(mask[0])) == network_high
+            if mask[1]:
+                matches &= (low & np.uint64(mask[1])) == network_low
+            if network.supernet_of(_MAPPED):
+                matches &= ~is_v4
+            inside |= matches
     return inside

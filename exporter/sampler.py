@@ -7,29 +7,37 @@ import contextlib
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from exporter.config import Config
+from exporter.counts import count_connections
 from exporter.failures import Failures
+from exporter.judge.findings import find_all
 from exporter.judge.history import Recorder
-from exporter.judge.observation import observe
+from exporter.judge.judged import judge_table
+from exporter.judge.stale import count_stale
 from exporter.judge.sums import ConnectionCounter
-from exporter.judge.verdicts import judge
+from exporter.judge.workloads import CgroupCounter, Count, TopWorkloads, by_workload
 from exporter.memory import Memory
 from exporter.model import (
     HOST_NETNS,
     CollectorError,
     CollectorRun,
+    CountsReading,
     InterruptedReadError,
     NamespaceReading,
+    Recommended,
     Settings,
     Snapshot,
     SocketsReading,
+    StaleTimers,
 )
-from exporter.paths import assign, idle_timeouts, is_listened_on
 from exporter.settings import read_settings
 from exporter.sockets import SUPPORTED, read_sockets
+from exporter.sockets.cgroups import Workloads
 
-COLLECTORS = ("settings", "sockets") if SUPPORTED else ("settings",)
+COLLECTORS = ("settings", "sockets", "owners") if SUPPORTED else ("settings", "sockets")
+"""In the order in which they run: the owners of sockets are told after those have been read."""
 
 STALE_AFTER_SAMPLES = 3
 """How many samples may be missed before the last reading of the sockets is no longer shown."""
@@ -46,10 +54,19 @@ class Sampler:
     ) -> None:
         self._config = config
         self._memory = memory
-        known = {"settings": self._collect_settings, "sockets": self._collect_sockets}
-        self._collect = {name: known[name] for name in COLLECTORS if name in collectors}
+        known = {
+            "settings": self._collect_settings,
+            "sockets": self._collect_sockets if SUPPORTED else self._count_connections,
+            "owners": self._collect_owners,
+        }
+        chosen = collectors if "sockets" in collectors else {*collectors} - {"owners"}
+        self._collect = {name: known[name] for name in COLLECTORS if name in chosen}
+        self._workloads = Workloads()
+        self._top_workloads = TopWorkloads(config.workloads.max)
+        self._cgroups: dict[int, Count] = {}
         self._settings: dict[str, Settings] = {}
         self._sockets: SocketsReading | None = None
+        self._counts: CountsReading | None = None
         self._period = config.sampling.interval
         self._failures = Failures()
         self._reconfigured = asyncio.Event()
@@ -88,7 +105,7 @@ class Sampler:
         started = time.monotonic()
         runs = {name: self._attempt(name, collect) for name, collect in self._collect.items()}
         self._period = self._period_after(started)
-        readable = any(run.success for run in runs.values())
+        readable = any(run.success for name, run in runs.items() if name != "owners")
         return Snapshot(
             settings=self._settings,
             sockets=self._sockets,
@@ -96,7 +113,22 @@ class Sampler:
             unreadable_namespaces=int(not readable),
             runs=runs,
             due=started + STALE_AFTER_SAMPLES * self._period,
+            findings=find_all(
+                self._settings,
+                self._stale_timers(),
+                Recommended(**self._config.recommended.model_dump()),
+                self._config.paths,
+            ),
+            counts=self._counts,
         )
+
+    def _stale_timers(self) -> dict[str, StaleTimers]:
+        """
+        Those counted lately, by namespace.
+        """
+        if self._sockets is None or time.monotonic() > self._sockets.fresh_until:
+            return {}
+        return {netns: each.stale_timers for netns, each in self._sockets.namespaces.items()}
 
     def _period_after(self, started: float) -> float:
         """
@@ -139,22 +171,41 @@ class Sampler:
         found = read_sockets()
         config = self._config  # another one may take its place meanwhile
         paths = config.paths
-        timeouts = idle_timeouts(paths)
         counter = ConnectionCounter(paths)
+        cgroups = CgroupCounter(self._cgroups)
         recorder = Recorder(self._memory.history)
+        settings = self._settings.get(HOST_NETNS)
+        stale_timers = StaleTimers()
         for table in found.tables:
-            known = observe(table, recorder.recall(table.cookie))
-            known["inbound"] |= is_listened_on(table, found.surroundings)
-            path_of = assign(table, paths, found.surroundings, known["inbound"])
-            verdicts = judge(table, known, timeouts[path_of], config.near_limit_ratio)
-            counter.add(table, known, verdicts, path_of)
-            recorder.record(known)
+            judged = judge_table(
+                table, recorder, paths, found.surroundings, config.near_limit_ratio
+            )
+            counter.add(table, judged.known, judged.verdicts, judged.path_of)
+            cgroups.add(table.cgroup, judged.verdicts.at_risk)
+            stale_timers += count_stale(table, judged.known, judged.verdicts, settings)
         self._memory.history = recorder.finish(started, self._memory.take_ended())
         self._memory.surroundings = found.surroundings
+        self._cgroups = cgroups.counts()
         sums = counter.sums()
         self._sockets = SocketsReading(
             connections=sums,
-            namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk)},
+            namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk, stale_timers)},
+            workloads=None,
             timestamp=timestamp,
             fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )
+
+    def _count_connections(self) -> None:
+        timestamp, started = time.time(), time.monotonic()
+        self._counts = CountsReading(
+            connections=count_connections(self._config.paths),
+            timestamp=timestamp,
+            fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
+        )
+
+    def _collect_owners(self) -> None:
+        if self._sockets is None:
+            return
+        names = self._memory.workloads = self._workloads.names(self._cgroups)
+        workloads = self._top_workloads.choose(by_workload(self._cgroups, names))
+        self._sockets = replace(self._sockets, workloads=workloads)

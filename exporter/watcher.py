@@ -14,6 +14,7 @@ from exporter.judge.closures import Closures, judge_closures
 from exporter.judge.sums import ClosureCounter
 from exporter.memory import Memory
 from exporter.model import (
+    UNKNOWN_WORKLOAD,
     ClosureReading,
     CollectorRun,
     ConnectionTable,
@@ -118,17 +119,23 @@ class ClosureWatcher:
         closures = judge_closures(table, known, history.gone_since(index), inbound)
         self._memory.note_ended(table.cookie)
         path_of = assign(table, self._paths, surroundings, inbound)[closures.counts]
+        cgroup = known["cgroup"][closures.counts]
         table, closures = table.rows(closures.counts), closures.rows(closures.counts)
         drops = (closures.reason != Reason.NORMAL) & (closures.spell >= self._near_limits[path_of])
         self._counter.add(closures, drops, path_of)
         for row in np.flatnonzero(drops):
-            self._log_drop(table, closures, self._paths[path_of[row]], row)
+            if self._rate.allow(time.monotonic()):
+                workload = self._memory.workloads.get(int(cgroup[row]), UNKNOWN_WORKLOAD)
+                self._log_drop(table, closures, self._paths[path_of[row]], workload, row)
 
     def _log_drop(
-        self, table: ConnectionTable, closures: Closures, path: Path, row: np.intp
+        self,
+        table: ConnectionTable,
+        closures: Closures,
+        path: Path,
+        workload: str,
+        row: np.intp,
     ) -> None:
-        if not self._rate.allow(time.monotonic()):
-            return
         addresses = {
             "local": f"{to_text(table.local[row])}:{table.local_port[row]}",
             "remote": f"{to_text(table.remote[row])}:{table.remote_port[row]}",
@@ -136,6 +143,7 @@ class ClosureWatcher:
         _log.warning(
             "idle drop",
             path=path.name,
+            workload=workload,
             reason=Reason(closures.reason[row]).name.lower(),
             idle_seconds=round(float(closures.spell[row]), 1),
             idle_timeout_seconds=path.idle_timeout,

@@ -3,16 +3,20 @@ A fixed snapshot that has every family.
 """
 
 from exporter.config import Config
+from exporter.judge.findings import find_all
 from exporter.judge.sums import ClosureCounter, ConnectionCounter
 from exporter.model import (
     HOST_NETNS,
+    OTHER_WORKLOADS,
     ClosureReading,
     CollectorRun,
     Counters,
     NamespaceReading,
+    Recommended,
     Settings,
     Snapshot,
     SocketsReading,
+    WorkloadSums,
 )
 from exporter.sampler import COLLECTORS
 
@@ -24,12 +28,14 @@ def full_snapshot() -> Snapshot:
     settings = Settings(
         time=7200, interval=75, probes=9, data_retransmissions=15, configured=frozenset()
     )
+    by_netns = {HOST_NETNS: settings}
     counters = Counters(probes_sent=0, timeout_aborts=0, time_wait=0)
     return Snapshot(
-        settings={HOST_NETNS: settings},
+        settings=by_netns,
         sockets=SocketsReading(
             connections=ConnectionCounter(Config().paths).sums(),
             namespaces={HOST_NETNS: NamespaceReading(counters, at_risk=0)},
+            workloads={OTHER_WORKLOADS: WorkloadSums(connections=0, at_risk=0)},
             timestamp=0.0,
             fresh_until=45.0,
         ),
@@ -37,6 +43,7 @@ def full_snapshot() -> Snapshot:
         unreadable_namespaces=0,
         runs={name: CollectorRun(success=True, duration=0.001) for name in COLLECTORS},
         due=45.0,
+        findings=find_all(by_netns, {}, Recommended(), Config().paths),
     )
 
 

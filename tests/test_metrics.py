@@ -27,6 +27,8 @@ OF_CONNECTIONS = {
     "connection_keepalive_time_seconds",
     "timer_expires_seconds",
     "sampled_sockets",
+    "workload_connections",
+    "workload_at_risk_connections",
     "probes_sent",
     "timeout_aborts",
 }
@@ -40,6 +42,7 @@ OF_SETTINGS = {
     "dead_peer_detection_seconds",
     "path_protected",
     "path_probes_before_timeout",
+    "finding",
 }
 OF_CONFIG = {
     "exporter_build_info",
@@ -200,11 +203,12 @@ def test_odd_settings(time: int, interval: int, probes: int, sent: int, detectio
     """
     text = with_settings(time=time, interval=interval, probes=probes)
     shown = {series.removeprefix(PREFIX): value for series, value in values(text).items()}
+    lapses = interval < 0 < probes
     assert shown['time_seconds{netns="host"}'] == time
     assert shown['interval_seconds{netns="host"}'] == interval
     assert shown['probes{netns="host"}'] == probes
     assert shown['path_probes_before_timeout{netns="host",path="azure-outbound"}'] == sent
-    assert shown['path_protected{netns="host",path="azure-outbound"}'] == (sent > 0)
+    assert shown['path_protected{netns="host",path="azure-outbound"}'] == (sent > 0 and not lapses)
     assert shown['dead_peer_detection_seconds{netns="host"}'] == detection
 
 

@@ -25,6 +25,7 @@ from exporter.model import CollectorError, Counters, InterruptedReadError, Setti
 from exporter.paths import Surroundings
 from exporter.sampler import STALE_AFTER_SAMPLES, Sampler
 from exporter.sockets import NamespaceSockets
+from exporter.sockets.cgroups import Workloads
 
 SETTINGS = Settings(
     time=120, interval=30, probes=8, data_retransmissions=15, configured=frozenset()
@@ -83,7 +84,7 @@ def make_sampler(interval: str = "15s", max_duty_cycle: float = 1.0) -> Sampler:
     A sampler with this schedule.
     """
     sampling = {"interval": interval, "max_duty_cycle": max_duty_cycle}
-    return Sampler(Config.model_validate({"sampling": sampling}), Memory())
+    return Sampler(Config.model_validate({"sampling": sampling}), Memory(), ("settings", "sockets"))
 
 
 @contextlib.asynccontextmanager
@@ -301,7 +302,17 @@ def test_interrupted_reading(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) ->
     assert len(kernel.reads) == 5
 
 
-@pytest.mark.parametrize("collectors", [(), ("settings",), ("sockets",), ("settings", "sockets")])
+@pytest.mark.parametrize(
+    "collectors",
+    [
+        (),
+        ("settings",),
+        ("sockets",),
+        ("settings", "sockets"),
+        ("sockets", "owners"),
+        ("settings", "sockets", "owners"),
+    ],
+)
 def test_chosen_collectors(kernel: Kernel, collectors: tuple[str, ...]) -> None:
     """
     Only the collectors that are switched on run, and only what they read is in the snapshot.
@@ -310,3 +321,34 @@ def test_chosen_collectors(kernel: Kernel, collectors: tuple[str, ...]) -> None:
     assert tuple(snapshot.runs) == collectors
     assert bool(snapshot.settings) == ("settings" in collectors)
     assert (snapshot.sockets is not None) == ("sockets" in collectors) == bool(kernel.reads)
+    named = snapshot.sockets is not None and snapshot.sockets.workloads is not None
+    assert named == ("owners" in collectors)
+
+
+def test_owners_without_sockets(kernel: Kernel) -> None:
+    """
+    Without sockets there is nothing whose owners could be told.
+    """
+    assert Sampler(Config(), Memory(), ("settings", "owners")).sample().runs.keys() == {"settings"}
+    assert not kernel.reads
+
+
+def test_owners_that_fail(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    When workloads cannot be named there are no sums of them, not even old ones; the rest goes on.
+    """
+    sampler = Sampler(Config(), Memory())
+    series = "tcp_keepalive_workload_connections"
+    sampler.snapshot = sampler.sample()
+    assert shown(sampler, time.monotonic())[series] == {"(other)": 0}
+
+    def fail(*_: object) -> dict[int, str]:
+        raise CollectorError("no cgroups")
+
+    monkeypatch.setattr(Workloads, "names", fail)
+    sampler.snapshot = sampler.sample()
+    kept = shown(sampler, time.monotonic())
+    assert series not in kept
+    assert CONNECTIONS in kept
+    assert kept["tcp_keepalive_collector_success"] == {"settings": 1, "sockets": 1, "owners": 0}
+    assert len(kernel.reads) == 2

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-COMMANDS: tuple[str, ...] = ()
+COMMANDS: tuple[str, ...] = ("check", "fix")
 """Each is a function of its own name in the module exporter.cli.NAME."""
 
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from exporter.config import Config, ConfigError, load
+from exporter.config import Config, ConfigError, load, parse_duration
 
 EXIT_USAGE = 2  # click's own for wrong flags
 
@@ -19,6 +19,16 @@ config_file_option = click.option(
     metavar="FILE",
     help="Configuration file; without one, the defaults hold.",
 )
+
+
+def duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """
+    For an option's callback: the seconds of a duration, written as the config file has them.
+    """
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def load_or_exit(file: Path | None) -> Config:

@@ -30,6 +30,7 @@ ROW = np.dtype(
         ("bounded", "?"),
         ("lasting", "?"),
         ("inbound", "?"),
+        ("cgroup", "u4"),
     ]
 )
 """
@@ -44,10 +45,12 @@ bounded: whether the timer's present run bounds keepalive_time. spell: how long 
 been idle when it sent what is unanswered since, at least; NaN while nothing is. lasting: whether
 that was unanswered at the sample before already. inbound: whether its local port has been listened
 on while it lived; a server that is stopped no longer listens, but may still serve its clients.
+cgroup: the lower half of its cgroup's id, which tells it from all others that exist or still have
+sockets (kernfs_new_node in fs/kernfs/dir.c); 0 is not known.
 """
 
 _NAN = float("nan")
-_UNKNOWN = np.array([(0, *[_NAN] * 8, 0, 0, -1, True, False, False)], ROW)
+_UNKNOWN = np.array([(0, *[_NAN] * 8, 0, 0, -1, True, False, False, 0)], ROW)
 """The row of a connection never seen; the kernel's cookies begin at 1."""
 
 _ROOM = 4096
@@ -146,15 +149,16 @@ class Recorder:
         self._seen[index[index >= 0]] = True
         return self._previous.at(index)
 
-    def record(self, rows: Rows) -> None:
+    def room(self, rows: int) -> Rows:
         """
-        Remember what is known now.
+        Room for so many more rows, to be filled before the next is asked for.
         """
-        end = self._length + len(rows)
+        end = self._length + rows
         if end > len(self._rows):
             self._rows.resize(max(end, len(self._rows) * 2), refcheck=False)
-        self._rows[self._length : end] = rows
+        room = self._rows[self._length : end]
         self._length = end
+        return room
 
     def finish(self, now: float, ended: Collection[int] | None) -> History:
         """

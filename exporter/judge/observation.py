@@ -15,7 +15,8 @@ is relied on, in net/ipv4/tcp_timer.c, tcp_output.c and tcp_input.c:
 
 import numpy as np
 
-from exporter.judge.history import ROW, Rows
+from exporter.judge.history import Rows
+from exporter.judge.settings import TIMER_LATENESS
 from exporter.model import BoolArray, ConnectionTable, FloatArray, Timer
 
 _SLACK = 0.1
@@ -24,8 +25,6 @@ _BUSY_RETRY = 0.1
 """tcp_keepalive_timer() tries again after HZ/20 when the socket is locked by its user."""
 _SETTING_STEP = 0.9
 """TCP_KEEPIDLE is in whole seconds; a check that moves by less has not been set anew."""
-_WHEEL = 8 / 63
-"""By what part of its time a timer may fire late (kernel/time/timer.c, the levels of the wheel)."""
 _LOST_AFTER_SAMPLES = 2
 """How many samples a peer's probe may be overdue before it is no longer counted on."""
 
@@ -38,9 +37,9 @@ def idle(known: Rows) -> FloatArray:
     return seconds
 
 
-def observe(table: ConnectionTable, past: Rows) -> Rows:
+def observe(table: ConnectionTable, past: Rows, now: Rows) -> None:
     """
-    What is known of the table's connections, given their rows of the sample before.
+    Fill now with what is known of the table's connections, given their rows of the sample before.
     """
     since = table.read_at - past["read_at"]
     receipt_age = np.fmin(table.last_data_received, table.last_ack_received)
@@ -49,13 +48,13 @@ def observe(table: ConnectionTable, past: Rows) -> Rows:
     quiet = receipt_age > long_ago
     no_data = data_age > long_ago
 
-    now = np.empty(len(table), ROW)
     now["cookie"] = table.cookie
     now["read_at"] = table.read_at
     now["received_at"] = table.read_at - receipt_age
     now["segments_in"] = table.segments_in
     now["segments"] = table.segments_in + table.segments_out
     now["inbound"] = past["inbound"]
+    now["cgroup"] = table.cgroup
 
     # Probes show in the segment counters only; they came after the sample before.
     probed = quiet & no_data & (now["segments"] != past["segments"])
@@ -66,7 +65,6 @@ def observe(table: ConnectionTable, past: Rows) -> Rows:
     _note_unanswered(now, past, table, quiet)
     _note_peer_probes(now, past, quiet, no_data, table.read_at - data_age)
     _note_own_keepalive(now, past, table, quiet, no_data)
-    return now
 
 
 def _note_unanswered(now: Rows, past: Rows, table: ConnectionTable, quiet: BoolArray) -> None:
@@ -107,7 +105,7 @@ def _note_peer_probes(
     peer_gap = np.where(probed, np.fmin(past["peer_gap"], gap), past["peer_gap"])
     heard_at = np.fmax(data_at, past["heard_at"])
     heard_at = np.where(probed, np.fmax(heard_at, past["read_at"]), heard_at)
-    longest_gap = (1 + _WHEEL) * peer_gap
+    longest_gap = (1 + TIMER_LATENESS) * peer_gap
     overdue = now["read_at"] - heard_at > longest_gap + _LOST_AFTER_SAMPLES * since
     now["heard_at"] = heard_at
     now["peer_gap"] = np.where(overdue, np.nan, peer_gap)
@@ -134,7 +132,7 @@ def _note_own_keepalive(
     answered = rearmed & ~quiet & no_data & (past["check_at"] <= answered_at + _SLACK)
     # A check that came long before the keepalive time was up has only re-armed the timer.
     elapsed = past["check_at"] - past["received_at"]
-    lazy = fired & (elapsed < (1 - _WHEEL) * past["keepalive_time"]) & ~answered
+    lazy = fired & (elapsed < (1 - TIMER_LATENESS) * past["keepalive_time"]) & ~answered
     probed = (rearmed & ~quiet & ~lazy) | (table.unanswered > 0)
     switched_on = visible & quiet & (past["armed"] == 0)
     now["bounded"] = ~(probed | switched_on) & (rearmed | past["bounded"])

@@ -12,10 +12,11 @@ from exporter.config import Config
 from exporter.metrics.closures import of_closures
 from exporter.metrics.collectors import of_collectors
 from exporter.metrics.config import of_config
-from exporter.metrics.connections import of_connections
+from exporter.metrics.connections import of_connections, of_counts
+from exporter.metrics.findings import of_findings
 from exporter.metrics.settings import of_settings
 from exporter.metrics.shapes import gauge
-from exporter.model import ClosureReading, Snapshot
+from exporter.model import ClosureReading, Snapshot, SocketsReading
 
 
 def families(
@@ -40,12 +41,18 @@ def families(
         return
     if snapshot.settings:
         yield from of_settings(snapshot.settings, config)
-    if snapshot.sockets is not None:
+        yield from of_findings(snapshot.findings)
+    reading = snapshot.sockets or snapshot.counts
+    if reading is not None:
         yield gauge(
             "sample_timestamp_seconds",
             "When the sockets were last read, in seconds since 1970.",
             (),
-            {(): snapshot.sockets.timestamp},
+            {(): reading.timestamp},
         )
-        if now <= snapshot.sockets.fresh_until:
-            yield from of_connections(snapshot.sockets)
+        if now > reading.fresh_until:
+            return
+        if isinstance(reading, SocketsReading):
+            yield from of_connections(reading)
+        else:
+            yield from of_counts(reading)

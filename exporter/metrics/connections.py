@@ -6,8 +6,27 @@ from collections.abc import Iterator
 
 from prometheus_client.metrics_core import Metric
 
-from exporter.metrics.shapes import counter, gauge, gauge_histogram
-from exporter.model import IdleState, NamespaceReading, Protection, SocketsReading, Timer
+from exporter.metrics.shapes import Samples, counter, gauge, gauge_histogram
+from exporter.model import (
+    CountsReading,
+    IdleState,
+    NamespaceReading,
+    Protection,
+    SocketsReading,
+    Timer,
+    WorkloadSums,
+)
+
+_UNKNOWN = "unknown"
+
+
+def of_counts(reading: CountsReading) -> Iterator[Metric]:
+    """
+    The connections there are where no more can be told of them.
+    """
+    by_path = reading.connections
+    yield _connections({(path, _UNKNOWN, _UNKNOWN): count for path, count in by_path.items()})
+    yield _sampled_sockets(sum(by_path.values()))
 
 
 def of_connections(reading: SocketsReading) -> Iterator[Metric]:
@@ -15,11 +34,7 @@ def of_connections(reading: SocketsReading) -> Iterator[Metric]:
     Everything that one reading of the sockets tells.
     """
     sums = reading.connections
-    yield gauge(
-        "connections",
-        "ESTABLISHED and CLOSE_WAIT connections, each counted once, by the path they cross (none:"
-        " no path), by what will refresh its mapping in time, and by how near the timeout is.",
-        ("path", "protection", "idle_state"),
+    yield _connections(
         {
             (path, protection.name.lower(), state.name.lower()): int(
                 path_sums.connections[protection, state]
@@ -27,7 +42,7 @@ def of_connections(reading: SocketsReading) -> Iterator[Metric]:
             for path, path_sums in sums.paths.items()
             for protection in Protection
             for state in IdleState
-        },
+        }
     )
     yield gauge(
         "at_risk_connections",
@@ -35,6 +50,8 @@ def of_connections(reading: SocketsReading) -> Iterator[Metric]:
         ("netns",),
         {(netns,): each.at_risk for netns, each in reading.namespaces.items()},
     )
+    if reading.workloads is not None:
+        yield from _of_workloads(reading.workloads)
     time_wait = sum(each.counters.time_wait for each in reading.namespaces.values())
     yield gauge(
         "connection_timers",
@@ -66,13 +83,27 @@ def of_connections(reading: SocketsReading) -> Iterator[Metric]:
         ("path",),
         {(path,): path_sums.timer_expires for path, path_sums in sums.paths.items()},
     )
-    yield gauge(
+    yield _sampled_sockets(sums.sampled)
+    yield from _of_counters(reading.namespaces)
+
+
+def _connections(samples: Samples) -> Metric:
+    return gauge(
+        "connections",
+        "ESTABLISHED and CLOSE_WAIT connections, each counted once, by the path they cross (none:"
+        " no path), by what will refresh its mapping in time, and by how near the timeout is.",
+        ("path", "protection", "idle_state"),
+        samples,
+    )
+
+
+def _sampled_sockets(count: int) -> Metric:
+    return gauge(
         "sampled_sockets",
         "ESTABLISHED and CLOSE_WAIT sockets that the last sample read.",
         (),
-        {(): sums.sampled},
+        {(): count},
     )
-    yield from _of_counters(reading.namespaces)
 
 
 def _of_counters(namespaces: dict[str, NamespaceReading]) -> Iterator[Metric]:
@@ -88,4 +119,20 @@ def _of_counters(namespaces: dict[str, NamespaceReading]) -> Iterator[Metric]:
         " retransmission and connecting alike (TcpExt TCPAbortOnTimeout).",
         ("netns",),
         {(netns,): each.counters.timeout_aborts for netns, each in namespaces.items()},
+    )
+
+
+def _of_workloads(workloads: dict[str, WorkloadSums]) -> Iterator[Metric]:
+    yield gauge(
+        "workload_connections",
+        "ESTABLISHED and CLOSE_WAIT connections by what owns them: systemd unit, container, pod or"
+        " user, by their cgroup. (other): those without a series of their own.",
+        ("workload",),
+        {(name,): sums.connections for name, sums in workloads.items()},
+    )
+    yield gauge(
+        "workload_at_risk_connections",
+        "Those of the workload's connections that are at risk; absent while none has ever been.",
+        ("workload",),
+        {(name,): sums.at_risk for name, sums in workloads.items()},
     )

@@ -83,8 +83,9 @@ def _as_judged(settings: ByNetns, config: Config) -> Iterator[Metric]:
     )
     yield gauge(
         "path_protected",
-        "1 if the settings send the first keepalive probe before the path's idle timeout, else 0."
-        " They rule connections that have keepalive on and set no times of their own.",
+        "1 if the settings send keepalive probes before the path's idle timeout, the first one and"
+        " those after it, else 0. They rule connections that have keepalive on and set no times of"
+        " their own.",
         ("netns", "path"),
         {
             (netns, path.name): protects(each, path.idle_timeout)

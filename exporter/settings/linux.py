@@ -35,7 +35,9 @@ def read_settings(sysctls: Path = _SYSCTLS) -> Settings:
         "probes": read("tcp_keepalive_probes"),
     }
     return Settings(
-        **values,
+        time=values["time"],
+        interval=values["interval"],
+        probes=values["probes"],
         data_retransmissions=read("tcp_retries2"),
         configured=frozenset(
             name for name, value in values.items() if value not in (None, _DEFAULTS[name])

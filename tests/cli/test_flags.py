@@ -26,9 +26,11 @@ FLAGS = {
     "--log.addresses",
     "--collector.settings",
     "--collector.sockets",
+    "--collector.owners",
     "--collector.closures",
     "--no-collector.settings",
     "--no-collector.sockets",
+    "--no-collector.owners",
     "--no-collector.closures",
     "--version",
 }

@@ -16,11 +16,13 @@ from exporter.metrics import families
 from exporter.model import (
     HOST_NETNS,
     NO_PATH,
+    OTHER_WORKLOADS,
     ClosureReading,
     ClosureSums,
     CollectorRun,
     ConnectionSums,
     Counters,
+    Finding,
     Histogram,
     IdleState,
     NamespaceReading,
@@ -28,9 +30,11 @@ from exporter.model import (
     Protection,
     Reason,
     Settings,
+    Severity,
     Snapshot,
     SocketsReading,
     Timer,
+    WorkloadSums,
 )
 
 FILE = Path(__file__).with_name("metrics.txt")
@@ -86,6 +90,11 @@ SNAPSHOT = Snapshot(
                 Counters(probes_sent=3, timeout_aborts=2, time_wait=1), at_risk=2
             ),
         },
+        workloads={
+            "postgresql.service": WorkloadSums(connections=120, at_risk=30),
+            "shop/cart-7c9f": WorkloadSums(connections=7, at_risk=None),
+            OTHER_WORKLOADS: WorkloadSums(connections=3, at_risk=0),
+        },
         timestamp=1_700_000_000.25,
         fresh_until=45.0,
     ),
@@ -96,6 +105,11 @@ SNAPSHOT = Snapshot(
         "sockets": CollectorRun(success=False, duration=0.25),
     },
     due=45.0,
+    findings=(
+        Finding("KA001", Severity.CRITICAL, HOST_NETNS, "Wrong", "It is wrong.", "Correct it."),
+        Finding("KA010", Severity.INFO, HOST_NETNS, "Odd", "It is odd.", "Nothing need be done."),
+        Finding("KA001", Severity.CRITICAL, "web", "Wrong", "It is wrong.", "Correct it."),
+    ),
 )
 
 _PATHS = [*(path.name for path in CONFIG.paths), NO_PATH]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter.judge.history import History, Recorder, Rows
+from exporter.judge.history import ROW, History, Recorder, Rows
 from exporter.judge.observation import observe
 from exporter.model import ConnectionTable, Timer
 from tests.tables import connections
@@ -70,13 +70,22 @@ def connection(
     )
 
 
+def observed(sample: ConnectionTable, history: History) -> Rows:
+    """
+    What is known of a sample's connections, given the history of those before.
+    """
+    known = np.empty(len(sample), ROW)
+    observe(sample, history.recall(sample.cookie), known)
+    return known
+
+
 def remembered(*parts: Rows) -> History:
     """
     The history of one sample that found these rows.
     """
     recorder = Recorder(History())
     for part in parts:
-        recorder.record(part)
+        recorder.room(len(part))[:] = part
     return recorder.finish(0.0, None)
 
 
@@ -86,6 +95,6 @@ def watch(*samples: ConnectionTable) -> Rows:
     """
     history = History()
     for sample in samples:
-        known = observe(sample, history.recall(sample.cookie))
+        known = observed(sample, history)
         history = remembered(known)
     return known

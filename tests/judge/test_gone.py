@@ -33,7 +33,7 @@ def sampled(
     shown = rows(cookies)
     recorder = Recorder(previous)
     recorder.recall(shown["cookie"])
-    recorder.record(shown)
+    recorder.room(len(shown))[:] = shown
     return recorder.finish(now, ended)
 
 
@@ -89,7 +89,7 @@ def test_connection_that_a_dump_skipped_comes_back() -> None:
     recorder = Recorder(history)
     recalled = recorder.recall(numbers([1, 2]))
     assert recalled["active_at"].tolist() == rows([1, 2])["active_at"].tolist()
-    recorder.record(recalled)
+    recorder.room(len(recalled))[:] = recalled
     history = recorder.finish(40, ())
     assert gone_since(history, 1, 2) == pytest.approx([np.nan, np.nan], nan_ok=True)
     assert history.living == 2

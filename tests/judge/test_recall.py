@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from exporter.judge.history import History
-from exporter.judge.observation import observe
 from exporter.model import ConnectionTable
-from tests.judge.rows import connection, remembered, table
+from tests.judge.rows import connection, observed, remembered, table
 
 
 def cookies(*numbers: int) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
@@ -22,7 +21,7 @@ def remember(*tables: ConnectionTable) -> History:
     """
     The history of one sample of several tables.
     """
-    return remembered(*(observe(part, History().recall(part.cookie)) for part in tables))
+    return remembered(*(observed(part, History()) for part in tables))
 
 
 def test_in_the_order_asked_for() -> None:
@@ -67,7 +66,7 @@ def test_nothing_asked() -> None:
     history = remember(connection(at=1, cookie=10))
     empty = table([])
     assert len(history.recall(empty.cookie)) == 0
-    assert len(observe(empty, history.recall(empty.cookie))) == 0
+    assert len(observed(empty, history)) == 0
     assert len(remember(empty, empty)) == 0
 
 
@@ -75,7 +74,7 @@ def test_a_closed_connection_is_forgotten() -> None:
     """Only the last sample is remembered, so the history does not grow."""
     history = remember(connection(at=1, cookie=10))
     second = connection(at=2, cookie=11)
-    history = remembered(observe(second, history.recall(second.cookie)))
+    history = remembered(observed(second, history))
     assert history.recall(cookies(10))["cookie"].tolist() == [0]
 
 

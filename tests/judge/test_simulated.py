@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from exporter.judge.history import History
-from exporter.judge.observation import idle, observe
+from exporter.judge.observation import idle
 from exporter.judge.verdicts import judge
 from exporter.model import IdleState, Protection
-from tests.judge.rows import remembered, table
+from tests.judge.rows import observed, remembered, table
 from tests.judge.truth.judgement import Truth, Verdict, Watch, truth_of
 from tests.judge.truth.report import Report
 from tests.judge.truth.simulation import Scenario
@@ -56,7 +56,7 @@ def test_verdicts(seed: int, interval: float, timeout: float, *, changing: bool)
             read_at = now + rng.uniform(-READ_ERROR, READ_ERROR)
             rows.append(connection.row() | {"cookie": cookie, "read_at": read_at})
         sample = table(rows)
-        known = observe(sample, history.recall(sample.cookie))
+        known = observed(sample, history)
         history = remembered(known)
         verdicts = judge(sample, known, np.full(len(sample), timeout), 0.75)
 

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.judge.history import History
-from exporter.judge.observation import observe
 from exporter.judge.sums import ConnectionCounter
 from exporter.judge.verdicts import judge
 from exporter.model import (
@@ -27,7 +26,7 @@ from exporter.model import (
     Protection,
     Timer,
 )
-from tests.judge.rows import connection, table
+from tests.judge.rows import connection, observed, table
 
 PATHS = tuple(
     Path(name, Direction.ANY, ("any",), idle_timeout, OnTimeout.DROP)
@@ -44,7 +43,7 @@ def count(*parts: tuple[ConnectionTable, Sequence[int]]) -> ConnectionSums:
     timeouts = np.array([*(path.idle_timeout for path in PATHS), np.inf])
     for part, indices in parts:
         path_of = np.array(indices, np.int16)
-        known = observe(part, History().recall(part.cookie))
+        known = observed(part, History())
         counter.add(part, known, judge(part, known, timeouts[path_of], 0.75), path_of)
     return counter.sums()
 

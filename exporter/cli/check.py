@@ -1,0 +1,80 @@
+"""
+`check`: whether the settings go with the paths, and what to do if they do not.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from exporter.cli import log
+from exporter.cli.check_json import as_json
+from exporter.cli.check_text import show
+from exporter.cli.options import config_file_option, load_or_exit
+from exporter.judge.report import Report, Verdict, reports
+from exporter.memory import Memory
+from exporter.model import Recommended
+from exporter.sampler import Sampler
+
+_EXIT_FINDINGS = 1
+_EXIT_UNKNOWN = 2
+_COLLECTORS = ("settings", "sockets")
+
+
+@click.command()
+@config_file_option
+@click.option(
+    "--paths-from",
+    "paths_file",
+    type=click.Path(path_type=Path, readable=False),  # load() says why it cannot be read
+    metavar="FILE",
+    help="Judge by the profile and paths of this configuration file instead.",
+)
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    help="Text for people, or JSON.",
+)
+@click.option(
+    "--quiet",
+    is_flag=True,
+    help="Print one line for each namespace that is not all right, and nothing else.",
+)
+def check(
+    *, config_file: Path | None, paths_file: Path | None, output_format: str, quiet: bool
+) -> None:
+    """
+    Check this host's keepalive settings against the paths that its connections cross.
+
+    Exit code 0: nothing is wrong. 1: there are findings of severity warning or worse. 2: it could
+    not be told.
+    """
+    if quiet and output_format == "json":
+        raise click.UsageError("--quiet prints lines for people; leave it out with --format=json")
+    config = load_or_exit(config_file)
+    if paths_file is not None:
+        other = load_or_exit(paths_file)
+        config = config.model_copy(update={"profile": other.profile, "own_paths": other.own_paths})
+    log.configure("error", "logfmt")
+    found = reports(Sampler(config, Memory(), _COLLECTORS).sample(), config.paths)
+    recommended = Recommended(**config.recommended.model_dump())
+    if output_format == "json":
+        click.echo(as_json(found, recommended))
+    elif quiet:
+        for report in found:
+            if report.verdict is not Verdict.ALL_RIGHT:
+                click.echo(report.summary)
+    else:
+        show(found, recommended)
+    sys.exit(_exit_code(found))
+
+
+def _exit_code(found: Sequence[Report]) -> int:
+    verdicts = {report.verdict for report in found}
+    if verdicts & {Verdict.AT_RISK, Verdict.DOUBTFUL}:
+        return _EXIT_FINDINGS
+    return 0 if verdicts == {Verdict.ALL_RIGHT} else _EXIT_UNKNOWN

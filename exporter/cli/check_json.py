@@ -1,0 +1,69 @@
+"""
+What `check` found, for programs. docs/check.md promises these names.
+"""
+
+import json
+from collections.abc import Sequence
+
+from exporter.judge.report import PathReport, Report
+from exporter.model import Finding, Recommended
+
+_FORMAT = 1
+"""Counts up when a name changes its meaning or goes."""
+
+
+def as_json(reports: Sequence[Report], recommended: Recommended) -> str:
+    """
+    The reports as JSON.
+    """
+    document = {
+        "format": _FORMAT,
+        "recommended": {
+            "time_seconds": recommended.time,
+            "interval_seconds": recommended.interval,
+            "probes": recommended.probes,
+        },
+        "namespaces": [_namespace(report) for report in reports],
+    }
+    return json.dumps(document, indent=2)
+
+
+def _namespace(report: Report) -> dict[str, object]:
+    settings = report.settings
+    return {
+        "netns": report.netns,
+        "verdict": report.verdict,
+        "summary": report.summary,
+        "platform": settings.platform,
+        "settings": {
+            "time_seconds": settings.time,
+            "interval_seconds": settings.interval,
+            "probes": settings.probes,
+            "data_retransmissions": settings.data_retransmissions,
+        },
+        "problems": list(settings.problems),
+        "paths": [_path(path) for path in report.paths],
+        "findings": [_finding(finding) for finding in report.findings],
+    }
+
+
+def _path(report: PathReport) -> dict[str, object]:
+    return {
+        "path": report.path.name,
+        "direction": report.path.direction,
+        "idle_timeout_seconds": report.path.idle_timeout,
+        "probes_before_timeout": report.probes,
+        "protected": report.protected,
+        "cover": report.cover,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    return {
+        "id": finding.id,
+        "severity": finding.severity,
+        "title": finding.title,
+        "problem": finding.problem,
+        "remedy": finding.remedy,
+        "docs": finding.docs,
+    }

@@ -1,0 +1,75 @@
+"""
+A table of connections, judged: what the sampler counts and the connections command shows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from exporter.judge.history import Recorder, Rows
+from exporter.judge.observation import observe
+from exporter.judge.verdicts import Verdicts, judge
+from exporter.model import BoolArray, ConnectionTable, Path
+from exporter.paths import Surroundings, assign, idle_timeouts, is_listened_on
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """
+    Connections, what is known of them, the index of the path each crosses (-1: none), verdicts.
+    """
+
+    table: ConnectionTable
+    known: Rows
+    path_of: npt.NDArray[np.int16]
+    verdicts: Verdicts
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def rows(self, which: BoolArray | npt.NDArray[np.intp]) -> Self:
+        """
+        Those that which selects (a mask, or indices), as a copy.
+        """
+        return type(self)(
+            self.table.rows(which),
+            self.known[which],
+            self.path_of[which],
+            Verdicts(self.verdicts.protection[which], self.verdicts.idle_state[which]),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """
+        All rows of the parts (at least one), in their order.
+        """
+        return cls(
+            ConnectionTable.concatenate([part.table for part in parts]),
+            np.concatenate([part.known for part in parts]),
+            np.concatenate([part.path_of for part in parts]),
+            Verdicts(
+                np.concatenate([part.verdicts.protection for part in parts]),
+                np.concatenate([part.verdicts.idle_state for part in parts]),
+            ),
+        )
+
+
+def judge_table(
+    table: ConnectionTable,
+    recorder: Recorder,
+    paths: Sequence[Path],
+    surroundings: Surroundings,
+    near_limit_ratio: float,
+) -> Judged:
+    """
+    Judge connections by what the recorder's history knows of them, and record what is known now.
+    """
+    known = recorder.room(len(table))
+    observe(table, recorder.recall(table.cookie), known)
+    known["inbound"] |= is_listened_on(table, surroundings)
+    path_of = assign(table, paths, surroundings, known["inbound"])
+    verdicts = judge(table, known, idle_timeouts(paths)[path_of], near_limit_ratio)
+    return Judged(table, known, path_of, verdicts)
