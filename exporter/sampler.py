@@ -52,7 +52,7 @@ class Sampler:
     def __init__(
         self, config: Config, memory: Memory, collectors: Collection[str] = COLLECTORS
     ) -> None:
-        self._config = config
+        self._config = self._next_config = config
         self._memory = memory
         known = {
             "settings": self._collect_settings,
@@ -74,9 +74,9 @@ class Sampler:
 
     def use(self, config: Config) -> None:
         """
-        Judge by another configuration from now on, beginning with a sample at once.
+        Judge by another configuration from the next sample on, which follows at once.
         """
-        self._config = config
+        self._next_config = config
         self._reconfigured.set()
 
     async def run(self) -> None:
@@ -103,6 +103,8 @@ class Sampler:
         Take one sample. Blocks; a collector that fails is logged and leaves the others alone.
         """
         started = time.monotonic()
+        self._config = self._next_config
+        self._top_workloads.most = self._config.workloads.max
         runs = {name: self._attempt(name, collect) for name, collect in self._collect.items()}
         self._period = self._period_after(started)
         readable = any(run.success for name, run in runs.items() if name != "owners")
@@ -169,8 +171,7 @@ class Sampler:
     def _read_sockets(self) -> None:
         timestamp, started = time.time(), time.monotonic()
         found = read_sockets()
-        config = self._config  # another one may take its place meanwhile
-        paths = config.paths
+        paths = self._config.paths
         counter = ConnectionCounter(paths)
         cgroups = CgroupCounter(self._cgroups)
         recorder = Recorder(self._memory.history)
@@ -178,7 +179,7 @@ class Sampler:
         stale_timers = StaleTimers()
         for table in found.tables:
             judged = judge_table(
-                table, recorder, paths, found.surroundings, config.near_limit_ratio
+                table, recorder, paths, found.surroundings, self._config.near_limit_ratio
             )
             counter.add(table, judged.known, judged.verdicts, judged.path_of)
             cgroups.add(table.cgroup, judged.verdicts.at_risk)

@@ -91,11 +91,11 @@ class TopWorkloads:
     A workload's weight is what it has now or, as that fades, had before. While there is room, every
     one gets in; then one gets in that is clearly heavier than the lightest. It stays for some
     samples after its last connection: after a minute by default if it had one, an hour if thousands
-    or any at risk.
+    or any at risk. There are never more than most.
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._weights: dict[str, float] = {}
         self._risky: set[str] = set()
 
@@ -127,8 +127,10 @@ class TopWorkloads:
             name: max(now.pop(name, 0.0), weight * _DECAY) for name, weight in self._weights.items()
         }
         weights = {name: weight for name, weight in weights.items() if weight >= _NO_WEIGHT}
+        for name in sorted(weights, key=weights.__getitem__)[: max(len(weights) - self.most, 0)]:
+            del weights[name]
         for name, weight in sorted(now.items(), key=lambda item: (-item[1], item[0])):
-            if len(weights) >= self._most:
+            if len(weights) >= self.most:
                 lightest = min(weights, key=weights.__getitem__, default=None)
                 if lightest is None or weight < _LEAD * weights[lightest]:
                     break
