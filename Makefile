@@ -7,7 +7,7 @@ ARGS ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench test-kernels lab docs clean
+.PHONY: help run test lint format bench test-kernels lab demo dashboards docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -41,6 +41,13 @@ test-kernels: $(VENV)/installed-dev ## Run the decoder's tests on Debian's own k
 lab: $(VENV)/installed-dev ## Open a NAT that forgets idle connections, to play with (as root)
 	tests/install-packages
 	$(BIN)/python -m tests.lab
+
+demo: $(VENV)/installed-dev ## Watch connections die and alerts fire: NAT, Prometheus, Alertmanager (as root)
+	tests/install-packages
+	$(BIN)/python -m tests.demo
+
+dashboards: $(VENV)/installed-dev ## Write the dashboards' JSON anew
+	$(BIN)/python -m dashboards
 
 docs: $(VENV)/installed-dev ## Write the generated parts of docs/ anew
 	$(BIN)/python -m tests.docs

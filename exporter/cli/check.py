@@ -59,7 +59,7 @@ def check(
     if paths_file is not None:
         other = load_or_exit(paths_file)
         config = config.model_copy(update={"profile": other.profile, "own_paths": other.own_paths})
-    log.configure("error", "logfmt")
+    log.for_people()
     found = reports(Sampler(config, Memory(), _COLLECTORS).sample(), config.paths)
     recommended = Recommended(**config.recommended.model_dump())
     if output_format == "json":

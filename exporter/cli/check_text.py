@@ -33,27 +33,34 @@ _COLOURS: dict[str, str] = {
 }
 
 
-def show(reports: Sequence[Report], recommended: Recommended) -> None:
+def show(
+    reports: Sequence[Report], recommended: Recommended, console: Console | None = None
+) -> None:
     """
     Print the reports and, last, where it is still to be seen, a line for each of them.
+
+    The console is standard output unless another one is given.
     """
-    console = Console(highlight=False, emoji=False)
-    console.width = min(console.width, _WIDEST)
+    if console is None:
+        console = Console(highlight=False, emoji=False)
+        console.width = min(console.width, _WIDEST)
     for report in reports:
         console.print(Text(report.netns, "bold"))
         for part in _parts(report, recommended):
             console.print(Padding.indent(part, 2))
             console.print()
     for report in reports:
-        console.print(Text(report.summary, _COLOURS[report.verdict]))
+        console.print(Text(report.summary, _COLOURS[report.verdict]), soft_wrap=True)
 
 
 def _parts(report: Report, recommended: Recommended) -> Iterator[RenderableType]:
     yield _settings(report.settings, recommended)
     if report.paths:
         yield _paths(report.settings, report.paths)
+    told: dict[str, str] = {}
     for finding in report.findings:
-        yield _finding(finding)
+        first = told.setdefault(finding.remedy, finding.id)
+        yield _finding(finding, finding.remedy if first == finding.id else f"as for {first}.")
 
 
 def _settings(settings: Settings, recommended: Recommended) -> Table:
@@ -101,7 +108,7 @@ def _words(settings: Settings, path: PathReport) -> str:
             return f"protected by {plural(path.probes or 0, 'probe')}"
 
 
-def _finding(finding: Finding) -> RenderableType:
+def _finding(finding: Finding, remedy: str) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -110,7 +117,7 @@ def _finding(finding: Finding) -> RenderableType:
         Text(f"{finding.severity}: {finding.title}", _COLOURS[finding.severity]),
     )
     grid.add_row("", Text(finding.problem))
-    grid.add_row("", Text(f"Remedy: {finding.remedy}"))
+    grid.add_row("", Text(f"Remedy: {remedy}"))
     grid.add_row("", Text(finding.docs, "dim"))
     return grid
 

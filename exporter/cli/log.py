@@ -16,6 +16,22 @@ LEVELS = {
 FORMATS = ("logfmt", "json")
 
 
+def for_people() -> None:
+    """
+    Plain lines instead, and of errors alone: for commands that a person runs.
+    """
+    structlog.configure(
+        processors=[_as_line],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _as_line(_: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict) -> str:
+    parts = (str(value) for name, value in event.items() if name not in ("event", "exc_info"))
+    return f"Error: {event['event']}: {': '.join(parts)}"
+
+
 def configure(level: str, log_format: str) -> None:
     """
     Log at level and above (one of LEVELS) in log_format (one of FORMATS).

@@ -65,18 +65,18 @@ class Report:
         The whole in a line.
         """
         word = "cannot tell" if self.verdict is Verdict.UNKNOWN else self.verdict.replace("_", " ")
-        worst = self.findings[0].severity if self.findings else Severity.INFO
-        ids = [each.id for each in self.findings if each.severity is worst is not Severity.INFO]
-        why = f" ({', '.join(ids)})" if ids else ""
-        return "; ".join((f"{self.netns}: {word}: {self._paths()}{why}", *self.settings.problems))
+        return f"{self.netns}: {word}: {self._reason()}"
 
-    def _paths(self) -> str:
-        if not self.paths:
-            return "no path is configured"
+    def _reason(self) -> str:
+        of_paths = f"of {plural(len(self.paths), 'path')}"
+        bad = [each for each in self.findings if each.severity is not Severity.INFO]
         unprotected = sum(path.protected is False for path in self.paths)
-        protected = sum(path.protected is True for path in self.paths)
-        number, word = (unprotected, "unprotected") if unprotected else (protected, "protected")
-        return f"{number} of {plural(len(self.paths), 'path')} {word}"
+        if bad:
+            what = f"{unprotected} {of_paths} unprotected" if unprotected else bad[0].title
+            return f"{what} ({', '.join(each.id for each in bad)})"
+        if self.settings.problems:
+            return f"{plural(len(self.settings.problems), 'setting')} cannot be read"
+        return f"{len(self.paths)} {of_paths} protected" if self.paths else "no path is configured"
 
 
 def reports(snapshot: Snapshot, paths: tuple[Path, ...]) -> tuple[Report, ...]:

@@ -1,20 +1,29 @@
 """
-What the docs say that the code says better: metrics, flags, profiles.
+What the docs say that the code says better: metrics, flags, profiles, alerts.
 
 A generated part stands between `<!-- NAME: ... -->` and `<!-- end -->`.
 """
 
+import io
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from click.testing import CliRunner
 from prometheus_client.metrics_core import Metric
+from rich.console import Console
 
 from exporter.cli import main
+from exporter.cli.check_json import as_json
+from exporter.cli.check_text import show
 from exporter.config import Config
+from exporter.judge.findings import RULES, Rule
+from exporter.judge.report import Report, reports
 from exporter.metrics import families
+from exporter.model import Recommended
 from exporter.paths import PROFILES
+from tests.alerts.rules import ALERTS
 from tests.snapshots import full_snapshot, no_closures
 
 ROOT = Path(__file__).parents[2]
@@ -68,11 +77,37 @@ def _labels(family: Metric) -> str:
     return ", ".join(f"`{name}`" for name in sorted(names))
 
 
-def _flags() -> str:
+def _flags(*command: str) -> str:
     help_text = CliRunner().invoke(
-        main, ["--help"], prog_name="tcp-keepalive-exporter", terminal_width=100
+        main, [*command, "--help"], prog_name="tcp-keepalive-exporter", terminal_width=100
     )
     return f"```\n{help_text.stdout}```\n"
+
+
+def _check() -> str:
+    console = Console(file=io.StringIO(), width=80, highlight=False, color_system=None)
+    with console.capture() as text:
+        show(_reports(), Recommended(), console)
+    lines = [line.rstrip() for line in text.get().splitlines()]
+    return "\n".join(["```console", "$ tcp-keepalive-exporter check", *lines, "```", ""])
+
+
+def _check_json() -> str:
+    return f"```json\n{as_json(_reports(), Recommended())}\n```\n"
+
+
+def _reports() -> tuple[Report, ...]:
+    return reports(full_snapshot(), Config().paths)
+
+
+def _findings() -> str:
+    return "".join(
+        f"| [{rule.id}](#{rule.id.lower()}) | {rule.severity} | {rule.title} |\n" for rule in RULES
+    )
+
+
+def _finding(rule: Rule) -> str:
+    return f"**{rule.severity}: {rule.title}**\n\n"
 
 
 def _profiles() -> str:
@@ -84,8 +119,22 @@ def _profiles() -> str:
     )
 
 
+def _alerts() -> str:
+    return "".join(
+        f"| [{rule.name}](runbooks/{rule.name}.md) | {rule.severity} | {rule.text['for']} |"
+        f" {rule.annotations['summary']} |\n"
+        for rule in ALERTS
+    )
+
+
 GENERATORS: dict[str, Callable[[], str]] = {
     "metrics": _metrics,
     "flags": _flags,
     "profiles": _profiles,
+    "check-flags": lambda: _flags("check"),
+    "check": _check,
+    "check-json": _check_json,
+    "findings": _findings,
+    **{rule.id: partial(_finding, rule) for rule in RULES},
+    "alerts": _alerts,
 }

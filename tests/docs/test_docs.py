@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.judge.findings import RULES
 from tests.docs.generated import GENERATORS, ROOT, files, regenerate
 
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
@@ -27,6 +28,22 @@ def test_every_generator_is_used() -> None:
     text = "".join(file.read_text(encoding="utf-8") for file in files())
     for name in GENERATORS:
         assert f"<!-- {name}: " in text
+
+
+def test_every_finding_has_a_section() -> None:
+    """
+    The docs speak of every finding in a section of its own, which has something to say, and of no
+    other.
+    """
+    page = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+    sections = dict(
+        re.findall(r"^## (KA\d+)\n(.*?)(?=^## |^\[|\Z)", page, re.DOTALL | re.MULTILINE)
+    )
+    assert list(sections) == [rule.id for rule in RULES]
+    for number, text in sections.items():
+        assert f"<!-- {number}: " in text
+        assert len(text.partition("<!-- end -->")[2]) > 200, number
+        assert "**What to do**: " in text, number
 
 
 @pytest.mark.parametrize(

@@ -257,7 +257,7 @@ def test_stale_timers(lab: NatLab, tmp_path: Path) -> None:
         changed = check(server)
         assert (changed.code, changed.ids) == (1, {"KA009"})
         assert changed.problem("KA009").startswith(
-            "At least 3 open connections with a keepalive time of more than the 120 s now set:"
+            "At least 3 open connections have a keepalive time of more than the 120 s now set:"
         )
         assert check(server, "--paths-from", str(no_paths(tmp_path))).code == 0
 

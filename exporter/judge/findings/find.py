@@ -64,7 +64,7 @@ RULES = (
     Rule(
         "KA007",
         Severity.INFO,
-        "TcpMaxDataRetransmissions does not set the number of keepalive probes",
+        "TcpMaxDataRetransmissions does not rule keepalive probes",
         windows.retransmissions_for_probes,
     ),
     Rule(
@@ -76,7 +76,7 @@ RULES = (
     Rule(
         "KA009",
         Severity.WARNING,
-        "Open connections probe later than the setting says, too late for their path",
+        "Open connections still probe too late for their path",
         surroundings.stale_and_late,
     ),
     Rule(
@@ -94,7 +94,7 @@ RULES = (
     Rule(
         "KA012",
         Severity.WARNING,
-        "Keepalive probes are due so close to a path's idle timeout that they may miss it",
+        "Keepalive probes may come too late for a path's idle timeout",
         of_paths.too_close,
     ),
     Rule(
@@ -112,7 +112,7 @@ RULES = (
     Rule(
         "KA015",
         Severity.INFO,
-        "Open connections probe later than the setting says, though in time",
+        "Open connections probe later than the setting says",
         surroundings.stale,
     ),
 )

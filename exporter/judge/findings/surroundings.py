@@ -38,7 +38,7 @@ def stale_and_late(facts: Facts) -> Found | None:
     if not count or time is None:
         return None
     return Found(
-        f"{_stale(count, time)} Their first probe comes too late for their path.",
+        f"{_stale(count, time)} The first probe comes too late for the path.",
         "Restart the services that hold them, which `tcp-keepalive-exporter connections` names, or"
         " shorten the times that they set themselves.",
     )
@@ -52,16 +52,16 @@ def stale(facts: Facts) -> Found | None:
     if not count or time is None:
         return None
     return Found(
-        f"{_stale(count, time)} No path of theirs ends them.",
+        f"{_stale(count, time)} No path would end them.",
         "Nothing need be done. Connections opened from now on follow the setting.",
     )
 
 
 def _stale(count: int, time: float) -> str:
     return (
-        f"At least {plural(count, 'open connection')} with a keepalive time of more than the"
-        f" {seconds(time)} now set: opened before the change, or by an application that sets"
-        " TCP_KEEPIDLE itself."
+        f"At least {plural(count, 'open connection')} {'has' if count == 1 else 'have'} a keepalive"
+        f" time of more than the {seconds(time)} now set: opened before the change, or by an"
+        " application that sets TCP_KEEPIDLE itself."
     )
 
 
