@@ -16,9 +16,9 @@ from dashboards.panels import (
     bucket_bars,
     graph,
     heat,
-    in_shades_of,
     logarithmic,
     number,
+    of_evils,
     rows,
     stacked,
 )
@@ -116,14 +116,13 @@ def _answers() -> Iterator[stat.Panel]:
 def _when() -> Iterator[timeseries.Panel]:
     minutely = per_minute("idle_drops_total", PATH)
     yield bars_over_time(
-        in_shades_of(
-            look.RED,
+        of_evils(
             graph(
                 "Idle drops per minute, by path",
                 "When connections died. A sharp peak is many connections of one pool used again"
                 " after a rest, or a path that lost its memory; a steady trickle is settings.",
                 Query(f"sum by (path) ({minutely})", "{{path}}"),
-            ),
+            )
         )
     ).max_data_points(_POINTS)
     yield bars_over_time(
@@ -230,14 +229,13 @@ def _whose() -> Iterator[table.Panel | timeseries.Panel]:
         sort="Most at risk",
     )
     yield stacked(
-        in_shades_of(
-            look.RED,
+        of_evils(
             graph(
                 "Hanging",
                 "Connections that send and are not answered after idling. Each hangs somebody for"
                 " up to a quarter of an hour and then counts as an idle drop.",
                 Query(f"sum by (path) ({own('connections', STALLED, PATH)})", "{{path}}"),
-            ),
+            )
         )
     ).max_data_points(_POINTS)
     yield stacked(

@@ -10,7 +10,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from dashboards import look
 from dashboards.columns import count, finding, gauge, host, seconds, severity, text
 from dashboards.frame import frame
-from dashboards.panels import bars, bars_over_time, graph, in_shades_of, number, rows
+from dashboards.panels import bars, bars_over_time, graph, number, of_evils, rows
 from dashboards.queries import (
     ANY_PATH,
     BY_HOST,
@@ -25,6 +25,7 @@ from dashboards.queries import (
     own,
     per_minute,
     raw,
+    up,
 )
 
 _POINTS = 120
@@ -58,7 +59,7 @@ def _answers() -> Iterator[stat.Panel]:
         " last time, so nothing is known of them. The row at the bottom names them; see whether"
         " the exporter runs there and whether its port can be reached.",
         now(f"count({_HOSTS})", "watched"),
-        now(f"sum(1 - {raw('up')})", "silent"),
+        now(f"sum(1 - {up()})", "silent"),
         alert="TCPKeepaliveExporterDown",
     ).override_by_name("watched", [look.color(look.TEXT)])
     yield number(
@@ -136,7 +137,7 @@ def _trends() -> Iterator[timeseries.Panel]:
         " hosts came with the operating system's default of 7200 s. Of silent hosts nothing is"
         " known.",
         Query(f"sum(max {BY_HOST} ({_UNPROTECTED}))", "unprotected"),
-        Query(f"sum(1 - {raw('up')})", "silent"),
+        Query(f"sum(1 - {up()})", "silent"),
         size=(8, 8),
         colors={"unprotected": look.RED, "silent": look.GREY},
     ).max_data_points(_POINTS)
@@ -151,15 +152,14 @@ def _trends() -> Iterator[timeseries.Panel]:
         colors={"at risk": look.ORANGE, "hanging": look.RED},
     ).max_data_points(_POINTS)
     yield bars_over_time(
-        in_shades_of(
-            look.RED,
+        of_evils(
             graph(
                 "Idle drops per minute",
                 "Connections that died of idling, by path. Any is one too many; see the Drops"
                 " dashboard for the incident.",
                 Query(f"sum by (path) ({per_minute('idle_drops_total')})", "{{path}}"),
                 size=(8, 8),
-            ),
+            )
         )
     ).max_data_points(_POINTS // 2)
 
@@ -263,7 +263,7 @@ def _exporters() -> Row:
             rows(
                 "Silent hosts",
                 "Hosts that Prometheus could not scrape last time. Nothing is known of them.",
-                cells(f"{raw('up')} == 0"),
+                cells(f"{raw('up')} == 0 and on (job) {_HOSTS}"),
                 columns={"instance": host(), "job": text("Job")},
                 sort="Host",
                 size=(6, 8),

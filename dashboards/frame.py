@@ -21,7 +21,7 @@ from grafana_foundation_sdk.models.dashboard import (
 from dashboards.links import DOCS, TAG, uid
 from dashboards.look import BLUE, PURPLE
 from dashboards.panels import DATASOURCE
-from dashboards.queries import PREFIX, own, raw
+from dashboards.queries import PREFIX, of_exporters, own, raw
 
 
 def frame(name: str, description: str, *, since: str, by_path: bool = True) -> build.Dashboard:
@@ -56,13 +56,8 @@ def frame(name: str, description: str, *, since: str, by_path: bool = True) -> b
         .tooltip("What to do about each alert")
         .target_blank(True)
     )
-    made.annotation(
-        _annotation(
-            "Exporter restarted",
-            f"sum(changes({raw('process_start_time_seconds')}[$__rate_interval])) > 0",
-            BLUE,
-        )
-    )
+    restarts = of_exporters(f"changes({raw('process_start_time_seconds')}[$__rate_interval])")
+    made.annotation(_annotation("Exporter restarted", f"sum({restarts}) > 0", BLUE))
     settings = ("time_seconds", "interval_seconds", "probes")
     changes = " + ".join(f"changes({own(each)}[$__rate_interval])" for each in settings)
     made.annotation(_annotation("Keepalive settings changed", f"sum({changes}) > 0", PURPLE))
@@ -74,12 +69,12 @@ def render(made: build.Dashboard) -> str:
     The dashboard's JSON, with an id for each panel.
     """
     model = made.build()
-    number(model)
+    _number_panels(model)
     text = json.dumps(model, cls=JSONEncoder, indent=2, ensure_ascii=False, sort_keys=True)
     return text + "\n"
 
 
-def number(model: Dashboard) -> None:
+def _number_panels(model: Dashboard) -> None:
     """
     Give each panel an id, those in collapsed rows too.
     """

@@ -6,13 +6,14 @@ from grafana_foundation_sdk.builders.dashboard import Row
 
 from dashboards import look
 from dashboards.panels import graph, timeline
-from dashboards.queries import UNREADABLE, Query, own, per_minute, raw
+from dashboards.queries import UNREADABLE, Query, of_exporters, own, per_minute, raw
 
 
 def health() -> Row:
     """
     Whether what the other rows show can be believed, and what it costs.
     """
+    processor = f"rate({raw('process_cpu_seconds_total')}[$__rate_interval])"
     return (
         Row("The exporter's own health")
         .with_panel(
@@ -41,10 +42,8 @@ def health() -> Row:
                 "Memory and processor",
                 "What the exporter costs the host. 80 MB is usual, 120 MB with 200,000"
                 " connections. Steady growth of memory is a bug to report.",
-                Query(f"max({raw('process_resident_memory_bytes')})", "memory"),
-                Query(
-                    f"max(rate({raw('process_cpu_seconds_total')}[$__rate_interval]))", "processor"
-                ),
+                Query(f"max({of_exporters(raw('process_resident_memory_bytes'))})", "memory"),
+                Query(f"max({of_exporters(processor)})", "processor"),
                 unit="bytes",
                 size=(12, 7),
             ).override_by_name("processor", look.right_axis("percentunit"))

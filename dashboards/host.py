@@ -16,9 +16,9 @@ from dashboards.panels import (
     bucket_bars,
     graph,
     heat,
-    in_shades_of,
     logarithmic,
     number,
+    of_evils,
     rows,
     stacked,
 )
@@ -124,11 +124,11 @@ def _settings() -> Iterator[bargauge.Panel | table.Panel | timeseries.Panel]:
         cells(f"min by (netns, path) ({own('path_probes_before_timeout', PATH)})"),
         columns={
             "netns": text("Namespace"),
-            "path": text("Path"),
-            "B": seconds("Keepalive time"),
-            "C": seconds("Idle timeout"),
-            "D": count("Probes in time"),
-            "A": yes_or_no("Protected"),
+            "path": text("Path").wide(140),
+            "B": seconds("Keepalive time").wide(130),
+            "C": seconds("Idle timeout").wide(100),
+            "D": count("Probes in time").wide(115),
+            "A": yes_or_no("Protected").wide(85),
         },
         sort="Keepalive time",
         size=(12, 6),
@@ -229,15 +229,14 @@ def _workloads() -> Iterator[table.Panel | timeseries.Panel]:
         sort="At risk",
     )
     yield stacked(
-        in_shades_of(
-            look.ORANGE,
+        of_evils(
             graph(
                 "Connections at risk by workload",
                 "When whose connections come near or over their path's timeout with nothing to"
                 " refresh them. A shape that repeats is a pool that rests; a level that only grows"
                 " is a leak of dead connections.",
                 Query(f"sum {workloads} ({at_risk}) > 0", "{{workload}}"),
-            ),
+            )
         )
     )
 
@@ -256,15 +255,14 @@ def _ends() -> Iterator[timeseries.Panel]:
         )
     ).override_by_name("normal", look.right_axis(look.COUNT))
     yield bars_over_time(
-        in_shades_of(
-            look.RED,
+        of_evils(
             graph(
                 "Idle drops per minute",
                 "Connections that died of idling, by path. If a path protected by the settings has"
                 " drops, its clients do not switch keepalive on, or its real timeout is shorter"
                 " than configured.",
                 Query(f"sum by (path) ({per_minute('idle_drops_total', PATH)})", "{{path}}"),
-            ),
+            )
         )
     )
 

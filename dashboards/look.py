@@ -112,11 +112,12 @@ def words(meaning: Mapping[str, tuple[str, str]]) -> model.ValueMap:
     )
 
 
-def shades(of: str) -> build.FieldColor:
+def by_height() -> build.FieldColor:
     """
-    Shades of a colour, one for each series.
+    From yellow for the lowest series to red for the highest: each of them is bad.
     """
-    return build.FieldColor().mode(model.FieldColorModeId.SHADES).fixed_color(of)
+    mode = model.FieldColorModeId.CONTINUOUS_YL_RD
+    return build.FieldColor().mode(mode).series_by(model.FieldColorSeriesByMode.MAX)
 
 
 def by_threshold() -> build.FieldColor:

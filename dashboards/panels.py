@@ -117,11 +117,11 @@ def logarithmic(made: timeseries.Panel) -> timeseries.Panel:
     return made.scale_distribution(scale).fill_opacity(0)
 
 
-def in_shades_of(color: str, made: timeseries.Panel) -> timeseries.Panel:
+def of_evils(made: timeseries.Panel) -> timeseries.Panel:
     """
-    A graph all of whose series are of one kind, and whose colour says which.
+    A graph of what there should be none of: the more, the redder.
     """
-    return made.color_scheme(look.shades(color))
+    return made.color_scheme(look.by_height())
 
 
 def stacked(made: timeseries.Panel) -> timeseries.Panel:
@@ -157,7 +157,7 @@ def rows(
     names = [_field(column, len(queries)) for column in columns]
     heads = [column.head for column in columns.values()]
     made = panel(table.Panel, title, description, *queries, unit=look.COUNT, size=size)
-    made.cell_height(options.TableCellHeight.SM)
+    made.cell_height(options.TableCellHeight.SM).min_width(70)
     made.sort_by([common.TableSortByFieldState().display_name(sort).desc(True)])
     made.with_transformation(DataTransformerConfig(id_val="merge", options={}))
     made.with_transformation(
@@ -215,9 +215,10 @@ def bucket_bars(
     A bar for each bucket of a histogram of seconds, the shortest first.
     """
     made = bars(title, description, query).thresholds(look.steps(color))
+    made.name_placement(options.BarGaugeNamePlacement.LEFT)
     # The fields' names are their edges, alone or twice.
     for regex, pattern in (
-        (r"^(?:\S+ )?([0-9.]+?)(?:\.0)?$", "≤ $1 s"),
+        (r"^(?:\S+ )?([0-9.]+?)(?:\.0)?$", "≤$1 s"),
         (r"^(?:\S+ )?\+Inf$", "longer"),
     ):
         made.with_transformation(

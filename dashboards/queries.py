@@ -87,6 +87,22 @@ def own(metric: str, *matchers: str) -> str:
     return raw(PREFIX + metric, *matchers)
 
 
+def up() -> str:
+    """
+    1 for each chosen host whose exporter was scraped, 0 for those where that failed.
+
+    All jobs may be chosen, and then there are others' targets, which are left out.
+    """
+    return f"{raw('up')} and on (job) {own('exporter_build_info')}"
+
+
+def of_exporters(expression: str) -> str:
+    """
+    An expression over metrics that other processes have too, for the exporters alone.
+    """
+    return f"{expression} and on (job, instance) {own('exporter_build_info')}"
+
+
 def increase(metric: str, *matchers: str) -> str:
     """
     How much a counter of the exporter's has grown within the dashboard's time range.

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 
+from exporter.judge.bounds import Evidence
 from exporter.judge.history import Cookies, History
 from exporter.paths import Surroundings
 
@@ -18,14 +19,15 @@ class Memory:
     """
     What the last sample knew. The sampler's thread writes it, the event loop reads it.
 
-    The attributes are replaced as a whole, never changed; surroundings is None before the first
-    sample. workloads has the names of workloads by the cgroups in the history.
+    The attributes but evidence are replaced as a whole, never changed; surroundings is None before
+    the first sample. workloads has the names of workloads by the cgroups in the history.
     """
 
     def __init__(self) -> None:
         self.history = History()
         self.surroundings: Surroundings | None = None
         self.workloads: dict[int, str] = {}
+        self.evidence = Evidence()
         self._ended = _NONE
         self._ended_before = _NONE
         self._lock = threading.Lock()

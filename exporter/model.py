@@ -133,6 +133,23 @@ class Reason(IntEnum):
     RETRANSMIT_TIMEOUT = 3
 
 
+class Risk(IntEnum):
+    """
+    How much a connection deserves a look, the worst first; each connection is exactly one of these.
+
+    STALLED: as its idle state says. AT_RISK: as defined. UNPROTECTED: its protection is none or
+    late, but it is not idle for long. UNKNOWN: its protection is. SAFE: own or peer. NO_PATH: it
+    crosses none.
+    """
+
+    STALLED = 0
+    AT_RISK = 1
+    UNPROTECTED = 2
+    UNKNOWN = 3
+    SAFE = 4
+    NO_PATH = 5
+
+
 AT_RISK_PROTECTIONS = (Protection.LATE, Protection.NONE)
 AT_RISK_IDLE_STATES = (IdleState.NEAR_LIMIT, IdleState.OVER_LIMIT)
 
@@ -179,6 +196,32 @@ class Settings:
     configured: frozenset[str]
     problems: tuple[str, ...] = ()
     platform: Platform = Platform.LINUX
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """
+    A process that holds a socket, and by which of its file descriptors.
+
+    Its name is what it calls itself, of any characters.
+    """
+
+    pid: int
+    name: str
+    descriptor: int
+
+
+@dataclass(frozen=True, slots=True)
+class SocketOptions:
+    """
+    A socket's keepalive options as its own getsockopt() says; user_timeout is 0 where none is set.
+    """
+
+    keepalive: bool
+    time: float
+    interval: float
+    probes: int
+    user_timeout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +331,21 @@ class WorkloadSums:
 
 
 @dataclass(frozen=True, slots=True)
+class IdleBounds:
+    """
+    What a path's real idle timeout lies between, in seconds: the longest idle spell that was
+    survived, at least, and the shortest longer one that was fatal, at most; None: not known.
+
+    mixed tells that spells longer than the configured timeout were fatal to some connections, but
+    that others have survived longer ones.
+    """
+
+    survived: float | None = None
+    fatal: float | None = None
+    mixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NamespaceReading:
     """
     What one reading of the sockets found of a single network namespace.
@@ -328,13 +386,14 @@ class SocketsReading:
 
     connections are those of all namespaces together; namespaces is keyed by the netns label,
     HOST_NETNS first. workloads is keyed by the workload label; None where they are not known.
-    timestamp is when, in seconds since 1970; fresh_until, on the monotonic clock, is when it is too
-    old to be shown.
+    idle_bounds are keyed by path name. timestamp is when, in seconds since 1970; fresh_until, on
+    the monotonic clock, is when it is too old to be shown.
     """
 
     connections: ConnectionSums
     namespaces: dict[str, NamespaceReading]
     workloads: dict[str, WorkloadSums] | None
+    idle_bounds: dict[str, IdleBounds]
     timestamp: float
     fresh_until: float
 

@@ -153,29 +153,58 @@ def assign(
 
     inbound tells which connections are.
     """
-    everything = np.ones(len(table), np.bool_)
+    crossing = ~_stays_on_host(table, surroundings.own_addresses)
+    return _first_match(table.remote, paths, inbound, crossing)
+
+
+def outbound_path(address: str, paths: Sequence[Path]) -> Path | None:
+    """
+    The path that connections from this host to another one's address cross.
+    """
+    remote = np.array([halves(ipaddress.ip_address(address))], np.uint64)
+    inbound = np.zeros(1, np.bool_)
+    (index,) = _first_match(remote, paths, inbound, ~inbound)
+    return paths[index] if index >= 0 else None
+
+
+def _first_match(
+    remote: AddressArray, paths: Sequence[Path], inbound: BoolArray, crossing: BoolArray
+) -> npt.NDArray[np.int16]:
+    everything = np.ones(len(remote), np.bool_)
     is_direction: dict[Direction, BoolArray] = {
         Direction.INBOUND: inbound,
         Direction.OUTBOUND: ~inbound,
         Direction.ANY: everything,
     }
-    private = _in_networks(table.remote, PRIVATE)
+    private = _in_networks(remote, PRIVATE)
     is_remote: dict[str, BoolArray] = {"private": private, "public": ~private, "any": everything}
 
-    path_of = np.full(len(table), -1, np.int16)
-    unassigned = ~_stays_on_host(table, surroundings.own_addresses)
+    path_of = np.full(len(remote), -1, np.int16)
+    unassigned = crossing.copy()
     for index, path in enumerate(paths):
-        matches: BoolArray = np.zeros(len(table), np.bool_)
-        for remote in path.remote:
+        matches: BoolArray = np.zeros(len(remote), np.bool_)
+        for word in path.remote:
             matches |= (
-                is_remote[remote]
-                if remote in is_remote
-                else _in_networks(table.remote, [ipaddress.ip_network(remote)])
+                is_remote[word]
+                if word in is_remote
+                else _in_networks(remote, [ipaddress.ip_network(word)])
             )
         matches &= unassigned & is_direction[path.direction]
         path_of[matches] = index
         unassigned &= ~matches
     return path_of
+
+
+def lead_to(addresses: AddressArray, remote: str) -> BoolArray:
+    """
+    Which of the addresses are meant by a network or one of REMOTE_WORDS.
+    """
+    if remote not in REMOTE_WORDS:
+        return _in_networks(addresses, [ipaddress.ip_network(remote)])
+    if remote == "any":
+        return np.ones(len(addresses), np.bool_)
+    private = _in_networks(addresses, PRIVATE)
+    return private if remote == "private" else ~private
 
 
 def _stays_on_host(table: ConnectionTable, own_addresses: frozenset[Address]) -> BoolArray:

@@ -17,6 +17,7 @@ from exporter.judge.history import Recorder
 from exporter.judge.judged import judge_table
 from exporter.judge.stale import count_stale
 from exporter.judge.sums import ConnectionCounter
+from exporter.judge.survivals import Survivals
 from exporter.judge.workloads import CgroupCounter, Count, TopWorkloads, by_workload
 from exporter.memory import Memory
 from exporter.model import (
@@ -174,6 +175,7 @@ class Sampler:
         paths = self._config.paths
         counter = ConnectionCounter(paths)
         cgroups = CgroupCounter(self._cgroups)
+        survivals = Survivals(paths)
         recorder = Recorder(self._memory.history)
         settings = self._settings.get(HOST_NETNS)
         stale_timers = StaleTimers()
@@ -183,15 +185,19 @@ class Sampler:
             )
             counter.add(table, judged.known, judged.verdicts, judged.path_of)
             cgroups.add(table.cgroup, judged.verdicts.at_risk)
+            survivals.add(judged.path_of, judged.survived)
             stale_timers += count_stale(table, judged.known, judged.verdicts, settings)
         self._memory.history = recorder.finish(started, self._memory.take_ended())
         self._memory.surroundings = found.surroundings
         self._cgroups = cgroups.counts()
         sums = counter.sums()
+        evidence = self._memory.evidence
+        evidence.note_sample(survivals, started)
         self._sockets = SocketsReading(
             connections=sums,
             namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk, stale_timers)},
             workloads=None,
+            idle_bounds={path.name: evidence.bounds(path, started) for path in paths},
             timestamp=timestamp,
             fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )
@@ -208,5 +214,6 @@ class Sampler:
         if self._sockets is None:
             return
         names = self._memory.workloads = self._workloads.names(self._cgroups)
+        self._top_workloads.most = self._config.workloads.max
         workloads = self._top_workloads.choose(by_workload(self._cgroups, names))
         self._sockets = replace(self._sockets, workloads=workloads)

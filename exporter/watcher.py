@@ -123,8 +123,10 @@ class ClosureWatcher:
         table, closures = table.rows(closures.counts), closures.rows(closures.counts)
         drops = (closures.reason != Reason.NORMAL) & (closures.spell >= self._near_limits[path_of])
         self._counter.add(closures, drops, path_of)
+        now = time.monotonic()
+        self._memory.evidence.note_closures(closures, table.remote, path_of, self._paths, now)
         for row in np.flatnonzero(drops):
-            if self._rate.allow(time.monotonic()):
+            if self._rate.allow(now):
                 workload = self._memory.workloads.get(int(cgroup[row]), UNKNOWN_WORKLOAD)
                 self._log_drop(table, closures, self._paths[path_of[row]], workload, row)
 

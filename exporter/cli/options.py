@@ -41,7 +41,7 @@ def load_or_exit(file: Path | None) -> Config:
         exit_for(error)
 
 
-def exit_for(error: ConfigError) -> NoReturn:
+def exit_for(error: Exception) -> NoReturn:
     """
     End the command with exit code 2, saying what is wrong.
     """

@@ -91,10 +91,13 @@ class TopWorkloads:
     A workload's weight is what it has now or, as that fades, had before. While there is room, every
     one gets in; then one gets in that is clearly heavier than the lightest. It stays for some
     samples after its last connection: after a minute by default if it had one, an hour if thousands
-    or any at risk. There are never more than most.
+    or any at risk.
     """
 
     def __init__(self, most: int) -> None:
+        """
+        Choose so many at most, which may be changed from one sample to the next.
+        """
         self.most = most
         self._weights: dict[str, float] = {}
         self._risky: set[str] = set()
@@ -126,9 +129,10 @@ class TopWorkloads:
         weights = {
             name: max(now.pop(name, 0.0), weight * _DECAY) for name, weight in self._weights.items()
         }
-        weights = {name: weight for name, weight in weights.items() if weight >= _NO_WEIGHT}
-        for name in sorted(weights, key=weights.__getitem__)[: max(len(weights) - self.most, 0)]:
+        lightest_first = sorted(weights, key=weights.__getitem__)
+        for name in lightest_first[: max(len(weights) - self.most, 0)]:
             del weights[name]
+        weights = {name: weight for name, weight in weights.items() if weight >= _NO_WEIGHT}
         for name, weight in sorted(now.items(), key=lambda item: (-item[1], item[0])):
             if len(weights) >= self.most:
                 lightest = min(weights, key=weights.__getitem__, default=None)

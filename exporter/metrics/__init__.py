@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import Metric
 
 from exporter import __version__
 from exporter.config import Config
+from exporter.metrics.bounds import of_bounds
 from exporter.metrics.closures import of_closures
 from exporter.metrics.collectors import of_collectors
 from exporter.metrics.config import of_config
@@ -54,5 +55,6 @@ def families(
             return
         if isinstance(reading, SocketsReading):
             yield from of_connections(reading)
+            yield from of_bounds(reading.idle_bounds)
         else:
             yield from of_counts(reading)

@@ -2,6 +2,7 @@
 What promtool says of the rules, and what they say of a host that is well.
 """
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,10 @@ import yaml
 from prometheus_client import Metric
 
 from exporter.config import Config
+from exporter.judge.findings import find_all
 from exporter.metrics import families
-from exporter.model import HOST_NETNS
-from tests.alerts.rules import ALERTS, FILES, TESTS, promtool
+from exporter.model import HOST_NETNS, Recommended
+from tests.alerts.rules import ALERTS, DIRECTORY, FILES, TESTS, promtool
 from tests.snapshots import full_snapshot, no_closures
 
 TARGET = {"job": "tcp-keepalive", "instance": "web-1"}
@@ -26,6 +28,17 @@ def test_promtool_finds_nothing_wrong_with_the_rules() -> None:
     """
     checked = promtool("check", "rules", "--lint=all", "--lint-fatal", *FILES)
     assert checked.returncode == 0, checked.stderr
+
+
+def test_the_example_configurations_are_right() -> None:
+    """
+    Prometheus' own tools accept them, and they name the rules.
+    """
+    checked = promtool("check", "config", DIRECTORY / "prometheus.yml")
+    assert checked.returncode == 0, checked.stderr
+    assert f"{len(FILES)} rule files found" in checked.stdout
+    alertmanager = ["amtool", "check-config", str(DIRECTORY / "alertmanager.yml")]
+    assert subprocess.run(alertmanager, capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
@@ -68,8 +81,10 @@ def healthy() -> Iterator[Metric]:
     What the exporter tells of a host with the recommended settings.
     """
     snapshot = full_snapshot()
-    settings = replace(snapshot.settings[HOST_NETNS], time=120, interval=30, probes=8)
-    snapshot = replace(snapshot, settings={HOST_NETNS: settings})
+    settings = {HOST_NETNS: replace(snapshot.settings[HOST_NETNS], time=120, interval=30, probes=8)}
+    findings = find_all(settings, {}, Recommended(), Config().paths)
+    assert findings, "a host that is well has findings of severity info, too"
+    snapshot = replace(snapshot, settings=settings, findings=findings)
     return families(snapshot, no_closures(), Config(), now=snapshot.due)
 
 
@@ -126,7 +141,7 @@ def test_a_healthy_busy_host_is_told_of_in_no_alert(tmp_path: Path) -> None:
                 # It would also be silent about a host of which it hears nothing.
                 "promql_expr_test": [
                     {
-                        "expr": "sum without (path) (job_path:tcp_keepalive_connections:sum)",
+                        "expr": "sum by (job) (tcp_keepalive_connections)",
                         "eval_time": "120m",
                         "exp_samples": [{"labels": '{job="tcp-keepalive"}', "value": 135_000}],
                     }

@@ -141,7 +141,7 @@ def main() -> None:
         series, count = fill(Path(name), options.hosts)
         took = time.monotonic() - started
         print(f"{options.hosts:,} hosts, {series:,} series, {count:,} samples, in {took:.0f} s\n")
-        with monitoring(host, Path(name), targets={}, hurry=1) as watch:
+        with monitoring(host, Path(name), targets={}, every="10s") as watch:
             rules = evaluated(watch)
     rules.sort(key=lambda rule: -rule["evaluationTime"])
     print(

@@ -28,10 +28,11 @@ Key = tuple[str, frozenset[tuple[str, str]]]
 @dataclass(frozen=True, slots=True)
 class HostPlan:
     """
-    What happens on one host.
+    What happens on one host; times are seconds since the beginning.
 
-    time_setting is its keepalive time by the seconds since the beginning, which also is when it
-    restarts; version is its exporter's.
+    time_setting is its keepalive time by the time, restarts_at and silent_from are when its
+    exporter does so, failing says from when to when which collectors fail, and namespaces has
+    the keepalive times of other network namespaces.
     """
 
     name: str

@@ -5,24 +5,31 @@ A real Prometheus that has scraped the invented fleet for a while.
 import contextlib
 import functools
 import json
-import socket
+import re
 import subprocess
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.dashboards.hosts import PREFIX, Host, HostPlan, Key
 from tests.exporter_process import exporter_process
+
+_Found = TypeVar("_Found")
 
 JOB = "tcp-keepalive"
 PORT = 10240
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 _BLOCK = 7200.0
+_OTHERS = (
+    'up{{instance="web-01:9100",job="node"}} 0 {0}\n',
+    'process_start_time_seconds{{instance="web-01:9256",job="process"}} {0} {0}\n',
+)
+"""What else Prometheus scrapes: one target that is silent, one that restarts all the time."""
 _NAME = "NAME-OF-THE-HOST"
 _FOREIGN = ("process_", "python_")
 
@@ -33,7 +40,7 @@ def real_exposition(config: Path) -> str:
     """
     with exporter_process(f"--config.file={config}") as exporter:
         url = f"http://{exporter.addresses[0]}/metrics"
-        _until_ready(url.replace("/metrics", "/-/ready"))
+        _until(lambda: _is_ready(url.replace("/metrics", "/-/ready")))
         request = urllib.request.Request(url, headers={"Accept": OPENMETRICS})
         with urllib.request.urlopen(request, timeout=10) as answer:
             return str(answer.read().decode())
@@ -67,6 +74,7 @@ def write_blocks(
                     for copy in range(copies):
                         name = f"{host.name}-{copy:03}" if copies > 1 else host.name
                         file.write(text.replace(_NAME, name))
+                file.writelines(line.format(now) for line in _OTHERS)
                 now += step
             file.write("# EOF\n")
         subprocess.run(
@@ -121,39 +129,48 @@ def prometheus(folder: Path) -> Iterator[Prometheus]:
     """
     Run Debian's Prometheus on a database until the block is left.
     """
-    config = folder / "prometheus.yml"
+    config, log = folder / "prometheus.yml", folder / "log"
     config.write_text("global: {}\n")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    with (folder / "log").open("w") as log:
+    with log.open("w") as file:
         process = subprocess.Popen(
             [
                 "prometheus",
                 f"--config.file={config}",
                 f"--storage.tsdb.path={folder}",
-                f"--web.listen-address={address}",
                 "--storage.tsdb.retention.time=10y",
+                "--web.listen-address=127.0.0.1:0",
             ],
-            stderr=log,
+            stderr=file,
         )
         try:
-            _until_ready(f"http://{address}/-/ready")
-            yield Prometheus(f"http://{address}")
+            url = _until(lambda: _address(log.read_text()))
+            _until(lambda: _is_ready(f"{url}/-/ready"))
+            yield Prometheus(url)
         finally:
             process.terminate()
             process.wait(30)
 
 
-def _until_ready(url: str) -> None:
-    end = time.monotonic() + 30
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=10).close()
-        except urllib.error.URLError as error:
-            if time.monotonic() > end:
-                raise
-            if isinstance(error, urllib.error.HTTPError):
-                error.close()
-            time.sleep(0.05)
-        else:
-            return
+def _address(log: str) -> str | None:
+    found = re.search(r'msg="Listening on" address=(\S+)', log)
+    return f"http://{found[1]}" if found else None
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=10).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+    return True
+
+
+def _until(look: Callable[[], _Found | None], within: float = 60) -> _Found:
+    """
+    What is found, as soon as there is something.
+    """
+    end = time.monotonic() + within
+    while not (found := look()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found

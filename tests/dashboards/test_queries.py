@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from exporter.config import Config
+from exporter.metrics import families
 from tests.dashboards.committed import Query, dashboards, fill_in, queries
 from tests.dashboards.plans import CONFIG, plans
 from tests.dashboards.prometheus import Prometheus, prometheus, real_exposition, write_blocks
 from tests.lab.requirements import is_root
+from tests.snapshots import full_snapshot, no_closures
 
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None and not is_root(), reason="needs Debian's prometheus"
@@ -115,6 +118,25 @@ def test_annotations(story: Story, name: str) -> None:
         expression = fill_in(annotation["expr"], rate_interval=f"{2 * STEP:g}s")
         (series,) = story.over_time(expression)
         assert 1 <= len(series["values"]) <= 3, annotation["name"]
+
+
+def test_the_story_has_real_series(story: Story) -> None:
+    """
+    What the invented hosts publish, the exporter does, by those names and labels.
+    """
+    snapshot = full_snapshot()
+    real = {
+        (sample.name, frozenset(sample.labels))
+        for family in families(snapshot, no_closures(), Config(), now=snapshot.due)
+        for sample in family.samples
+    }
+    found = [each["metric"] for each in story.at_end('{__name__=~"tcp_keepalive_.+"}')]
+    invented = {
+        (labels["__name__"], frozenset(labels) - {"__name__", "job", "instance"})
+        for labels in found
+    }
+    assert invented
+    assert invented - real == set()
 
 
 def _answer(story: Story, dashboard: str, title: str, ref_id: str = "A") -> float:

@@ -55,9 +55,11 @@ class Monitoring:
 
 
 @contextmanager
-def monitoring(host: Host, directory: Path, targets: Targets, hurry: int) -> Iterator[Monitoring]:
+def monitoring(
+    host: Host, directory: Path, targets: Targets, *, every: str = "1s", hurry: int = 1
+) -> Iterator[Monitoring]:
     """
-    Scrape the targets every second, and alert so many times sooner than in earnest.
+    Scrape the targets and evaluate the rules so often; alert so many times sooner than in earnest.
     """
     for command in ("prometheus", "prometheus-alertmanager"):
         if shutil.which(command) is None:
@@ -66,7 +68,7 @@ def monitoring(host: Host, directory: Path, targets: Targets, hurry: int) -> Ite
     for file in FILES:
         (directory / "rules" / file.name).write_text(hurried(file.read_text(), hurry))
     config = directory / "prometheus.yml"
-    config.write_text(yaml.safe_dump(scraping(targets)))
+    config.write_text(yaml.safe_dump(scraping(targets, every)))
     with ExitStack() as stack:
         ports = [stack.enter_context(forward(host, port)) for port in (_PROMETHEUS, _ALERTMANAGER)]
         found = Monitoring(*(f"http://localhost:{port}" for port in ports))
@@ -111,12 +113,13 @@ def hurried(rules: str, times: int) -> str:
     return yaml.safe_dump(content)
 
 
-def scraping(targets: Targets) -> dict[str, Any]:
+def scraping(targets: Targets, every: str) -> dict[str, Any]:
     """
-    The configuration of Prometheus, in a hurry too.
+    The configuration of Prometheus.
     """
+    often = ("scrape_interval", "scrape_timeout", "evaluation_interval")
     return {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "global": dict.fromkeys(often, every),
         "rule_files": ["rules/*.yml"],
         "alerting": {
             "alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{_ALERTMANAGER}"]}]}]

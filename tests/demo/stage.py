@@ -68,7 +68,7 @@ def stage(directory: Path) -> Iterator[Stage]:
             )
         targets = {name: f"{host.address}:{_EXPORTER_PORT}" for name, host in hosts.items()}
         targets[ABSENT] = f"{labs[-1].client.address}:{_EXPORTER_PORT}"
-        found = stack.enter_context(monitoring(labs[-1].client, directory, targets, HURRY))
+        found = stack.enter_context(monitoring(labs[-1].client, directory, targets, hurry=HURRY))
         for machine in MACHINES:
             for app in machine.applications:
                 start(app, hosts[machine.name], server, tree)

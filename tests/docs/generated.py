@@ -5,6 +5,7 @@ A generated part stands between `<!-- NAME: ... -->` and `<!-- end -->`.
 """
 
 import io
+import json
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,12 +19,15 @@ from exporter.cli import main
 from exporter.cli.check_json import as_json
 from exporter.cli.check_text import show
 from exporter.config import Config
+from exporter.connections.advice import Advice, sentences
+from exporter.connections.document import document
 from exporter.judge.findings import RULES, Rule
 from exporter.judge.report import Report, reports
 from exporter.metrics import families
 from exporter.model import Recommended
 from exporter.paths import PROFILES
 from tests.alerts.rules import ALERTS
+from tests.connections.examples import EXAMPLES, look
 from tests.snapshots import full_snapshot, no_closures
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +104,15 @@ def _reports() -> tuple[Report, ...]:
     return reports(full_snapshot(), Config().paths)
 
 
+def _connections_json() -> str:
+    return f"```json\n{json.dumps(document(look(EXAMPLES[3])), indent=2)}\n```\n"
+
+
+def _advice() -> str:
+    words = sentences(Advice, Config())
+    return "".join(f"| `{advice}` | {text} |\n" for advice, text in words.items())
+
+
 def _findings() -> str:
     return "".join(
         f"| [{rule.id}](#{rule.id.lower()}) | {rule.severity} | {rule.title} |\n" for rule in RULES
@@ -134,6 +147,9 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "check-flags": lambda: _flags("check"),
     "check": _check,
     "check-json": _check_json,
+    "connections-flags": lambda: _flags("connections"),
+    "connections-json": _connections_json,
+    "advice": _advice,
     "findings": _findings,
     **{rule.id: partial(_finding, rule) for rule in RULES},
     "alerts": _alerts,

@@ -9,6 +9,7 @@ import pytest
 
 from exporter.judge.findings import RULES
 from tests.docs.generated import GENERATORS, ROOT, files, regenerate
+from tests.docs.picture import FILE, draw
 
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
@@ -28,6 +29,14 @@ def test_every_generator_is_used() -> None:
     text = "".join(file.read_text(encoding="utf-8") for file in files())
     for name in GENERATORS:
         assert f"<!-- {name}: " in text
+
+
+def test_picture_is_fresh() -> None:
+    """
+    The picture of `connections` says what the command would; another Rich may draw it otherwise.
+    """
+    drawn, kept = (re.findall(r"<text[^>]*>([^<]*)", text) for text in (draw(), FILE.read_text()))
+    assert kept == drawn, "run `make docs`"
 
 
 def test_every_finding_has_a_section() -> None:
