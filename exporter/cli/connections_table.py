@@ -11,12 +11,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from exporter.cli.text import duration, printable
 from exporter.connections.advice import Advice
 from exporter.connections.look import Look
 from exporter.connections.notes import notes
 from exporter.connections.row import Connection
 from exporter.model import NO_PATH, Direction, Protection, Risk, Timer
+from exporter.text import duration, printable
 
 _WIDE = 170
 """Columns from which on there is one line a connection."""

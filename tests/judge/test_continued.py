@@ -32,7 +32,13 @@ def count(counter: ClosureCounter, spells: list[float], path: int) -> None:
     """
     number = len(spells)
     every = np.ones(number, np.bool_)
-    closures = Closures(np.full(number, Reason.RESET, np.int8), np.array(spells, float), every)
+    closures = Closures(
+        reason=np.full(number, Reason.RESET, np.int8),
+        spell=np.array(spells, float),
+        survived=np.full(number, np.nan),
+        fatal=np.full(number, np.nan),
+        counts=every,
+    )
     counter.add(closures, every, np.full(number, path, np.int16))
 
 

@@ -176,11 +176,3 @@ def test_sums_reconcile(samples: list[dict[str, Count]], most: int) -> None:
         for index in (0, 1):
             total = sum((each.connections, each.at_risk or 0)[index] for each in sums.values())
             assert total == sum(count[index] for count in counts.values())
-
-
-def test_fewer_names() -> None:
-    """When there may be fewer than there are, the heaviest stay."""
-    top = TopWorkloads(3)
-    top.choose({"a": (10, 0), "b": (30, 0), "c": (20, 0)})
-    top.most = 2
-    assert set(top.choose({"a": (10, 0), "b": (30, 0), "c": (20, 0)})) == {"b", "c", "(other)"}
