@@ -24,7 +24,8 @@ from exporter.sockets import SUPPORTED
 from exporter.watcher import COLLECTOR as CLOSURES
 from exporter.web.access import Access
 from exporter.web.app import WebOptions
-from exporter.web.listen import ListenError, parse_address
+from exporter.web.connections import API, PAGE
+from exporter.web.listen import ListenError, is_loopback, parse_address
 
 _COLLECTORS = (*COLLECTORS, CLOSURES) if SUPPORTED else COLLECTORS
 _EXIT_SUCCESS = 0
@@ -45,7 +46,7 @@ def _addresses(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     if not value.startswith("/") or set(value) & set("{}?# "):
         raise click.BadParameter(f"{value!r} is no path of a URL; write it like /metrics")
-    if value.startswith("/-/"):
+    if value.startswith("/-/") or value in (PAGE, API):
         raise click.BadParameter(f"{value!r} is taken; write it like /metrics")
     return value
 
@@ -99,6 +100,18 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     help="Let POST /-/reload have the config file read again, as SIGHUP does.",
 )
 @click.option(
+    "--web.enable-connections",
+    "show_connections",
+    is_flag=True,
+    help="Show connections at /connections, to whoever authenticates or is on this host.",
+)
+@click.option(
+    "--web.connections-insecure",
+    "connections_insecure",
+    is_flag=True,
+    help="Show them to everybody who can reach the listen addresses.",
+)
+@click.option(
     "--log.level",
     "log_level",
     type=click.Choice(list(log.LEVELS)),
@@ -137,6 +150,8 @@ def main(  # noqa: PLR0913  one argument a flag
     telemetry_path: str,
     max_requests: int,
     enable_lifecycle: bool,
+    show_connections: bool,
+    connections_insecure: bool,
     log_level: str,
     log_format: str,
     log_addresses: bool,
@@ -151,17 +166,30 @@ def main(  # noqa: PLR0913  one argument a flag
     if context.invoked_subcommand is not None:
         _refuse_flags_of_serving(context)
         return
+    if show_connections and not SUPPORTED:
+        raise click.UsageError(f"--web.enable-connections cannot be had on {sys.platform}")
     log.configure(log_level, log_format)
     live = Live(config_file, load_or_exit(config_file))
-    access = _access_or_exit(web_config_file)
+    exposed = show_connections and not all(map(is_loopback, addresses))
+    access = _access_or_exit(web_config_file, authenticated=exposed and not connections_insecure)
     if config_check:
         for file in filter(None, (config_file, web_config_file)):
             click.echo(f"{file}: can be used")
         return
     enabled = [name for name in _COLLECTORS if collectors[name]]
-    options = WebOptions(telemetry_path, max_requests, enable_lifecycle)
+    options = WebOptions(telemetry_path, max_requests, enable_lifecycle, connections_insecure)
     try:
-        asyncio.run(serve(live, addresses, enabled, options, access, log_addresses=log_addresses))
+        asyncio.run(
+            serve(
+                live,
+                addresses,
+                enabled,
+                options,
+                access,
+                log_addresses=log_addresses,
+                show_connections=show_connections,
+            )
+        )
     except ListenError as error:
         _log.error("the exporter cannot start", error=str(error))
         sys.exit(_EXIT_FAILURE)
@@ -169,9 +197,9 @@ def main(  # noqa: PLR0913  one argument a flag
     os._exit(_EXIT_SUCCESS)
 
 
-def _access_or_exit(file: Path | None) -> Access:
+def _access_or_exit(file: Path | None, *, authenticated: bool) -> Access:
     try:
-        return Access(file)
+        return Access(file, authenticated=authenticated)
     except ConfigError as error:
         exit_for(error)
 

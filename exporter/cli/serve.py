@@ -22,6 +22,7 @@ from exporter.web.app import WebOptions, make_app
 from exporter.web.exposition import Sources
 from exporter.web.listen import describe, listen
 from exporter.web.server import HttpServer
+from exporter.web.viewer import Viewer
 
 _log = structlog.get_logger()
 
@@ -34,6 +35,7 @@ async def serve(  # noqa: PLR0913  what the command line says
     access: Access,
     *,
     log_addresses: bool,
+    show_connections: bool,
 ) -> None:
     """
     Serve on the addresses until SIGTERM or SIGINT. Raises ListenError.
@@ -51,7 +53,8 @@ async def serve(  # noqa: PLR0913  what the command line says
         work.append(watcher.run)
         closures = watcher.reading
     sources = Sources(lambda: sampler.snapshot, closures, lambda: live.config)
-    server = HttpServer(make_app(sources, options, access, live.reload), access)
+    viewer = Viewer(memory) if show_connections else None
+    server = HttpServer(make_app(sources, options, access, live.reload, viewer), access)
     try:
         listeners = [listen(address) for address in addresses]
         await server.start(listeners)
