@@ -7,8 +7,12 @@ import socket
 
 import psutil
 
+from exporter.addresses import Address
 from exporter.model import CollectorError
-from exporter.paths import Address, halves
+from exporter.paths import halves
+
+_SERVICES = "kube-ipvs0"
+"""Where kube-proxy may put the addresses of all services, wherever those run."""
 
 
 def own_addresses() -> frozenset[Address]:
@@ -21,7 +25,8 @@ def own_addresses() -> frozenset[Address]:
         raise CollectorError(f"cannot list the interfaces' addresses: {error}") from error
     return frozenset(
         halves(ipaddress.ip_address(address.address.partition("%")[0]))
-        for addresses in interfaces.values()
+        for interface, addresses in interfaces.items()
+        if interface != _SERVICES
         for address in addresses
         if address.family in (socket.AF_INET, socket.AF_INET6)
     )

@@ -40,6 +40,24 @@ class InterruptedReadError(CollectorError):
     """
 
 
+class VanishedError(CollectorError):
+    """
+    A network namespace has ended: there is nothing left to read.
+    """
+
+
+class RefusedError(CollectorError):
+    """
+    A network namespace may not be entered; the message says what is lacking.
+    """
+
+
+class StrandedError(Exception):
+    """
+    The thread could not come back to the exporter's own network namespace: it must read no more.
+    """
+
+
 class Direction(StrEnum):
     """
     Whether the connection's local port is one that its namespace listens on.
@@ -178,6 +196,42 @@ class Recommended:
     time: float = 120.0
     interval: float = 30.0
     probes: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """
+    A network namespace: its netns label, the inode number that the kernel tells it by, and files
+    that lead into it, a few of its processes' first of all.
+
+    The exporter's own needs no way in.
+    """
+
+    name: str
+    inode: int = 0
+    entrances: tuple[str, ...] = ()
+
+    @property
+    def is_own(self) -> bool:
+        """
+        Whether it is the exporter's own.
+        """
+        return not self.entrances
+
+
+OWN_NAMESPACE = Namespace(HOST_NETNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """
+    The network namespaces to read, the own one first.
+
+    passed_over says why others are not among them, and how many.
+    """
+
+    namespaces: tuple[Namespace, ...]
+    passed_over: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ The idle timeouts that connections meet: the clouds' profiles, and which connect
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 
+from exporter.addresses import Address, AddressSet
 from exporter.model import (
     AddressArray,
     BoolArray,
@@ -21,8 +22,6 @@ from exporter.model import (
 )
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = tuple[int, int]
-"""The two 64-bit halves of an IPv6 address, IPv4 in its mapped form."""
 
 REMOTE_WORDS = ("public", "private", "any")
 
@@ -100,11 +99,14 @@ PROFILES: dict[Profile, tuple[Path, ...]] = {
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """
-    What must be known of a host to tell which paths its connections cross.
+    What must be known of a network namespace to tell which paths its connections cross.
+
+    neighbours are addresses of other namespaces on this host.
     """
 
     listening_ports: frozenset[int]
     own_addresses: frozenset[Address]
+    neighbours: AddressSet = field(default_factory=AddressSet)
 
 
 def halves(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Address:
@@ -153,8 +155,8 @@ def assign(
 
     inbound tells which connections are.
     """
-    crossing = ~_stays_on_host(table, surroundings.own_addresses)
-    return _first_match(table.remote, paths, inbound, crossing)
+    crossing = ~stays_on_host(table, surroundings)
+    return first_match(table.remote, paths, inbound, crossing)
 
 
 def outbound_path(address: str, paths: Sequence[Path]) -> Path | None:
@@ -163,13 +165,18 @@ def outbound_path(address: str, paths: Sequence[Path]) -> Path | None:
     """
     remote = np.array([halves(ipaddress.ip_address(address))], np.uint64)
     inbound = np.zeros(1, np.bool_)
-    (index,) = _first_match(remote, paths, inbound, ~inbound)
+    (index,) = first_match(remote, paths, inbound, ~inbound)
     return paths[index] if index >= 0 else None
 
 
-def _first_match(
+def first_match(
     remote: AddressArray, paths: Sequence[Path], inbound: BoolArray, crossing: BoolArray
 ) -> npt.NDArray[np.int16]:
+    """
+    The index of the path that each connection crosses, as of assign(); to remote, of any namespace.
+
+    crossing tells which of them leave this host.
+    """
     everything = np.ones(len(remote), np.bool_)
     is_direction: dict[Direction, BoolArray] = {
         Direction.INBOUND: inbound,
@@ -207,14 +214,15 @@ def lead_to(addresses: AddressArray, remote: str) -> BoolArray:
     return private if remote == "private" else ~private
 
 
-def _stays_on_host(table: ConnectionTable, own_addresses: frozenset[Address]) -> BoolArray:
+def stays_on_host(table: ConnectionTable, surroundings: Surroundings) -> BoolArray:
     """
     Which connections have both ends on this host.
     """
     stays: BoolArray = (table.remote == table.local).all(axis=1)
     stays |= _in_networks(table.remote, _LOOPBACK)
-    for high, low in own_addresses:
+    for high, low in surroundings.own_addresses:
         stays |= (table.remote[:, 1] == low) & (table.remote[:, 0] == high)
+    stays |= surroundings.neighbours.holds(table.remote)
     return stays
 
 

@@ -5,8 +5,10 @@ The command line.
 import asyncio
 import os
 import platform
+import socket
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import structlog
@@ -15,17 +17,23 @@ from click.core import ParameterSource
 from exporter import __version__
 from exporter.cli import log
 from exporter.cli.commands import Commands
-from exporter.cli.options import config_file_option, exit_for, load_or_exit
+from exporter.cli.options import (
+    config_file_option,
+    exit_for,
+    load_or_exit,
+    namespaces_option,
+)
 from exporter.cli.reload import Live
 from exporter.cli.serve import serve
-from exporter.config import ConfigError
+from exporter.config import ConfigError, Namespaces
 from exporter.sampler import COLLECTORS
 from exporter.sockets import SUPPORTED
+from exporter.systemd import inherited_sockets
 from exporter.watcher import COLLECTOR as CLOSURES
 from exporter.web.access import Access
 from exporter.web.app import WebOptions
 from exporter.web.connections import API, PAGE
-from exporter.web.listen import ListenError, is_loopback, parse_address
+from exporter.web.listen import ListenError, describe, is_loopback, listen, parse_address
 
 _COLLECTORS = (*COLLECTORS, CLOSURES) if SUPPORTED else COLLECTORS
 _EXIT_SUCCESS = 0
@@ -53,6 +61,7 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
 
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"max_content_width": 100})
 @config_file_option
+@namespaces_option
 @click.option(
     "--config.check",
     "config_check",
@@ -75,6 +84,12 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     callback=_addresses,
     metavar="HOST:PORT",
     help="Address to listen on, repeatable; no host means all addresses.",
+)
+@click.option(
+    "--web.systemd-socket",
+    "systemd_socket",
+    is_flag=True,
+    help="Listen on the sockets that systemd hands over instead.",
 )
 @click.option(
     "--web.telemetry-path",
@@ -144,9 +159,11 @@ def main(  # noqa: PLR0913  one argument a flag
     /,
     *,
     config_file: Path | None,
+    namespaces: Namespaces | None,
     config_check: bool,
     web_config_file: Path | None,
     addresses: tuple[str, ...],
+    systemd_socket: bool,
     telemetry_path: str,
     max_requests: int,
     enable_lifecycle: bool,
@@ -169,9 +186,12 @@ def main(  # noqa: PLR0913  one argument a flag
     if show_connections and not SUPPORTED:
         raise click.UsageError(f"--web.enable-connections cannot be had on {sys.platform}")
     log.configure(log_level, log_format)
-    live = Live(config_file, load_or_exit(config_file))
-    exposed = show_connections and not all(map(is_loopback, addresses))
-    access = _access_or_exit(web_config_file, authenticated=exposed and not connections_insecure)
+    live = Live(config_file, load_or_exit(config_file, namespaces), namespaces)
+    inherited = _inherited_or_exit() if systemd_socket and not config_check else []
+    exposed = not all(map(is_loopback, map(describe, inherited) if inherited else addresses))
+    access = _access_or_exit(
+        web_config_file, authenticated=show_connections and exposed and not connections_insecure
+    )
     if config_check:
         for file in filter(None, (config_file, web_config_file)):
             click.echo(f"{file}: can be used")
@@ -179,10 +199,11 @@ def main(  # noqa: PLR0913  one argument a flag
     enabled = [name for name in _COLLECTORS if collectors[name]]
     options = WebOptions(telemetry_path, max_requests, enable_lifecycle, connections_insecure)
     try:
+        listeners = inherited or [listen(each) for each in addresses]
         asyncio.run(
             serve(
                 live,
-                addresses,
+                listeners,
                 enabled,
                 options,
                 access,
@@ -191,10 +212,21 @@ def main(  # noqa: PLR0913  one argument a flag
             )
         )
     except ListenError as error:
-        _log.error("the exporter cannot start", error=str(error))
-        sys.exit(_EXIT_FAILURE)
+        _exit_unstarted(error)
     # At once: the interpreter would wait for the thread of a sample, which may hang in the kernel.
     os._exit(_EXIT_SUCCESS)
+
+
+def _inherited_or_exit() -> list[socket.socket]:
+    try:
+        return inherited_sockets()
+    except ListenError as error:
+        _exit_unstarted(error)
+
+
+def _exit_unstarted(error: ListenError) -> NoReturn:
+    _log.error("the exporter cannot start", error=str(error))
+    sys.exit(_EXIT_FAILURE)
 
 
 def _access_or_exit(file: Path | None, *, authenticated: bool) -> Access:

@@ -4,11 +4,11 @@ What several commands share.
 
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 import click
 
-from exporter.config import Config, ConfigError, load, parse_duration
+from exporter.config import Config, ConfigError, Namespaces, load, parse_duration
 
 EXIT_USAGE = 2  # click's own for wrong flags
 
@@ -18,6 +18,14 @@ config_file_option = click.option(
     type=click.Path(path_type=Path, readable=False),  # load() says why it cannot be read
     metavar="FILE",
     help="Configuration file; without one, the defaults hold.",
+)
+
+
+namespaces_option = click.option(
+    "--namespaces",
+    type=click.Choice(get_args(Namespaces)),
+    help="Network namespaces to read, on Linux: the exporter's own or all of the host, whatever the"
+    " configuration file says.",
 )
 
 
@@ -31,12 +39,12 @@ def duration(_: click.Context, __: click.Parameter, value: str | None) -> float 
         raise click.BadParameter(str(error)) from error
 
 
-def load_or_exit(file: Path | None) -> Config:
+def load_or_exit(file: Path | None, namespaces: Namespaces | None = None) -> Config:
     """
     The configuration; what is wrong with it ends the command with exit code 2.
     """
     try:
-        return load(file)
+        return load(file, namespaces)
     except ConfigError as error:
         exit_for(error)
 

@@ -56,7 +56,7 @@ _NAN = float("nan")
 _UNKNOWN = np.array([(0, *[_NAN] * 10, 0, 0, -1, True, False, False, 0)], ROW)
 """The row of a connection never seen; the kernel's cookies begin at 1."""
 
-_ROOM = 4096
+_ROOM = 256
 _MAX_GONE = 1 << 16
 _GONE_FOR = 3600.0
 """How many connections that have gone are remembered, and for how long."""

@@ -62,13 +62,13 @@ class Viewer:
             last_query, last_config, taken, found = self._last
             if (last_query, last_config) == (query, config) and time.monotonic() < taken + _LASTS:
                 return found
-        history = self._memory.history
+        history = self._memory.own.history
         if len(history):
             self._own_history = History()  # samples know more
         else:
             history = self._own_history
         found = look(query, config, history, self._owners)
-        if not len(self._memory.history):
+        if not len(self._memory.own.history):
             self._own_history = found.history
         found = replace(found, history=History())  # which is large
         self._last = query, config, time.monotonic(), found

@@ -18,22 +18,22 @@ from exporter.judge.history import History
 from exporter.memory import Memory
 from exporter.sampler import Sampler
 from exporter.sockets import diag
+from tests.sockets.capture import request
 
 _BUFFER_SIZE = 64 << 10
 _DONE = struct.Struct("=IHHIIi")  # struct nlmsghdr and the result of the dump
-_SEQUENCE = 1
 _SHOWN = 50
 """As many connections as the command shows by default."""
 
 
 def bare_loop() -> None:
     """
-    The floor: receive the dumps that the exporter asks for, looking only for their end.
+    The floor: receive a dump of each address family, looking only for their ends.
     """
     buffer = memoryview(bytearray(_BUFFER_SIZE))
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
         for family in (socket.AF_INET, socket.AF_INET6):
-            netlink.send(diag._request(family, diag.CONNECTED, _SEQUENCE))
+            netlink.send(request(family, diag.CONNECTED))
             while True:
                 last = netlink.recv_into(buffer) - _DONE.size
                 length, kind, *_ = _DONE.unpack_from(buffer, last)

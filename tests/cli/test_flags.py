@@ -15,9 +15,11 @@ from tests.exporter_process import run_exporter
 
 FLAGS = {
     "--config.file",
+    "--namespaces",
     "--config.check",
     "--web.config.file",
     "--web.listen-address",
+    "--web.systemd-socket",
     "--web.telemetry-path",
     "--web.max-requests",
     "--web.enable-lifecycle",

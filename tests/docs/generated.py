@@ -7,6 +7,8 @@ A generated part stands between `<!-- NAME: ... -->` and `<!-- end -->`.
 import io
 import json
 import re
+import shlex
+import textwrap
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -104,6 +106,17 @@ def _reports() -> tuple[Report, ...]:
     return reports(full_snapshot(), Config().paths)
 
 
+def _fix(*arguments: str, width: int = 100) -> str:
+    """
+    A command line with what it prints on either stream; the lines are broken as a terminal does.
+    """
+    command = ["fix", *arguments]
+    printed = CliRunner().invoke(main, command).output.splitlines()
+    lines = [part for line in printed for part in textwrap.wrap(line, width) or [""]]
+    first = shlex.join(["tcp-keepalive-exporter", *command])
+    return "\n".join(["```console", f"$ {first}", *lines, "```", ""])
+
+
 def _connections_json() -> str:
     return f"```json\n{json.dumps(document(look(EXAMPLES[3])), indent=2)}\n```\n"
 
@@ -147,6 +160,9 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "check-flags": lambda: _flags("check"),
     "check": _check,
     "check-json": _check_json,
+    "fix-flags": lambda: _flags("fix"),
+    "fix": lambda: _fix("--for", "sysctl", width=200),
+    "fix-refused": lambda: _fix("--for", "sysctl", "--time", "230s"),
     "connections-flags": lambda: _flags("connections"),
     "connections-json": _connections_json,
     "advice": _advice,

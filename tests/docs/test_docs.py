@@ -11,6 +11,7 @@ from exporter.judge.findings import RULES
 from tests.docs.generated import GENERATORS, ROOT, files, regenerate
 from tests.docs.picture import FILE, draw
 
+PLACES = ("docs", "deploy", "dashboards")
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
@@ -56,7 +57,12 @@ def test_every_finding_has_a_section() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name
+    "page",
+    [
+        ROOT / "README.md",
+        *(page for place in PLACES for page in sorted((ROOT / place).rglob("*.md"))),
+    ],
+    ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_links_lead_somewhere(page: Path) -> None:
     """
