@@ -96,7 +96,7 @@ class Reader:
             )
             with tour.inside(namespace):
                 before = counted.at_risk
-                counted, stale_timers = _whole(partial(visit.count, counted))
+                counted, stale_timers = whole(partial(visit.count, counted))
                 namespaces[namespace.name] = NamespaceReading(
                     sockets.counters, counted.at_risk - before, stale_timers
                 )
@@ -116,7 +116,7 @@ class Reader:
             with tour.inside(namespace):
                 if self._follower is not None:
                     self._follower.follow(namespace, self._memory.of(namespace))
-                found[namespace] = _whole(read_sockets)
+                found[namespace] = whole(read_sockets)
         return found
 
 
@@ -170,7 +170,7 @@ class _Visit:
         return counted, stale_timers
 
 
-def _whole(read: Callable[[], _T]) -> _T:
+def whole(read: Callable[[], _T]) -> _T:
     """
     What read returns; it is tried again as long as what it reads changes meanwhile.
     """
