@@ -11,12 +11,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from exporter.cli.text import duration, printable
+from exporter.connections import words
 from exporter.connections.advice import Advice
 from exporter.connections.look import Look
 from exporter.connections.notes import notes
 from exporter.connections.row import Connection
-from exporter.model import NO_PATH, Direction, Protection, Risk, Timer
+from exporter.model import Protection, Risk
 
 _WIDE = 170
 """Columns from which on there is one line a connection."""
@@ -30,22 +30,6 @@ _STYLES = {
     Risk.SAFE: "green",
     Risk.NO_PATH: "dim",
 }
-_IN_WORDS = {
-    Risk.STALLED: "stalled",
-    Risk.AT_RISK: "at risk",
-    Risk.UNPROTECTED: "unprotected",
-    Risk.UNKNOWN: "unknown",
-    Risk.SAFE: "safe",
-    Risk.NO_PATH: "crossing no path",
-}
-
-_TIMERS = {
-    Timer.NONE: "no timer",
-    Timer.RETRANSMIT: "retransmit",
-    Timer.KEEPALIVE: "check",
-    Timer.ZERO_WINDOW: "zero window",
-}
-
 Cell = Callable[[Connection], Text]
 
 
@@ -84,7 +68,7 @@ def _heading(look: Look) -> Text:
     for risk in Risk:
         if number := look.by_risk[risk]:
             heading.append(separator)
-            heading.append(f"{number:,} {_IN_WORDS[risk]}", style=_STYLES[risk])
+            heading.append(f"{number:,} {words.RISKS[risk]}", style=_STYLES[risk])
             separator = ", "
     heading.append(".")
     if not look.connections:
@@ -114,83 +98,32 @@ def _below(look: Look) -> Padding:
         lines.append((Text.assemble(word, f" ({len(rows)})"), Text(text)))
     lines += [(Text("note", style="dim"), Text(text, style="dim")) for text in notes(look)]
     grid = Table.grid(padding=(0, 2, 0, 0))
-    for marker, words in lines:
-        grid.add_row(marker, Padding(words, (0, 0, 1, 0)))
+    for marker, content in lines:
+        grid.add_row(marker, Padding(content, (0, 0, 1, 0)))
     return Padding(grid, (1, 0, 0, 0))
 
 
 def _risk(row: Connection) -> Text:
-    return Text(_IN_WORDS[row.risk].removeprefix("crossing "), style=_STYLES[row.risk])
+    return Text(words.risk(row), style=_STYLES[row.risk])
 
 
 def _protection(row: Connection) -> Text:
     style = "green" if row.protection in (Protection.OWN, Protection.PEER) else ""
-    return Text(row.protection.name.lower(), style="dim" if row.path is None else style)
+    return Text(words.protection(row), style="dim" if row.path is None else style)
 
 
-def _idle(row: Connection) -> Text:
-    idle = "?" if row.idle is None else duration(row.idle)
-    return Text(f"{idle} of {duration(row.path.idle_timeout)}" if row.path else idle)
+def _plain(column: Callable[[Connection], str]) -> Cell:
+    return lambda row: Text(column(row))
 
 
-def _idle_state(row: Connection) -> Text:
-    """
-    The idle state or, while something is unanswered, for how long the peer has been silent.
-    """
-    if row.unanswered and row.received is not None:
-        return Text(f"silent {duration(row.received)}", style="dim")
-    return Text(row.idle_state.name.lower().replace("_", " "), style="dim")
+def _dim(column: Callable[[Connection], str]) -> Cell:
+    return lambda row: Text(column(row), style="dim")
 
 
-def _keepalive(row: Connection) -> Text:
-    """
-    Such as 2h + 9 x 75s: the first probe after two hours, then nine, 75 s apart.
-    """
-    keepalive = row.keepalive
-    if not keepalive.on:
-        return Text("?" if keepalive.on is None else "off")
-    if keepalive.time is None:
-        return Text("on")
-    words = f"{'' if keepalive.exact else '>= '}{duration(keepalive.time)}"
-    if keepalive.interval is not None:
-        words += f" + {keepalive.probes} x {keepalive.interval:g}s"
-    return Text(words)
-
-
-def _timer(row: Connection) -> Text:
-    words = _TIMERS.get(row.timer, row.timer.name.lower())
-    if row.expires is not None:
-        words += f" in {duration(row.expires)}"
-    if row.unanswered:
-        words += f", {row.unanswered} unanswered"
-    if row.keepalive.user_timeout:
-        words += f", user timeout {duration(row.keepalive.user_timeout)}"
-    return Text(words, style="dim")
-
-
-def _remote(row: Connection) -> Text:
-    address = f"[{row.remote}]" if ":" in row.remote else row.remote
-    arrow = "<-" if row.direction is Direction.INBOUND else "->"
-    return Text(f"{arrow} {address}:{row.remote_port}")
-
-
-def _path(row: Connection) -> Text:
-    """
-    The path and, of an inbound connection, the port that it came in at.
-    """
-    path = row.path.name if row.path else NO_PATH
-    port = f" :{row.local_port}" if row.direction is Direction.INBOUND else ""
-    return Text(path + port, style="dim")
-
-
-def _workload(row: Connection) -> Text:
-    return Text("?" if row.workload is None else printable(row.workload))
-
-
-def _process(row: Connection) -> Text:
-    if row.process is None:
-        return Text(f"uid {row.uid}", style="dim")
-    return Text(f"{printable(row.process.name)}[{row.process.pid}]", style="dim")
+_idle, _idle_state = _plain(words.idle), _dim(words.idle_state)
+_keepalive, _timer = _plain(words.keepalive), _dim(words.timer)
+_remote, _path = _plain(words.remote), _dim(words.path)
+_workload, _process = _plain(words.workload), _dim(words.process)
 
 
 def _where(row: Connection) -> Text:

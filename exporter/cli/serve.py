@@ -25,6 +25,7 @@ from exporter.web.app import WebOptions, make_app
 from exporter.web.exposition import Sources
 from exporter.web.listen import describe
 from exporter.web.server import HttpServer
+from exporter.web.viewer import Viewer
 
 _ENDING = [
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)
@@ -42,6 +43,7 @@ async def serve(  # noqa: PLR0913  what the command line says
     access: Access,
     *,
     log_addresses: bool,
+    show_connections: bool,
 ) -> None:
     """
     Serve on the listening sockets until SIGTERM or SIGINT.
@@ -67,7 +69,8 @@ async def serve(  # noqa: PLR0913  what the command line says
     live.users.append(sampler.use)
     work.append(sampler.run)
     sources = Sources(lambda: sampler.snapshot, closures, lambda: live.config)
-    server = HttpServer(make_app(sources, options, access, live.reload), access)
+    viewer = Viewer(memory) if show_connections else None
+    server = HttpServer(make_app(sources, options, access, live.reload, viewer), access)
     try:
         await server.start(listeners)
         for listener in listeners:

@@ -10,9 +10,11 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 from rich.console import Console
 
@@ -35,6 +37,16 @@ BAD = linux(7200, 75, 9, 15)
 DOUBTFUL = linux(120, 120)
 UNKNOWN = Settings(120, 30, None, 8, frozenset(), problems=(PROBLEM,))
 BAD_AND_UNKNOWN = Settings(120_000, 30, None, 8, frozenset(), problems=(PROBLEM,))
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """
+    Have the log of this process, whose command it is not, as it was.
+    """
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 def invoke(monkeypatch: pytest.MonkeyPatch, settings: Settings, *flags: str) -> Result:

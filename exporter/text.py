@@ -1,5 +1,5 @@
 """
-Words and numbers as people read them in a terminal.
+Words and numbers as people read them.
 """
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))

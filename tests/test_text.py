@@ -4,7 +4,7 @@ Words and numbers for the terminal.
 
 import pytest
 
-from exporter.cli.text import duration, printable
+from exporter.text import duration, printable
 
 
 @pytest.mark.parametrize(
