@@ -13,7 +13,9 @@ from exporter.model import NO_PATH, Direction, OnTimeout, Path, Recommended
 from exporter.paths import PROFILES, REMOTE_WORDS, Profile
 from exporter.yaml_file import ConfigError, Section, read_yaml
 
-__all__ = ["Config", "ConfigError", "load", "parse_duration"]
+__all__ = ["Config", "ConfigError", "Namespaces", "load", "parse_duration"]
+
+Namespaces = Literal["host", "all"]
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS))
@@ -116,7 +118,7 @@ class Config(Section):
     recommended: RecommendedEntry = RecommendedEntry()
     near_limit_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.75
     sampling: Sampling = Sampling()
-    namespaces: Literal["host"] = "host"
+    namespaces: Namespaces = "host"
     workloads: Workloads = Workloads()
 
     @property
@@ -143,8 +145,11 @@ class Config(Section):
         return self
 
 
-def load(file: FilePath | None) -> Config:
+def load(file: FilePath | None, namespaces: Namespaces | None = None) -> Config:
     """
     The configuration in the file; the defaults where there is none. Raises ConfigError.
+
+    namespaces, if given, takes the place of the file's.
     """
-    return Config() if file is None else read_yaml(file, Config)
+    config = Config() if file is None else read_yaml(file, Config)
+    return config if namespaces is None else config.model_copy(update={"namespaces": namespaces})

@@ -3,10 +3,13 @@ What the sampler and the watcher of closures share.
 """
 
 import threading
+from collections.abc import Iterable
 
 import numpy as np
 
+from exporter.judge.bounds import Evidence
 from exporter.judge.history import Cookies, History
+from exporter.model import Namespace
 from exporter.paths import Surroundings
 
 _MOST_ENDED = 1 << 18
@@ -14,18 +17,18 @@ _MOST_ENDED = 1 << 18
 _NONE = np.empty(0, np.uint64)
 
 
-class Memory:
+class NamespaceMemory:
     """
-    What the last sample knew. The sampler's thread writes it, the event loop reads it.
+    What the last sample knew of one network namespace. The sampler's thread writes it, the event
+    loop reads it.
 
-    The attributes are replaced as a whole, never changed; surroundings is None before the first
-    sample. workloads has the names of workloads by the cgroups in the history.
+    Both attributes are replaced as a whole, never changed; surroundings is None before the first
+    sample.
     """
 
     def __init__(self) -> None:
         self.history = History()
         self.surroundings: Surroundings | None = None
-        self.workloads: dict[int, str] = {}
         self._ended = _NONE
         self._ended_before = _NONE
         self._lock = threading.Lock()
@@ -48,3 +51,30 @@ class Memory:
         before, self._ended_before = self._ended_before, ended
         both: list[int] = np.concatenate((before, ended)).tolist()
         return both
+
+
+class Memory:
+    """
+    What is known of the host: of each namespace, and of all together.
+
+    workloads has the names of workloads by the cgroups in the histories; it is replaced as a whole.
+    """
+
+    def __init__(self) -> None:
+        self.own = NamespaceMemory()
+        self.workloads: dict[int, str] = {}
+        self.evidence = Evidence()
+        self._others: dict[int, NamespaceMemory] = {}
+
+    def keep(self, namespaces: Iterable[Namespace]) -> None:
+        """
+        Remember these namespaces, and forget all others but the own.
+        """
+        inodes = (namespace.inode for namespace in namespaces if not namespace.is_own)
+        self._others = {inode: self._others.get(inode, NamespaceMemory()) for inode in inodes}
+
+    def of(self, namespace: Namespace) -> NamespaceMemory:
+        """
+        What is remembered of a namespace that is kept.
+        """
+        return self.own if namespace.is_own else self._others[namespace.inode]

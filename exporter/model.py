@@ -40,6 +40,24 @@ class InterruptedReadError(CollectorError):
     """
 
 
+class VanishedError(CollectorError):
+    """
+    A network namespace has ended: there is nothing left to read.
+    """
+
+
+class RefusedError(CollectorError):
+    """
+    A network namespace may not be entered; the message says what is lacking.
+    """
+
+
+class StrandedError(Exception):
+    """
+    The thread could not come back to the exporter's own network namespace: it must read no more.
+    """
+
+
 class Direction(StrEnum):
     """
     Whether the connection's local port is one that its namespace listens on.
@@ -67,6 +85,10 @@ class Platform(StrEnum):
     LINUX = "linux"
     WINDOWS = "windows"
     MACOS = "macos"
+
+
+WINDOWS_PROBES = 10
+"""Since Vista this cannot be changed (Microsoft's documentation of SIO_KEEPALIVE_VALS)."""
 
 
 class Severity(StrEnum):
@@ -129,6 +151,23 @@ class Reason(IntEnum):
     RETRANSMIT_TIMEOUT = 3
 
 
+class Risk(IntEnum):
+    """
+    How much a connection deserves a look, the worst first; each connection is exactly one of these.
+
+    STALLED: as its idle state says. AT_RISK: as defined. UNPROTECTED: its protection is none or
+    late, but it is not idle for long. UNKNOWN: its protection is. SAFE: own or peer. NO_PATH: it
+    crosses none.
+    """
+
+    STALLED = 0
+    AT_RISK = 1
+    UNPROTECTED = 2
+    UNKNOWN = 3
+    SAFE = 4
+    NO_PATH = 5
+
+
 AT_RISK_PROTECTIONS = (Protection.LATE, Protection.NONE)
 AT_RISK_IDLE_STATES = (IdleState.NEAR_LIMIT, IdleState.OVER_LIMIT)
 
@@ -160,6 +199,42 @@ class Recommended:
 
 
 @dataclass(frozen=True, slots=True)
+class Namespace:
+    """
+    A network namespace: its netns label, the inode number that the kernel tells it by, and files
+    that lead into it, a few of its processes' first of all.
+
+    The exporter's own needs no way in.
+    """
+
+    name: str
+    inode: int = 0
+    entrances: tuple[str, ...] = ()
+
+    @property
+    def is_own(self) -> bool:
+        """
+        Whether it is the exporter's own.
+        """
+        return not self.entrances
+
+
+OWN_NAMESPACE = Namespace(HOST_NETNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """
+    The network namespaces to read, the own one first.
+
+    passed_over says why others are not among them, and how many.
+    """
+
+    namespaces: tuple[Namespace, ...]
+    passed_over: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """
     The keepalive settings of one network namespace, as the kernel has them, odd values included.
@@ -175,6 +250,32 @@ class Settings:
     configured: frozenset[str]
     problems: tuple[str, ...] = ()
     platform: Platform = Platform.LINUX
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """
+    A process that holds a socket, and by which of its file descriptors.
+
+    Its name is what it calls itself, of any characters.
+    """
+
+    pid: int
+    name: str
+    descriptor: int
+
+
+@dataclass(frozen=True, slots=True)
+class SocketOptions:
+    """
+    A socket's keepalive options as its own getsockopt() says; user_timeout is 0 where none is set.
+    """
+
+    keepalive: bool
+    time: float
+    interval: float
+    probes: int
+    user_timeout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +385,21 @@ class WorkloadSums:
 
 
 @dataclass(frozen=True, slots=True)
+class IdleBounds:
+    """
+    What a path's real idle timeout lies between, in seconds: the longest idle spell that was
+    survived, at least, and the shortest longer one that was fatal, at most; None: not known.
+
+    mixed tells that spells longer than the configured timeout were fatal to some connections, but
+    that others have survived longer ones.
+    """
+
+    survived: float | None = None
+    fatal: float | None = None
+    mixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NamespaceReading:
     """
     What one reading of the sockets found of a single network namespace.
@@ -324,13 +440,27 @@ class SocketsReading:
 
     connections are those of all namespaces together; namespaces is keyed by the netns label,
     HOST_NETNS first. workloads is keyed by the workload label; None where they are not known.
-    timestamp is when, in seconds since 1970; fresh_until, on the monotonic clock, is when it is too
-    old to be shown.
+    idle_bounds are keyed by path name. timestamp is when, in seconds since 1970; fresh_until, on
+    the monotonic clock, is when it is too old to be shown.
     """
 
     connections: ConnectionSums
     namespaces: dict[str, NamespaceReading]
     workloads: dict[str, WorkloadSums] | None
+    idle_bounds: dict[str, IdleBounds]
+    timestamp: float
+    fresh_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class CountsReading:
+    """
+    What one successful reading of the sockets found where only their number can be known.
+
+    connections are by path name, NO_PATH among them; the times are as in SocketsReading.
+    """
+
+    connections: dict[str, int]
     timestamp: float
     fresh_until: float
 
@@ -343,7 +473,8 @@ class Snapshot:
     settings are keyed by the netns label, HOST_NETNS first; there are none where nobody reads them.
     sockets is the last successful reading, which may be of an earlier sample; runs is keyed by
     collector name; due, on the monotonic clock, is when a newer snapshot should be there. findings
-    are of all namespaces, in the order of settings, the most severe of each first.
+    are of all namespaces, in the order of settings, the most severe of each first. counts stands
+    for sockets where there is no Linux.
     """
 
     settings: dict[str, Settings]
@@ -353,6 +484,7 @@ class Snapshot:
     runs: dict[str, CollectorRun]
     due: float
     findings: tuple[Finding, ...] = ()
+    counts: CountsReading | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ The idle timeouts that connections meet: the clouds' profiles, and which connect
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 
+from exporter.addresses import Address, AddressSet
 from exporter.model import (
     AddressArray,
     BoolArray,
@@ -21,8 +22,6 @@ from exporter.model import (
 )
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = tuple[int, int]
-"""The two 64-bit halves of an IPv6 address, IPv4 in its mapped form."""
 
 REMOTE_WORDS = ("public", "private", "any")
 
@@ -100,11 +99,14 @@ PROFILES: dict[Profile, tuple[Path, ...]] = {
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """
-    What must be known of a host to tell which paths its connections cross.
+    What must be known of a network namespace to tell which paths its connections cross.
+
+    neighbours are addresses of other namespaces on this host.
     """
 
     listening_ports: frozenset[int]
     own_addresses: frozenset[Address]
+    neighbours: AddressSet = field(default_factory=AddressSet)
 
 
 def halves(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Address:
@@ -153,24 +155,46 @@ def assign(
 
     inbound tells which connections are.
     """
-    everything = np.ones(len(table), np.bool_)
+    crossing = ~stays_on_host(table, surroundings)
+    return first_match(table.remote, paths, inbound, crossing)
+
+
+def outbound_path(address: str, paths: Sequence[Path]) -> Path | None:
+    """
+    The path that connections from this host to another one's address cross.
+    """
+    remote = np.array([halves(ipaddress.ip_address(address))], np.uint64)
+    inbound = np.zeros(1, np.bool_)
+    (index,) = first_match(remote, paths, inbound, ~inbound)
+    return paths[index] if index >= 0 else None
+
+
+def first_match(
+    remote: AddressArray, paths: Sequence[Path], inbound: BoolArray, crossing: BoolArray
+) -> npt.NDArray[np.int16]:
+    """
+    The index of the path that each connection crosses, as of assign(); to remote, of any namespace.
+
+    crossing tells which of them leave this host.
+    """
+    everything = np.ones(len(remote), np.bool_)
     is_direction: dict[Direction, BoolArray] = {
         Direction.INBOUND: inbound,
         Direction.OUTBOUND: ~inbound,
         Direction.ANY: everything,
     }
-    private = _in_networks(table.remote, PRIVATE)
+    private = _in_networks(remote, PRIVATE)
     is_remote: dict[str, BoolArray] = {"private": private, "public": ~private, "any": everything}
 
-    path_of = np.full(len(table), -1, np.int16)
-    unassigned = ~_stays_on_host(table, surroundings.own_addresses)
+    path_of = np.full(len(remote), -1, np.int16)
+    unassigned = crossing.copy()
     for index, path in enumerate(paths):
-        matches: BoolArray = np.zeros(len(table), np.bool_)
-        for remote in path.remote:
+        matches: BoolArray = np.zeros(len(remote), np.bool_)
+        for word in path.remote:
             matches |= (
-                is_remote[remote]
-                if remote in is_remote
-                else _in_networks(table.remote, [ipaddress.ip_network(remote)])
+                is_remote[word]
+                if word in is_remote
+                else _in_networks(remote, [ipaddress.ip_network(word)])
             )
         matches &= unassigned & is_direction[path.direction]
         path_of[matches] = index
@@ -178,14 +202,27 @@ def assign(
     return path_of
 
 
-def _stays_on_host(table: ConnectionTable, own_addresses: frozenset[Address]) -> BoolArray:
+def lead_to(addresses: AddressArray, remote: str) -> BoolArray:
+    """
+    Which of the addresses are meant by a network or one of REMOTE_WORDS.
+    """
+    if remote not in REMOTE_WORDS:
+        return _in_networks(addresses, [ipaddress.ip_network(remote)])
+    if remote == "any":
+        return np.ones(len(addresses), np.bool_)
+    private = _in_networks(addresses, PRIVATE)
+    return private if remote == "private" else ~private
+
+
+def stays_on_host(table: ConnectionTable, surroundings: Surroundings) -> BoolArray:
     """
     Which connections have both ends on this host.
     """
     stays: BoolArray = (table.remote == table.local).all(axis=1)
     stays |= _in_networks(table.remote, _LOOPBACK)
-    for high, low in own_addresses:
+    for high, low in surroundings.own_addresses:
         stays |= (table.remote[:, 1] == low) & (table.remote[:, 0] == high)
+    stays |= surroundings.neighbours.holds(table.remote)
     return stays
 
 

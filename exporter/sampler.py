@@ -10,51 +10,57 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from exporter.config import Config
-from exporter.failures import Failures
+from exporter.counts import count_connections
+from exporter.failures import Failures, Others
 from exporter.judge.findings import find_all
-from exporter.judge.history import Recorder
-from exporter.judge.judged import judge_table
-from exporter.judge.stale import count_stale
-from exporter.judge.sums import ConnectionCounter
-from exporter.judge.workloads import CgroupCounter, Count, TopWorkloads, by_workload
+from exporter.judge.workloads import Count, TopWorkloads, by_workload
 from exporter.memory import Memory
 from exporter.model import (
-    HOST_NETNS,
     CollectorError,
     CollectorRun,
-    InterruptedReadError,
-    NamespaceReading,
+    CountsReading,
+    IdleBounds,
     Recommended,
     Settings,
     Snapshot,
     SocketsReading,
     StaleTimers,
+    StrandedError,
 )
+from exporter.reader import Follower, Reader
 from exporter.settings import read_settings
-from exporter.sockets import SUPPORTED, read_sockets
+from exporter.sockets import SUPPORTED, namespace_finder
 from exporter.sockets.cgroups import Workloads
+from exporter.tour import Tour
 
-COLLECTORS = ("settings", "sockets", "owners") if SUPPORTED else ("settings",)
+COLLECTORS = ("settings", "sockets", "owners") if SUPPORTED else ("settings", "sockets")
 """In the order in which they run: the owners of sockets are told after those have been read."""
 
 STALE_AFTER_SAMPLES = 3
 """How many samples may be missed before the last reading of the sockets is no longer shown."""
-_READ_ATTEMPTS = 3
 
 
 class Sampler:
     """
     Takes samples, one at a time, and keeps what the next one needs of the last.
+
+    follower, if there is one, is taken into each namespace.
     """
 
     def __init__(
-        self, config: Config, memory: Memory, collectors: Collection[str] = COLLECTORS
+        self,
+        config: Config,
+        memory: Memory,
+        collectors: Collection[str] = COLLECTORS,
+        follower: Follower | None = None,
     ) -> None:
-        self._config = config
+        self._config = self._next_config = config
         self._memory = memory
+        self._find = namespace_finder(config.namespaces)
+        self._reader = Reader(memory, follower)
         known = {
             "settings": self._collect_settings,
-            "sockets": self._collect_sockets,
+            "sockets": self._collect_sockets if SUPPORTED else self._count_connections,
             "owners": self._collect_owners,
         }
         chosen = collectors if "sockets" in collectors else {*collectors} - {"owners"}
@@ -64,50 +70,62 @@ class Sampler:
         self._cgroups: dict[int, Count] = {}
         self._settings: dict[str, Settings] = {}
         self._sockets: SocketsReading | None = None
+        self._counts: CountsReading | None = None
         self._period = config.sampling.interval
         self._failures = Failures()
+        self._others = Others()
         self._reconfigured = asyncio.Event()
         self.snapshot: Snapshot | None = None
 
     def use(self, config: Config) -> None:
         """
-        Judge by another configuration from now on, beginning with a sample at once.
+        Judge by another configuration from the next sample on, which follows at once.
         """
-        self._config = config
+        self._next_config = config
         self._reconfigured.set()
 
     async def run(self) -> None:
         """
-        Sample for ever, in a thread of its own, and keep the newest snapshot in self.snapshot.
+        Sample for ever, in threads of their own, and keep the newest snapshot in self.snapshot.
         """
         loop = asyncio.get_running_loop()
-        worker = ThreadPoolExecutor(1, thread_name_prefix="sampler")
-        try:
-            while True:
-                started = time.monotonic()
+        while True:
+            started = time.monotonic()
+            # A thread for each sample: one that is stranded in another namespace ends with it.
+            worker = ThreadPoolExecutor(1, thread_name_prefix="sampler")
+            try:
                 self.snapshot = await loop.run_in_executor(worker, self.sample)
-                rest = (time.monotonic() - started) * (1 / self._config.sampling.max_duty_cycle - 1)
-                due = started + self._period
-                await asyncio.sleep(rest)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._reconfigured.wait(), due - time.monotonic())
-                self._reconfigured.clear()
-        finally:
-            worker.shutdown(wait=False, cancel_futures=True)
+                self._failures.worked("sampler")
+            except Exception as error:  # noqa: BLE001  a fault of ours must not end the exporter
+                self._failures.failed("sampler", error)
+            finally:
+                worker.shutdown(wait=False, cancel_futures=True)
+            rest = (time.monotonic() - started) * (1 / self._config.sampling.max_duty_cycle - 1)
+            due = started + self._period
+            await asyncio.sleep(rest)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(due - time.monotonic()):
+                    await self._reconfigured.wait()
+            self._reconfigured.clear()
 
     def sample(self) -> Snapshot:
         """
-        Take one sample. Blocks; a collector that fails is logged and leaves the others alone.
+        Take one sample. Blocks; a collector that fails is logged and leaves the others alone, and
+        so does a namespace.
+
+        Raises StrandedError if the calling thread must not take another one.
         """
         started = time.monotonic()
-        runs = {name: self._attempt(name, collect) for name, collect in self._collect.items()}
+        self._adopt(self._next_config)
+        tour = Tour(self._find())
+        runs = {name: self._attempt(name, collect, tour) for name, collect in self._collect.items()}
+        self._others.report(tour.problems)
         self._period = self._period_after(started)
-        readable = any(run.success for name, run in runs.items() if name != "owners")
         return Snapshot(
             settings=self._settings,
             sockets=self._sockets,
-            readable_namespaces=int(readable),
-            unreadable_namespaces=int(not readable),
+            readable_namespaces=tour.readable,
+            unreadable_namespaces=tour.unreadable,
             runs=runs,
             due=started + STALE_AFTER_SAMPLES * self._period,
             findings=find_all(
@@ -115,8 +133,19 @@ class Sampler:
                 self._stale_timers(),
                 Recommended(**self._config.recommended.model_dump()),
                 self._config.paths,
+                self._idle_bounds(),
             ),
+            counts=self._counts,
         )
+
+    def _adopt(self, config: Config) -> None:
+        """
+        A sample judges by one configuration throughout.
+        """
+        if config.namespaces != self._config.namespaces:
+            self._find = namespace_finder(config.namespaces)
+        self._top_workloads.most = config.workloads.max
+        self._config = config
 
     def _stale_timers(self) -> dict[str, StaleTimers]:
         """
@@ -126,6 +155,12 @@ class Sampler:
             return {}
         return {netns: each.stale_timers for netns, each in self._sockets.namespaces.items()}
 
+    def _idle_bounds(self) -> dict[str, IdleBounds]:
+        """
+        What the traffic has told of the paths, by name.
+        """
+        return {} if self._sockets is None else self._sockets.idle_bounds
+
     def _period_after(self, started: float) -> float:
         """
         Seconds from the start of a sample that ends now to the start of the next one.
@@ -134,10 +169,12 @@ class Sampler:
         sampling = self._config.sampling
         return max(sampling.interval, took / sampling.max_duty_cycle)
 
-    def _attempt(self, name: str, collect: Callable[[], None]) -> CollectorRun:
+    def _attempt(self, name: str, collect: Callable[[Tour], None], tour: Tour) -> CollectorRun:
         started = time.monotonic()
         try:
-            collect()
+            collect(tour)
+        except StrandedError:
+            raise
         except Exception as error:  # noqa: BLE001  a fault of ours must not end the exporter
             self._failures.failed(name, error)
             success = False
@@ -146,52 +183,40 @@ class Sampler:
             success = True
         return CollectorRun(success, time.monotonic() - started)
 
-    def _collect_settings(self) -> None:
-        settings = read_settings()
-        self._settings = {HOST_NETNS: settings}
-        if settings.problems:
-            raise CollectorError("; ".join(settings.problems))
+    def _collect_settings(self, tour: Tour) -> None:
+        settings = {}
+        for namespace in tour.found.namespaces:
+            with tour.inside(namespace):
+                settings[namespace.name] = read_settings()
+        self._settings = settings
+        for namespace in reversed(tour.found.namespaces):  # the own last, whose error is raised
+            if namespace.name in settings and (problems := settings[namespace.name].problems):
+                tour.note(namespace, CollectorError("; ".join(problems)))
 
-    def _collect_sockets(self) -> None:
-        for attempt in range(1, _READ_ATTEMPTS + 1):
-            try:
-                self._read_sockets()
-            except InterruptedReadError:
-                if attempt == _READ_ATTEMPTS:
-                    raise
-            else:
-                return
-
-    def _read_sockets(self) -> None:
+    def _collect_sockets(self, tour: Tour) -> None:
         timestamp, started = time.time(), time.monotonic()
-        found = read_sockets()
-        config = self._config  # another one may take its place meanwhile
-        paths = config.paths
-        counter = ConnectionCounter(paths)
-        cgroups = CgroupCounter(self._cgroups)
-        recorder = Recorder(self._memory.history)
-        settings = self._settings.get(HOST_NETNS)
-        stale_timers = StaleTimers()
-        for table in found.tables:
-            judged = judge_table(
-                table, recorder, paths, found.surroundings, config.near_limit_ratio
-            )
-            counter.add(table, judged.known, judged.verdicts, judged.path_of)
-            cgroups.add(table.cgroup, judged.verdicts.at_risk)
-            stale_timers += count_stale(table, judged.known, judged.verdicts, settings)
-        self._memory.history = recorder.finish(started, self._memory.take_ended())
-        self._memory.surroundings = found.surroundings
-        self._cgroups = cgroups.counts()
-        sums = counter.sums()
+        reading = self._reader.read(tour, self._config, self._settings)
+        self._cgroups = reading.cgroups
+        evidence = self._memory.evidence
+        evidence.note_sample(reading.survivals, started)
         self._sockets = SocketsReading(
-            connections=sums,
-            namespaces={HOST_NETNS: NamespaceReading(found.counters, sums.at_risk, stale_timers)},
+            connections=reading.connections,
+            namespaces=reading.namespaces,
             workloads=None,
+            idle_bounds={path.name: evidence.bounds(path, started) for path in self._config.paths},
             timestamp=timestamp,
             fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )
 
-    def _collect_owners(self) -> None:
+    def _count_connections(self, _: Tour) -> None:
+        timestamp, started = time.time(), time.monotonic()
+        self._counts = CountsReading(
+            connections=count_connections(self._config.paths),
+            timestamp=timestamp,
+            fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
+        )
+
+    def _collect_owners(self, _: Tour) -> None:
         if self._sockets is None:
             return
         names = self._memory.workloads = self._workloads.names(self._cgroups)

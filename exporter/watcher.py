@@ -4,6 +4,8 @@ Watches closures as the kernel tells them: judges, counts, and logs the idle dro
 
 import asyncio
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import structlog
@@ -11,24 +13,22 @@ import structlog
 from exporter.config import Config
 from exporter.failures import Failures
 from exporter.judge.closures import Closures, judge_closures
+from exporter.judge.history import Rows
 from exporter.judge.sums import ClosureCounter
-from exporter.memory import Memory
+from exporter.listeners import Listener, Listeners
+from exporter.memory import Memory, NamespaceMemory
 from exporter.model import (
     UNKNOWN_WORKLOAD,
+    BoolArray,
     ClosureReading,
     CollectorRun,
     ConnectionTable,
+    FloatArray,
     Path,
     Reason,
 )
-from exporter.paths import Surroundings, assign, idle_timeouts, is_listened_on, to_text
+from exporter.paths import first_match, idle_timeouts, is_listened_on, stays_on_host, to_text
 from exporter.rate_limit import RateLimit
-from exporter.sockets import SUPPORTED, ClosureStream, open_closures
-
-if SUPPORTED:
-    # The sampler's thread imports the same modules as open_closures(), which import one another:
-    # were both to import them for the first time at once, one would meet them half made.
-    import exporter.sockets.closures  # noqa: F401
 
 COLLECTOR = "closures"
 
@@ -37,7 +37,7 @@ _GATHERED = 100
 _SHORTEST, _LONGEST = 0.001, 0.02
 """Seconds that this may take. The faster they come, the shorter it must be: the buffer fills."""
 _RETRY_AFTER = 15.0
-"""Seconds before a stream that broke is opened again."""
+"""Seconds of rest after a fault."""
 _LOGGED, _LOG_WINDOW = 20, 60.0
 """How many idle drops are logged in so many seconds."""
 
@@ -47,16 +47,20 @@ _log = structlog.get_logger()
 class ClosureWatcher:
     """
     Counts closures on the event loop, judged by what the sampler knows of the connections.
+
+    Those of the namespaces into which the sampler takes listeners.
     """
 
     def __init__(self, config: Config, memory: Memory, *, log_addresses: bool = False) -> None:
+        self.listeners = Listeners()
         self._memory = memory
         self._log_addresses = log_addresses
         self._counter = ClosureCounter(config.paths, config.near_limit_ratio)
         self.use(config)
         self._lost = 0
         self._lost_at = float("-inf")
-        self._run = CollectorRun(success=True, duration=0.0)
+        self._failing = False
+        self._duration = 0.0
         self._failures = Failures()
         self._rate = RateLimit(_LOGGED, _LOG_WINDOW)
 
@@ -72,68 +76,81 @@ class ClosureWatcher:
         """
         What has been counted until now.
         """
-        return ClosureReading(self._counter.sums(self._lost), self._run)
+        run = CollectorRun(not self._failing, self._duration)
+        return ClosureReading(self._counter.sums(self.listeners.lost), run)
 
     async def run(self) -> None:
         """
-        Watch for ever; a stream that breaks is logged and opened again.
+        Watch for ever; a stream that breaks is logged, and opened again with the next sample.
         """
-        while True:
-            try:
-                stream = open_closures()
-                self._run = CollectorRun(success=True, duration=0.0)
-                try:
-                    await self._watch(stream)
-                finally:
-                    stream.close()
-            except Exception as error:  # noqa: BLE001  a fault of ours must not end the exporter
-                self._failures.failed(COLLECTOR, error)
-                self._run = CollectorRun(success=False, duration=0.0)
-            await asyncio.sleep(_RETRY_AFTER)
-
-    async def _watch(self, stream: ClosureStream) -> None:
-        lost_in_stream = 0
         gather = _LONGEST
-        while True:
-            await _readable(stream)
-            await asyncio.sleep(gather)
-            surroundings = self._memory.surroundings
-            if surroundings is None:
-                continue  # nothing can be judged before the first sample; the stream's buffer waits
-            started = time.monotonic()
-            told = 0
-            for table in stream.receive():
-                self._take(table, surroundings)
-                told += len(table)
-            gather = min(max(gather * _GATHERED / max(told, 1), _SHORTEST), _LONGEST)
-            self._note_losses(stream.lost - lost_in_stream)
-            lost_in_stream = stream.lost
-            self._failures.worked(COLLECTOR)
-            self._run = CollectorRun(success=True, duration=time.monotonic() - started)
+        try:
+            while True:
+                try:
+                    gather = await self._watch(gather)
+                except Exception as error:  # noqa: BLE001  a fault of ours must not end the exporter
+                    self._failures.failed(COLLECTOR, error)
+                    self._failing = True
+                    await asyncio.sleep(_RETRY_AFTER)
+        finally:
+            self.listeners.end()
 
-    def _take(self, table: ConnectionTable, surroundings: Surroundings) -> None:
-        history = self._memory.history
-        index = history.find(table.cookie)
-        known = history.at(index)
-        inbound = is_listened_on(table, surroundings) | known["inbound"]
-        closures = judge_closures(table, known, history.gone_since(index), inbound)
-        self._memory.note_ended(table.cookie)
-        path_of = assign(table, self._paths, surroundings, inbound)[closures.counts]
-        cgroup = known["cgroup"][closures.counts]
+    async def _watch(self, gather: float) -> float:
+        """
+        Take what is told once, after so many seconds. Returns how many it should be the next time.
+        """
+        if await self.listeners.wait():
+            await asyncio.sleep(gather)
+        started = time.monotonic()
+        heard = list(self.listeners.receive())
+        told = sum(len(table) for _, table in heard)
+        if told:
+            self._take(heard)
+            self._duration = time.monotonic() - started
+        self._note_losses()
+        failures = self.listeners.failures
+        self._failing = bool(failures)
+        if failures:
+            self._failures.failed(COLLECTOR, failures[0])
+        elif told:
+            self._failures.worked(COLLECTOR)
+        return min(max(gather * _GATHERED / max(told, 1), _SHORTEST), _LONGEST)
+
+    def _take(self, heard: Sequence[tuple[Listener, ConnectionTable]]) -> None:
+        """
+        Judge and count the closures of all namespaces at once.
+        """
+        recalled = [_recall(listener.memory, table) for listener, table in heard]
+        whose = np.repeat(np.arange(len(heard)), [len(table) for _, table in heard])
+        table = ConnectionTable.concatenate([table for _, table in heard])
+        known = np.concatenate([each.known for each in recalled])
+        gone_since = np.concatenate([each.gone_since for each in recalled])
+        inbound = np.concatenate([each.inbound for each in recalled])
+        on_host = np.concatenate([each.on_host for each in recalled])
+
+        closures = judge_closures(table, known, gone_since, inbound)
+        path_of = first_match(table.remote, self._paths, inbound, ~on_host)[closures.counts]
+        cgroup, whose = known["cgroup"][closures.counts], whose[closures.counts]
         table, closures = table.rows(closures.counts), closures.rows(closures.counts)
         drops = (closures.reason != Reason.NORMAL) & (closures.spell >= self._near_limits[path_of])
         self._counter.add(closures, drops, path_of)
+        now = time.monotonic()
+        self._memory.evidence.note_closures(closures, table.remote, path_of, self._paths, now)
         for row in np.flatnonzero(drops):
-            if self._rate.allow(time.monotonic()):
+            if self._rate.allow(now):
                 workload = self._memory.workloads.get(int(cgroup[row]), UNKNOWN_WORKLOAD)
-                self._log_drop(table, closures, self._paths[path_of[row]], workload, row)
+                namespace = heard[whose[row]][0].namespace
+                owner = {"workload": workload}
+                if not namespace.is_own:
+                    owner["netns"] = namespace.name
+                self._log_drop(table, closures, self._paths[path_of[row]], owner, row)
 
     def _log_drop(
         self,
         table: ConnectionTable,
         closures: Closures,
         path: Path,
-        workload: str,
+        owner: dict[str, str],
         row: np.intp,
     ) -> None:
         addresses = {
@@ -143,7 +160,7 @@ class ClosureWatcher:
         _log.warning(
             "idle drop",
             path=path.name,
-            workload=workload,
+            **owner,
             reason=Reason(closures.reason[row]).name.lower(),
             idle_seconds=round(float(closures.spell[row]), 1),
             idle_timeout_seconds=path.idle_timeout,
@@ -151,13 +168,13 @@ class ClosureWatcher:
             **(addresses if self._log_addresses else {}),
         )
 
-    def _note_losses(self, lost: int) -> None:
+    def _note_losses(self) -> None:
         """
-        Count closures that were told and missed, and log the first of a spell of losses.
+        Log the first of a spell of losses: closures that were told and missed.
         """
+        lost = self.listeners.lost - self._lost
         if not lost:
             return
-        self._lost += lost
         now = time.monotonic()
         if now - self._lost_at > _LOG_WINDOW:
             _log.warning(
@@ -165,17 +182,32 @@ class ClosureWatcher:
                 " the receive buffer holds (CAP_NET_ADMIN or net.core.rmem_max make it larger)",
                 lost=lost,
             )
+        self._lost += lost
         self._lost_at = now
 
 
-async def _readable(stream: ClosureStream) -> None:
+@dataclass(frozen=True, slots=True)
+class _Recalled:
     """
-    Wait until the stream has something to receive.
+    What is known of one namespace's connections that have ended.
     """
-    loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(stream.fileno(), readable.set)
-    try:
-        await readable.wait()
-    finally:
-        loop.remove_reader(stream.fileno())
+
+    known: Rows
+    gone_since: FloatArray
+    inbound: BoolArray
+    on_host: BoolArray
+
+
+def _recall(memory: NamespaceMemory, table: ConnectionTable) -> _Recalled:
+    history, surroundings = memory.history, memory.surroundings
+    if surroundings is None:
+        raise ValueError("nothing is received of a namespace that no sample has read")
+    index = history.find(table.cookie)
+    known = history.at(index)
+    memory.note_ended(table.cookie)
+    return _Recalled(
+        known=known,
+        gone_since=history.gone_since(index),
+        inbound=is_listened_on(table, surroundings) | known["inbound"],
+        on_host=stays_on_host(table, surroundings),
+    )

@@ -16,14 +16,15 @@ from tests.lab import Host
 _INSIDE = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
 
 
-def _top() -> Path | None:
+def writable() -> Path | None:
     """
-    Where the cgroup2 file system is mounted, if anywhere.
+    Where a cgroup2 file system is mounted that can be written to, if anywhere.
     """
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         place, _, kind = line.partition(" - ")
         if kind.startswith("cgroup2 "):
-            return Path(place.split()[4])
+            top = Path(place.split()[4])
+            return top if os.access(top, os.W_OK) else None
     return None
 
 
@@ -32,8 +33,8 @@ def cgroup_tree() -> Iterator[Path]:
     """
     A new cgroup to make others in, which all go when the block is left.
     """
-    top = _top()
-    if top is None or not os.access(top, os.W_OK):
+    top = writable()
+    if top is None:
         pytest.skip("this test needs a cgroup2 file system that can be written to")
     tree = top / f"lab-{os.getpid()}"
     tree.mkdir()

@@ -173,7 +173,7 @@ UNUSABLE = {
     "1: 2": "[1]: Keys should be strings, not 1",
     "profile: oracle": f"profile: Input should be {PROFILE_NAMES}, not 'oracle'",
     "profile: [azure]": f"profile: Input should be {PROFILE_NAMES}, not ['azure']",
-    "namespaces: all": "namespaces: Input should be 'host', not 'all'",
+    "namespaces: some": "namespaces: Input should be 'host' or 'all', not 'some'",
     "sampling: 5": "sampling: must hold keys and values; allowed are interval, max_duty_cycle",
     "sampling:": "sampling: must hold keys and values; allowed are interval, max_duty_cycle",
     "sampling: {interval: 15}": f"sampling.interval: 15 {DURATION}",

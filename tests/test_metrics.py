@@ -20,6 +20,8 @@ from tests.lab.requirements import is_root
 
 PREFIX = "tcp_keepalive_"
 OF_CONNECTIONS = {
+    "longest_idle_survived_seconds",
+    "shortest_idle_fatal_seconds",
     "connections",
     "at_risk_connections",
     "connection_timers",

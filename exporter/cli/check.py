@@ -11,7 +11,8 @@ import click
 from exporter.cli import log
 from exporter.cli.check_json import as_json
 from exporter.cli.check_text import show
-from exporter.cli.options import config_file_option, load_or_exit
+from exporter.cli.options import config_file_option, load_or_exit, namespaces_option
+from exporter.config import Namespaces
 from exporter.judge.report import Report, Verdict, reports
 from exporter.memory import Memory
 from exporter.model import Recommended
@@ -24,6 +25,7 @@ _COLLECTORS = ("settings", "sockets")
 
 @click.command()
 @config_file_option
+@namespaces_option
 @click.option(
     "--paths-from",
     "paths_file",
@@ -45,7 +47,12 @@ _COLLECTORS = ("settings", "sockets")
     help="Print one line for each namespace that is not all right, and nothing else.",
 )
 def check(
-    *, config_file: Path | None, paths_file: Path | None, output_format: str, quiet: bool
+    *,
+    config_file: Path | None,
+    namespaces: Namespaces | None,
+    paths_file: Path | None,
+    output_format: str,
+    quiet: bool,
 ) -> None:
     """
     Check this host's keepalive settings against the paths that its connections cross.
@@ -55,7 +62,7 @@ def check(
     """
     if quiet and output_format == "json":
         raise click.UsageError("--quiet prints lines for people; leave it out with --format=json")
-    config = load_or_exit(config_file)
+    config = load_or_exit(config_file, namespaces)
     if paths_file is not None:
         other = load_or_exit(paths_file)
         config = config.model_copy(update={"profile": other.profile, "own_paths": other.own_paths})

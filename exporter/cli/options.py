@@ -4,11 +4,11 @@ What several commands share.
 
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 import click
 
-from exporter.config import Config, ConfigError, load
+from exporter.config import Config, ConfigError, Namespaces, load, parse_duration
 
 EXIT_USAGE = 2  # click's own for wrong flags
 
@@ -21,17 +21,35 @@ config_file_option = click.option(
 )
 
 
-def load_or_exit(file: Path | None) -> Config:
+namespaces_option = click.option(
+    "--namespaces",
+    type=click.Choice(get_args(Namespaces)),
+    help="Network namespaces to read, on Linux: the exporter's own or all of the host, whatever the"
+    " configuration file says.",
+)
+
+
+def duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """
+    For an option's callback: the seconds of a duration, written as the config file has them.
+    """
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def load_or_exit(file: Path | None, namespaces: Namespaces | None = None) -> Config:
     """
     The configuration; what is wrong with it ends the command with exit code 2.
     """
     try:
-        return load(file)
+        return load(file, namespaces)
     except ConfigError as error:
         exit_for(error)
 
 
-def exit_for(error: ConfigError) -> NoReturn:
+def exit_for(error: Exception) -> NoReturn:
     """
     End the command with exit code 2, saying what is wrong.
     """

@@ -7,20 +7,23 @@ from pathlib import Path
 
 import structlog
 
-from exporter.config import Config, ConfigError, load
+from exporter.config import Config, ConfigError, Namespaces, load
 
 _log = structlog.get_logger()
 
 
 class Live:
     """
-    The configuration of a running exporter.
+    The configuration of a running exporter; namespaces, if given, stands whatever the file says.
 
     users are told when there is another one.
     """
 
-    def __init__(self, file: Path | None, config: Config) -> None:
+    def __init__(
+        self, file: Path | None, config: Config, namespaces: Namespaces | None = None
+    ) -> None:
         self._file = file
+        self._namespaces = namespaces
         self.config = config
         self.users: list[Callable[[Config], None]] = []
 
@@ -29,7 +32,7 @@ class Live:
         Read the file again. Raises ConfigError; the configuration then stays what it was.
         """
         try:
-            config = load(self._file)
+            config = load(self._file, self._namespaces)
         except ConfigError as error:
             _log.error("config refused, the one before it stays in force", error=str(error))
             raise

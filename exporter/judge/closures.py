@@ -5,7 +5,7 @@ The kernel tells when a socket is freed, with its last tcp_info and no reason. T
 told apart by what that shows, and by what the samples before had shown.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,18 +24,22 @@ class Closures:
     Reason, as a number, and idle spell in seconds of each connection that ended.
 
     spell is the quiet time before the end or, where it began with something unanswered, before that
-    was sent. counts tells which of the sockets had been connections at all.
+    was sent. Where they are known, NaN elsewhere: survived is how long the connection had been idle
+    at least when it ended in order, fatal how long at most when the network or the peer ended it.
+    counts tells which of the sockets had been connections at all.
     """
 
     reason: npt.NDArray[np.int8]
     spell: FloatArray
+    survived: FloatArray
+    fatal: FloatArray
     counts: BoolArray
 
     def rows(self, which: BoolArray) -> "Closures":
         """
         Those that which selects.
         """
-        return Closures(self.reason[which], self.spell[which], self.counts[which])
+        return Closures(*(getattr(self, column.name)[which] for column in fields(self)))
 
 
 def judge_closures(
@@ -60,10 +64,20 @@ def judge_closures(
         table, read_at=np.where(unchanged, np.fmin(told_at, table.read_at), table.read_at)
     )
     # Whatever came since the last sample without moving an age: a reset does.
-    reason = _reason(table, came & unchanged, inbound)
+    was_reset = came & unchanged
+    reason = _reason(table, was_reset, inbound)
+    end = np.fmin(table.read_at, gone_since)
+    at_most = np.where(
+        unchanged & ~np.isnan(known["spell"]), known["spell_at_most"], end - known["active_at"]
+    )
+    # A reset that did not come was sent by the application here; an abort clears the counters.
+    from_outside = (reason != Reason.NORMAL) & ((reason != Reason.RESET) | was_reset)
+    from_outside &= table.segments_in > 0
     return Closures(
         reason=reason,
-        spell=_spell(table, known, gone_since, unchanged, reason),
+        spell=_spell(table, known, end, unchanged, reason),
+        survived=np.where(reason == Reason.NORMAL, known["still"], np.nan),
+        fatal=np.where(from_outside, at_most, np.nan),
         counts=remembered | _was_established(table, inbound),
     )
 
@@ -84,7 +98,7 @@ def _reason(table: ConnectionTable, came: BoolArray, inbound: BoolArray) -> npt.
 def _spell(
     table: ConnectionTable,
     known: Rows,
-    gone_since: FloatArray,
+    end: FloatArray,
     unchanged: BoolArray,
     reason: npt.NDArray[np.int8],
 ) -> FloatArray:
@@ -93,7 +107,6 @@ def _spell(
 
     The socket may be freed long after its death, when its application lets go of it.
     """
-    end = np.fmin(table.read_at, gone_since)
     sent_at = table.read_at - table.last_data_sent
     received_at = table.read_at - np.fmin(table.last_data_received, table.last_ack_received)
     remembered_spell = np.where(unchanged, known["spell"], np.nan)

@@ -24,6 +24,8 @@ ROW = np.dtype(
         ("keepalive_time", "f4"),
         ("peer_gap", "f4"),
         ("spell", "f4"),
+        ("spell_at_most", "f4"),
+        ("still", "f4"),
         ("segments_in", "u4"),
         ("segments", "u4"),
         ("armed", "i1"),
@@ -42,18 +44,19 @@ received, the peer's probes aside. heard_at: when the peer received one, our pro
 check_at: when the keepalive timer is due. keepalive_time: it is at least that long. peer_gap: the
 peer probes at least this often. armed: whether keepalive is on (1 yes, 0 no, -1 not known).
 bounded: whether the timer's present run bounds keepalive_time. spell: how long the connection had
-been idle when it sent what is unanswered since, at least; NaN while nothing is. lasting: whether
-that was unanswered at the sample before already. inbound: whether its local port has been listened
+been idle when it sent what is unanswered since, at least; NaN while nothing is; spell_at_most: the
+same at most. lasting: whether that was unanswered at the sample before already. still: for how long
+its segment counters have stood still, at least. inbound: whether its local port has been listened
 on while it lived; a server that is stopped no longer listens, but may still serve its clients.
 cgroup: the lower half of its cgroup's id, which tells it from all others that exist or still have
 sockets (kernfs_new_node in fs/kernfs/dir.c); 0 is not known.
 """
 
 _NAN = float("nan")
-_UNKNOWN = np.array([(0, *[_NAN] * 8, 0, 0, -1, True, False, False, 0)], ROW)
+_UNKNOWN = np.array([(0, *[_NAN] * 10, 0, 0, -1, True, False, False, 0)], ROW)
 """The row of a connection never seen; the kernel's cookies begin at 1."""
 
-_ROOM = 4096
+_ROOM = 256
 _MAX_GONE = 1 << 16
 _GONE_FOR = 3600.0
 """How many connections that have gone are remembered, and for how long."""

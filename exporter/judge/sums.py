@@ -74,6 +74,13 @@ class ConnectionCounter:
         self._at_risk += int(verdicts.at_risk.sum())
         self._sampled += len(table)
 
+    @property
+    def at_risk(self) -> int:
+        """
+        How many connections at risk have been counted.
+        """
+        return self._at_risk
+
     def sums(self) -> ConnectionSums:
         """
         What has been counted.

@@ -9,14 +9,15 @@ from prometheus_client.metrics_core import Metric
 
 from exporter import __version__
 from exporter.config import Config
+from exporter.metrics.bounds import of_bounds
 from exporter.metrics.closures import of_closures
 from exporter.metrics.collectors import of_collectors
 from exporter.metrics.config import of_config
-from exporter.metrics.connections import of_connections
+from exporter.metrics.connections import of_connections, of_counts
 from exporter.metrics.findings import of_findings
 from exporter.metrics.settings import of_settings
 from exporter.metrics.shapes import gauge
-from exporter.model import ClosureReading, Snapshot
+from exporter.model import ClosureReading, Snapshot, SocketsReading
 
 
 def families(
@@ -42,12 +43,18 @@ def families(
     if snapshot.settings:
         yield from of_settings(snapshot.settings, config)
         yield from of_findings(snapshot.findings)
-    if snapshot.sockets is not None:
+    reading = snapshot.sockets or snapshot.counts
+    if reading is not None:
         yield gauge(
             "sample_timestamp_seconds",
             "When the sockets were last read, in seconds since 1970.",
             (),
-            {(): snapshot.sockets.timestamp},
+            {(): reading.timestamp},
         )
-        if now <= snapshot.sockets.fresh_until:
-            yield from of_connections(snapshot.sockets)
+        if now > reading.fresh_until:
+            return
+        if isinstance(reading, SocketsReading):
+            yield from of_connections(reading)
+            yield from of_bounds(reading.idle_bounds)
+        else:
+            yield from of_counts(reading)

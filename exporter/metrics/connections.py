@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from prometheus_client.metrics_core import Metric
 
-from exporter.metrics.shapes import counter, gauge, gauge_histogram
+from exporter.metrics.shapes import Samples, counter, gauge, gauge_histogram
 from exporter.model import (
+    CountsReading,
     IdleState,
     NamespaceReading,
     Protection,
@@ -16,17 +17,24 @@ from exporter.model import (
     WorkloadSums,
 )
 
+_UNKNOWN = "unknown"
+
+
+def of_counts(reading: CountsReading) -> Iterator[Metric]:
+    """
+    The connections there are where no more can be told of them.
+    """
+    by_path = reading.connections
+    yield _connections({(path, _UNKNOWN, _UNKNOWN): count for path, count in by_path.items()})
+    yield _sampled_sockets(sum(by_path.values()))
+
 
 def of_connections(reading: SocketsReading) -> Iterator[Metric]:
     """
     Everything that one reading of the sockets tells.
     """
     sums = reading.connections
-    yield gauge(
-        "connections",
-        "ESTABLISHED and CLOSE_WAIT connections, each counted once, by the path they cross (none:"
-        " no path), by what will refresh its mapping in time, and by how near the timeout is.",
-        ("path", "protection", "idle_state"),
+    yield _connections(
         {
             (path, protection.name.lower(), state.name.lower()): int(
                 path_sums.connections[protection, state]
@@ -34,7 +42,7 @@ def of_connections(reading: SocketsReading) -> Iterator[Metric]:
             for path, path_sums in sums.paths.items()
             for protection in Protection
             for state in IdleState
-        },
+        }
     )
     yield gauge(
         "at_risk_connections",
@@ -75,13 +83,27 @@ def of_connections(reading: SocketsReading) -> Iterator[Metric]:
         ("path",),
         {(path,): path_sums.timer_expires for path, path_sums in sums.paths.items()},
     )
-    yield gauge(
+    yield _sampled_sockets(sums.sampled)
+    yield from _of_counters(reading.namespaces)
+
+
+def _connections(samples: Samples) -> Metric:
+    return gauge(
+        "connections",
+        "ESTABLISHED and CLOSE_WAIT connections, each counted once, by the path they cross (none:"
+        " no path), by what will refresh its mapping in time, and by how near the timeout is.",
+        ("path", "protection", "idle_state"),
+        samples,
+    )
+
+
+def _sampled_sockets(count: int) -> Metric:
+    return gauge(
         "sampled_sockets",
         "ESTABLISHED and CLOSE_WAIT sockets that the last sample read.",
         (),
-        {(): sums.sampled},
+        {(): count},
     )
-    yield from _of_counters(reading.namespaces)
 
 
 def _of_counters(namespaces: dict[str, NamespaceReading]) -> Iterator[Metric]:

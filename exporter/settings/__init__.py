@@ -9,17 +9,21 @@ from exporter.model import Settings
 
 def read_settings() -> Settings:
     """
-    The settings of the calling thread's network namespace.
+    The settings of the calling thread's network namespace, or of the host where there are none.
     """
     if sys.platform == "linux":
         from exporter.settings import linux  # noqa: PLC0415  not importable elsewhere
 
         return linux.read_settings()
+    if sys.platform == "win32":
+        from exporter.settings import windows  # noqa: PLC0415  not importable elsewhere
+
+        return windows.read_settings()
     return Settings(
         time=None,
         interval=None,
         probes=None,
         data_retransmissions=None,
         configured=frozenset(),
-        problems=(f"keepalive settings cannot be read on {sys.platform} yet",),
+        problems=(f"keepalive settings are read on Linux and Windows, not on {sys.platform}",),
     )

@@ -2,15 +2,58 @@
 What the Linux kernel says of each connection. The platform is chosen here and nowhere else.
 """
 
+import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-from exporter.model import CollectorError, ConnectionTable, Counters
+from exporter.model import (
+    OWN_NAMESPACE,
+    CollectorError,
+    ConnectionTable,
+    Counters,
+    Found,
+    Namespace,
+)
 from exporter.paths import Surroundings
 
 SUPPORTED = sys.platform == "linux"
+
+
+def namespace_finder(which: Literal["host", "all"]) -> Callable[[], Found]:
+    """
+    What finds the network namespaces to read: the own, or all where there is more than one.
+    """
+    if which == "all" and sys.platform == "linux":
+        from exporter.sockets.finder import Finder  # noqa: PLC0415  not importable elsewhere
+
+        return Finder().find
+    return lambda: Found((OWN_NAMESPACE,), {})
+
+
+def inside(namespace: Namespace) -> contextlib.AbstractContextManager[None]:
+    """
+    Has the calling thread in the namespace until the block is left, whatever happens in it.
+
+    Raises CollectorError before the block is entered, StrandedError after it.
+    """
+    if not namespace.is_own and sys.platform == "linux":
+        from exporter.sockets import namespaces  # noqa: PLC0415
+
+        return namespaces.inside(namespace)
+    return contextlib.nullcontext()
+
+
+def is_inhabited(namespace: Namespace) -> bool:
+    """
+    Whether the namespace still has a process or a name, as far as its entrances tell.
+    """
+    if not namespace.is_own and sys.platform == "linux":
+        from exporter.sockets import namespaces  # noqa: PLC0415
+
+        return namespaces.is_inhabited(namespace)
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +61,13 @@ class NamespaceSockets:
     """
     One network namespace's counters, what is needed to tell its paths, and its connections.
 
-    tables is read from the kernel as it is iterated, which raises CollectorError.
+    tables is read from the kernel whenever it is iterated, inside the namespace, which raises
+    CollectorError.
     """
 
     counters: Counters
     surroundings: Surroundings
-    tables: Iterator[ConnectionTable]
+    tables: Iterable[ConnectionTable]
 
 
 def read_sockets() -> NamespaceSockets:
@@ -32,10 +76,10 @@ def read_sockets() -> NamespaceSockets:
     """
     if sys.platform == "linux":
         from exporter.sockets.counters import read_counters  # noqa: PLC0415  not elsewhere
-        from exporter.sockets.diag import dump  # noqa: PLC0415
+        from exporter.sockets.diag import Dump  # noqa: PLC0415
         from exporter.sockets.surroundings import read_surroundings  # noqa: PLC0415
 
-        return NamespaceSockets(read_counters(), read_surroundings(), dump())
+        return NamespaceSockets(read_counters(), read_surroundings(), Dump())
     raise CollectorError(f"sockets cannot be read on {sys.platform}")
 
 
@@ -54,6 +98,11 @@ class ClosureStream(Protocol):
     def receive(self) -> list[ConnectionTable]:
         """
         What has been told and not received yet. Raises CollectorError.
+        """
+
+    def limit_buffer(self, size: int) -> None:
+        """
+        Let the kernel hold at most so many bytes of what has not been received.
         """
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from exporter.model import UNKNOWN_WORKLOAD, CollectorError
 from exporter.sockets.workloads import workload_name
 
 _MOUNTS = Path("/proc/self/mountinfo")
-_POD_LOGS = Path("/var/log/pods")
+POD_LOGS = Path("/var/log/pods")
 """Where the kubelet makes a directory NAMESPACE_NAME_UID for each pod."""
 _MOST_VISITED = 20_000
 """How many cgroups are looked at in one search, from the root down: for some 0.2 s."""
@@ -53,7 +53,7 @@ class Workloads:
     The names of cgroups' workloads, remembered: connections may outlive their cgroup.
     """
 
-    def __init__(self, mounts: Path = _MOUNTS, pod_logs: Path = _POD_LOGS) -> None:
+    def __init__(self, mounts: Path = _MOUNTS, pod_logs: Path = POD_LOGS) -> None:
         self._mounts = mounts
         self._pod_logs = pod_logs
         self._names: dict[int, str] = {}
@@ -74,7 +74,7 @@ class Workloads:
 
     def _search(self, wanted: Collection[int]) -> dict[int, str]:
         mount = _mount(self._mounts)
-        pods = _pods(self._pod_logs)
+        pods = pod_names(self._pod_logs)
         return {
             cgroup: workload_name(path, pods)
             for cgroup, path in _find(mount, set(wanted), _MOST_VISITED)
@@ -96,7 +96,7 @@ def _mount(mounts: Path) -> _Mount:
             root, point = place.split(" ")[3:5]
             found.append(_Mount(root, _unescape(point)))
     if not found:
-        raise CollectorError("workloads cannot be named: no cgroup2 file system is mounted")
+        raise CollectorError("workloads cannot be named: no cgroup2 file system is mounted here")
     return max(found, key=lambda mount: mount.breadth)
 
 
@@ -144,9 +144,9 @@ def _subdirectories(place: str) -> list["os.DirEntry[str]"]:
         return []
 
 
-def _pods(logs: Path) -> dict[str, str]:
+def pod_names(logs: Path = POD_LOGS) -> dict[str, str]:
     """
-    The names of pods by uid; none where there are none, or they may not be read.
+    The names of pods by uid, namespace/name; none where there are none, or they may not be read.
     """
     try:
         parts = [_printable(place.name).split("_") for place in logs.iterdir()]

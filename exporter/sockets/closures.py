@@ -43,13 +43,12 @@ class NetlinkClosures:
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
             self._socket.setblocking(False)
-            self._enlarge_buffer()
+            self.limit_buffer(_RECEIVE_BUFFER)
             # Else the kernel, after an overflow, drops all until the buffer has been read empty.
             self._socket.setsockopt(SOL_NETLINK, NETLINK_NO_ENOBUFS, 1)
             self._socket.bind((0, _GROUPS))
         except OSError as error:
             raise CollectorError(f"cannot listen for closures: {error.strerror}") from error
-        self._buffer = np.empty(_BATCH_SIZE, np.uint8).data
         self.lost = 0
 
     def fileno(self) -> int:
@@ -70,17 +69,28 @@ class NetlinkClosures:
         date. Raises CollectorError for a message that is none.
         """
         read_at = time.monotonic()
-        length = self._fill()
+        # Not kept: there may be hundreds of streams, of which few have much to tell.
+        buffer = np.empty(_BATCH_SIZE, np.uint8).data
+        length = self._fill(buffer)
         try:
-            return list(decode(self._buffer[:length], 0, read_at).tables)
+            return list(decode(buffer[:length], 0, read_at).tables)
         except (DecodeError, OSError) as error:
             raise CollectorError(f"unexpected netlink message: {error}") from error
 
-    def _fill(self) -> int:
+    def limit_buffer(self, size: int) -> None:
+        """
+        Let the kernel hold so many bytes of what has not been received; without CAP_NET_ADMIN no
+        more than it lets others have.
+        """
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        with contextlib.suppress(PermissionError):
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
+
+    def _fill(self, buffer: memoryview) -> int:
         length = 0
-        while length + _EVENT_SIZE <= len(self._buffer):
+        while length + _EVENT_SIZE <= len(buffer):
             try:
-                length += self._socket.recv_into(self._buffer[length:], _EVENT_SIZE)
+                length += self._socket.recv_into(buffer[length:], _EVENT_SIZE)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -92,8 +102,3 @@ class NetlinkClosures:
         size = _MEMINFO.itemsize * len(_MEMINFO)
         values = array.array("I", self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, size))
         return values[_MEMINFO_DROPS]
-
-    def _enlarge_buffer(self) -> None:
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        with contextlib.suppress(PermissionError):
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)

@@ -22,6 +22,8 @@ from exporter.sockets.table import to_table
 
 Messages = npt.NDArray[np.uint8]
 
+TCPDIAG_GETSOCK = 18  # uapi/linux/inet_diag.h; pyroute2 has no name for it
+
 _NLM_F_DUMP_INTR = 0x10  # include/uapi/linux/netlink.h; pyroute2 has no name for it
 _COMMON_LAYOUTS = 8
 """Layouts of one length that are worth comparing with all messages of a batch."""
@@ -54,7 +56,8 @@ def decode(data: memoryview, sequence: int, read_at: float) -> Batch:
     done = False
     for messages in _by_length(np.frombuffer(data, np.uint8)):
         kinds = messages[:, 4:6].view("u2")[:, 0]
-        is_connection = kinds == SOCK_DIAG_BY_FAMILY
+        # Answers to a dump bear the type of the request, closures that of the newer one.
+        is_connection = (kinds == TCPDIAG_GETSOCK) | (kinds == SOCK_DIAG_BY_FAMILY)
         if is_connection.all():
             tables += _by_layout(messages, sequence, read_at)
         else:

@@ -2,13 +2,8 @@
 What must be known of the thread's namespace to tell which paths its connections cross.
 """
 
-import ipaddress
-import socket
-
-import psutil
-
-from exporter.model import CollectorError
-from exporter.paths import Surroundings, halves
+from exporter.interfaces import own_addresses
+from exporter.paths import Surroundings
 from exporter.sockets.diag import LISTENING, dump
 
 
@@ -20,16 +15,4 @@ def read_surroundings() -> Surroundings:
     listening_ports = frozenset(
         port for table in dump(LISTENING) for port in table.local_port.tolist()
     )
-    try:
-        interfaces = psutil.net_if_addrs()
-    except OSError as error:
-        raise CollectorError(f"cannot list the interfaces' addresses: {error}") from error
-    return Surroundings(
-        listening_ports=listening_ports,
-        own_addresses=frozenset(
-            halves(ipaddress.ip_address(address.address.partition("%")[0]))
-            for addresses in interfaces.values()
-            for address in addresses
-            if address.family in (socket.AF_INET, socket.AF_INET6)
-        ),
-    )
+    return Surroundings(listening_ports=listening_ports, own_addresses=own_addresses())

@@ -30,11 +30,20 @@ def workload_name(cgroup: str, pods: Mapping[str, str]) -> str:
     knows. What users run may only be named as their containers: below their slice they can make
     cgroups of any name.
     """
-    user = _USER.search(cgroup)
-    if user is None and (pod := _POD.search(cgroup)):
-        uid = pod[1].replace("_", "-")
-        return pods.get(uid, uid)
-    for known in (_CONTAINER, _LXC, _USER, _UNIT):
+    if name := container_name(cgroup, pods):
+        return name
+    for known in (_USER, _UNIT):
         if found := known.search(cgroup):
             return found[1]
     return cgroup
+
+
+def container_name(cgroup: str, pods: Mapping[str, str]) -> str | None:
+    """
+    The name of the pod or container that a cgroup belongs to; None if it is in neither.
+    """
+    if not _USER.search(cgroup) and (pod := _POD.search(cgroup)):
+        uid = pod[1].replace("_", "-")
+        return pods.get(uid, uid)
+    found = _CONTAINER.search(cgroup) or _LXC.search(cgroup)
+    return found[1] if found else None

@@ -3,29 +3,37 @@ The exporter's ways to read all TCP sockets, and the floor below which none can 
 """
 
 import collections
+import io
 import socket
 import struct
 
 from pyroute2.netlink import NETLINK_SOCK_DIAG, NLMSG_DONE
+from rich.console import Console
 
+from exporter.cli.connections_table import render
 from exporter.config import Config
+from exporter.connections.look import Owners, look
+from exporter.connections.query import Query
+from exporter.judge.history import History
 from exporter.memory import Memory
 from exporter.sampler import Sampler
 from exporter.sockets import diag
+from tests.sockets.capture import request
 
 _BUFFER_SIZE = 64 << 10
 _DONE = struct.Struct("=IHHIIi")  # struct nlmsghdr and the result of the dump
-_SEQUENCE = 1
+_SHOWN = 50
+"""As many connections as the command shows by default."""
 
 
 def bare_loop() -> None:
     """
-    The floor: receive the dumps that the exporter asks for, looking only for their end.
+    The floor: receive a dump of each address family, looking only for their ends.
     """
     buffer = memoryview(bytearray(_BUFFER_SIZE))
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
         for family in (socket.AF_INET, socket.AF_INET6):
-            netlink.send(diag._request(family, diag.CONNECTED, _SEQUENCE))
+            netlink.send(request(family, diag.CONNECTED))
             while True:
                 last = netlink.recv_into(buffer) - _DONE.size
                 length, kind, *_ = _DONE.unpack_from(buffer, last)
@@ -38,6 +46,17 @@ def dump() -> None:
     The connection tables, one after the other.
     """
     collections.deque(diag.dump(), maxlen=0)
+
+
+def connections() -> None:
+    """
+    The command that shows connections, all of which are candidates; the first look.
+    """
+    shown = look(Query(everything=True, limit=_SHOWN), Config(), History(), Owners())
+    if not all(row.process for row in shown.connections):
+        raise RuntimeError("the processes of some connections were not found")
+    console = Console(file=io.StringIO(), width=80)
+    console.print(render(shown, console))
 
 
 class WholeSample:

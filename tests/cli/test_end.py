@@ -16,8 +16,8 @@ SOON = 2.0
 
 HANGS = """
 import time
-from exporter import sampler
-sampler.read_sockets = lambda: time.sleep(60)
+from exporter import reader
+reader.read_sockets = lambda: time.sleep(60)
 from exporter.cli import main
 main()
 """

@@ -6,14 +6,14 @@ import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.exporter_process import ExporterProcess, exporter_process
+from tests.exporter_process import COMMAND, ExporterProcess, exporter_process
 from tests.lab import Host
 
 TEXT = "text/plain; version=0.0.4"
@@ -92,6 +92,12 @@ class Exporter:
         """
         return self._process.addresses[0]
 
+    def signal(self, number: int) -> None:
+        """
+        Send it a signal.
+        """
+        self._process.process.send_signal(number)
+
     def get(self, path: str = "/metrics", accept: str = TEXT) -> str:
         """
         The body of what it answers to a request from inside its namespace.
@@ -119,12 +125,16 @@ def fetch(host: Host, url: str, accept: str = "*/*") -> tuple[str, str]:
 
 
 @contextmanager
-def exporter_inside(host: Host, config_file: Path | None = None) -> Iterator[Exporter]:
+def exporter_inside(
+    host: Host, config_file: Path | None = None, command: Sequence[str] = COMMAND
+) -> Iterator[Exporter]:
     """
     Run the exporter inside a host until the block is left; it has sampled when that is entered.
+
+    command is what comes before its flags.
     """
     flags = [] if config_file is None else [f"--config.file={config_file}"]
-    with exporter_process(*flags, start=host.start) as process:
+    with exporter_process(*flags, command=command, start=host.start) as process:
         exporter = Exporter(host, process)
         end = time.monotonic() + _READY_TIMEOUT
         while not _is_ready(exporter):

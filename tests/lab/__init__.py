@@ -2,8 +2,9 @@
 Real network namespaces for tests; README.md beside this file shows how to use them.
 """
 
+from .forward import forward
 from .hosts import Host
-from .labs import NatLab, Pair, nat_lab, pair
+from .labs import NatLab, Pair, nat_lab, nat_labs, nats_in_a_row, pair
 from .nat import Nat, OnTimeout
 from .requirements import LAB_MARKS, LabError, requires_lab
 from .traffic import Connection, Keepalive
@@ -18,7 +19,10 @@ __all__ = [
     "NatLab",
     "OnTimeout",
     "Pair",
+    "forward",
     "nat_lab",
+    "nat_labs",
+    "nats_in_a_row",
     "pair",
     "requires_lab",
 ]

@@ -16,6 +16,10 @@ for path in /run/netns/lab-"$0"-*; do
     [ -z "$pids" ] || kill -KILL $pids
     ip netns delete "$name"
 done
+rm -rf "${TMPDIR:-/tmp}/lab-$0-"*
+for tree in /sys/fs/cgroup/lab-"$0" /sys/fs/cgroup/unified/lab-"$0"; do
+    [ ! -d "$tree" ] || find "$tree" -depth -type d -exec rmdir {} +
+done
 """
 
 
@@ -23,6 +27,8 @@ done
 def watch() -> None:
     """
     Have the namespaces of this process removed, and what runs in them ended, once it is gone.
+
+    Its files and its cgroups go too, if they are named like the namespaces.
 
     A process of its own sees to it: neither atexit nor a signal handler runs after SIGKILL, in a
     pytest-xdist worker that lost its controller, or after a crash.

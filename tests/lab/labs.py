@@ -7,8 +7,10 @@ documentation addresses (RFC 5737, RFC 3849), which stand for public ones.
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from itertools import pairwise
 
 import psutil
 
@@ -17,31 +19,18 @@ from .nat import Nat, OnTimeout
 from .traffic import Connection, Keepalive
 
 # IPv6 addresses are usable at once only without duplicate address detection (nodad).
-_CLIENT = """
-addr add 10.0.0.2/24 dev eth0
-addr add fd00::2/64 dev eth0 nodad
-link set eth0 up
-"""
-_SERVER = """
-addr add 203.0.113.10/24 dev eth0
-addr add 2001:db8::10/64 dev eth0 nodad
-link set eth0 up
-"""
-_NAT = """
-addr add 10.0.0.1/24 dev inside
-addr add fd00::1/64 dev inside nodad
-link set inside up
-addr add 203.0.113.1/24 dev outside
-addr add 2001:db8::1/64 dev outside nodad
-link set outside up
+_DEVICE = """
+addr add {address}/24 dev {device}
+addr add {address6}/64 dev {device} nodad
+link set {device} up
 """
 _EVERYONE_IS_NEXT_DOOR = """
 route add 0.0.0.0/0 dev eth0
 route add ::/0 dev eth0
 """
 _BY_THE_NAT = """
-route add 0.0.0.0/0 via 10.0.0.1
-route add ::/0 via fd00::1
+route add 0.0.0.0/0 via {address}
+route add ::/0 via {address6}
 """
 
 
@@ -103,8 +92,9 @@ def pair() -> Iterator[Pair]:
     """
     with _client() as client, _server() as server:
         link(client, "eth0", server, "eth0")
-        client.ip(_CLIENT + _EVERYONE_IS_NEXT_DOOR)
-        server.ip(_SERVER + _EVERYONE_IS_NEXT_DOOR)
+        for host in (client, server):
+            _address(host, "eth0", host.address, host.address6)
+            host.ip(_EVERYONE_IS_NEXT_DOOR)
         yield Pair(client, server)
 
 
@@ -113,21 +103,75 @@ def nat_lab(*, idle_timeout: int, on_timeout: OnTimeout = "drop") -> Iterator[Na
     """
     Build a client, a server and between them a NAT that forgets after idle_timeout seconds.
     """
-    with (
-        _client() as client,
-        Nat(idle_timeout=idle_timeout, on_timeout=on_timeout) as nat,
-        _server() as server,
-    ):
-        link(client, "eth0", nat, "inside")
-        link(server, "eth0", nat, "outside")
-        nat.ip(_NAT)
-        client.ip(_CLIENT + _BY_THE_NAT)
-        server.ip(_SERVER)
-        yield NatLab(client, server, nat=nat)
+    with nat_labs("client", idle_timeout=idle_timeout, on_timeout=on_timeout) as (lab,):
+        yield lab
 
 
-def _client() -> Host:
-    return Host("client", address="10.0.0.2", address6="fd00::2")
+@contextmanager
+def nat_labs(
+    *labels: str, idle_timeout: int, on_timeout: OnTimeout = "drop"
+) -> Iterator[list[NatLab]]:
+    """
+    Build several clients behind one NAT, labelled so, and one server: a lab for each client.
+
+    The clients reach each other through the NAT, which leaves their addresses alone.
+    """
+    with ExitStack() as stack:
+        hosts = [stack.enter_context(_client(label, number)) for number, label in enumerate(labels)]
+        nat = stack.enter_context(Nat(idle_timeout=idle_timeout, on_timeout=on_timeout))
+        server = stack.enter_context(_server())
+        for number, host in enumerate(hosts):
+            _put_behind(nat, host, f"inside{number or ''}")
+        _put_before(nat, server)
+        yield [NatLab(host, server, nat=nat) for host in hosts]
+
+
+@contextmanager
+def nats_in_a_row(*idle_timeouts: int, on_timeout: OnTimeout = "drop") -> Iterator[NatLab]:
+    """
+    Build a client, a server and between them NATs one behind the other, the client's own first.
+
+    The lab's nat is the client's own.
+    """
+    with ExitStack() as stack:
+        client = stack.enter_context(_client())
+        nats = [
+            stack.enter_context(Nat(idle_timeout=timeout, on_timeout=on_timeout))
+            for timeout in idle_timeouts
+        ]
+        server = stack.enter_context(_server())
+        _put_behind(nats[0], client, "inside")
+        for number, (near, far) in enumerate(pairwise(nats), start=200):
+            link(near, "outside", far, "inside")
+            gateway, gateway6 = IPv4Address(f"10.0.{number}.1"), IPv6Address(f"fd00:{number}::1")
+            _address(far, "inside", gateway, gateway6)
+            _address(near, "outside", gateway + 1, gateway6 + 1)
+            near.ip(_BY_THE_NAT.format(address=gateway, address6=gateway6))
+        _put_before(nats[-1], server)
+        yield NatLab(client, server, nat=nats[0])
+
+
+def _put_before(nat: Nat, server: Host) -> None:
+    link(server, "eth0", nat, "outside")
+    _address(nat, "outside", nat.address, nat.address6)
+    _address(server, "eth0", server.address, server.address6)
+
+
+def _put_behind(nat: Nat, host: Host, device: str) -> None:
+    gateway, gateway6 = IPv4Address(host.address) - 1, IPv6Address(host.address6) - 1
+    link(host, "eth0", nat, device)
+    _address(nat, device, gateway, gateway6)
+    _address(host, "eth0", host.address, host.address6)
+    host.ip(_BY_THE_NAT.format(address=gateway, address6=gateway6))
+
+
+def _address(host: Host, device: str, address: object, address6: object) -> None:
+    host.ip(_DEVICE.format(device=device, address=address, address6=address6))
+
+
+def _client(label: str = "client", number: int = 0) -> Host:
+    address6 = IPv6Address("fd00::2") + (number << 64)
+    return Host(label, address=f"10.0.{number}.2", address6=str(address6))
 
 
 def _server() -> Host:

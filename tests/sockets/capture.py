@@ -10,11 +10,12 @@ SEQUENCE = 1
 ALL_STATES = 0xFFF
 
 _NETLINK_SOCK_DIAG = 4
-_SOCK_DIAG_BY_FAMILY = 20
+_TCPDIAG_GETSOCK, _SOCK_DIAG_BY_FAMILY = 18, 20
 _NLM_F_REQUEST_DUMP = 0x301
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _HEADER = struct.Struct("=IHHII")
 _REQUEST = struct.Struct("=BBBxI48x")
+_OLDER_REQUEST = struct.Struct("=BBBB48xII")
 
 
 class Extensions(IntEnum):
@@ -59,6 +60,15 @@ def request(
     body = _REQUEST.pack(family, protocol, extensions, states)
     length = _HEADER.size + len(body)
     return _HEADER.pack(length, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST_DUMP, sequence, 0) + body
+
+
+def request_for_both(states: int) -> bytes:
+    """
+    The older request, for a dump of both families (struct inet_diag_req).
+    """
+    body = _OLDER_REQUEST.pack(socket.AF_UNSPEC, 0, 0, Extensions.INFO, states, 0)
+    length = _HEADER.size + len(body)
+    return _HEADER.pack(length, _TCPDIAG_GETSOCK, _NLM_F_REQUEST_DUMP, SEQUENCE, 0) + body
 
 
 def messages(data: bytes) -> list[bytes]:

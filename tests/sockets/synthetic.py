@@ -36,13 +36,15 @@ def netlink(
     return _HEADER.pack(length, kind, flags, sequence, 0) + padded(payload)
 
 
-def connection(*attributes: bytes, cookie: int = 1, family: int = 2, **header: int) -> bytes:
+def connection(
+    *attributes: bytes, cookie: int = 1, family: int = 2, kind: int = CONNECTION, **header: int
+) -> bytes:
     """
     The message of a connection, from 192.0.2.1:80 to 192.0.2.2:5000 if it is IPv4.
     """
     ends = (b"\x00\x50", b"\x13\x88", b"\xc0\x00\x02\x01" * 4, b"\xc0\x00\x02\x02" * 4)
     fixed = _FIXED.pack(family, 1, 2, 3, *ends, 4, cookie, 5, 6, 7, 8, 9)
-    return netlink(CONNECTION, fixed + b"".join(attributes), **header)
+    return netlink(kind, fixed + b"".join(attributes), **header)
 
 
 def attribute(kind: int, payload: bytes, *, claims: int | None = None) -> bytes:

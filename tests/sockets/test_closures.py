@@ -14,10 +14,10 @@ import pytest
 from pyroute2.netlink import NETLINK_SOCK_DIAG
 from structlog.testing import capture_logs
 
-from exporter import watcher
+from exporter import listeners, watcher
 from exporter.config import Config
-from exporter.memory import Memory
-from exporter.model import ConnectionTable
+from exporter.memory import Memory, NamespaceMemory
+from exporter.model import OWN_NAMESPACE, ConnectionTable
 from exporter.paths import Surroundings, to_text
 from exporter.sockets import closures
 from exporter.sockets.closures import NetlinkClosures
@@ -208,7 +208,7 @@ def test_memory_is_bounded() -> None:
     """
     A flood of closures takes no more than some megabytes, though no sample be taken.
     """
-    memory = Memory()
+    memory = NamespaceMemory()
     tracemalloc.start()
     try:
         for first in range(0, 1_000_000, 1_000):
@@ -231,7 +231,6 @@ class TestWatcher:
         """
         However often the stream breaks, it is opened again, logged once, and counts on.
         """
-        monkeypatch.setattr(watcher, "_RETRY_AFTER", 0.1)
         connections = connect(host, 5)
 
         async def story(watched: ClosureWatcher, opened: list[NetlinkClosures]) -> None:
@@ -280,17 +279,28 @@ def watch(
 
     async def tell() -> None:
         memory = Memory()
-        memory.surroundings = Surroundings(frozenset(), frozenset())
+        memory.own.surroundings = Surroundings(frozenset(), frozenset())
         watched = ClosureWatcher(Config(), memory)
-        task = asyncio.create_task(watched.run())
+        tasks = [asyncio.create_task(work) for work in (watched.run(), sample(watched, memory.own))]
         await until(lambda: opened != [])
         await story(watched, opened)
-        task.cancel()
+        for task in tasks:
+            task.cancel()
 
-    monkeypatch.setattr(watcher, "open_closures", open_closures)
+    monkeypatch.setattr(listeners, "open_closures", open_closures)
     with capture_logs() as log:
         host.call(asyncio.run, tell())
     return [str(entry["event"]).partition(":")[0] for entry in log]
+
+
+async def sample(watched: ClosureWatcher, memory: NamespaceMemory) -> None:
+    """
+    Call the watcher into the namespace again and again, as the sampler does.
+    """
+    while True:
+        watched.listeners.keep([OWN_NAMESPACE.inode])
+        watched.listeners.follow(OWN_NAMESPACE, memory)
+        await asyncio.sleep(0.1)
 
 
 def break_it(stream: NetlinkClosures) -> None:

@@ -19,7 +19,7 @@ from exporter.sockets import diag
 from exporter.sockets.decode import decode
 from exporter.sockets.diag import CONNECTED, _without_repeats, dump
 from tests.lab import requires_lab
-from tests.sockets.capture import ALL_STATES, SEQUENCE, request
+from tests.sockets.capture import ALL_STATES, SEQUENCE, request, request_for_both
 from tests.sockets.population import population
 from tests.sockets.rights import refuse_netlink
 from tests.sockets.synthetic import DONE, ERROR, attribute, connection, netlink
@@ -62,24 +62,17 @@ class TestReceiving:
     Requests are answered by datagrams, whose messages are looked at when none waits any more.
     """
 
-    def test_requests(self, kernel: socket.socket) -> None:
+    def test_request(self, kernel: socket.socket) -> None:
         """
-        IPv4 is asked for, then IPv6, each until its end, wherever that lies.
+        IPv4 and IPv6 are asked for at once, and received until the end, wherever that lies.
         """
         kernel.send(connection(cookie=1))
-        kernel.send(connection(cookie=2) + connection(cookie=3))
-        kernel.send(END)
+        kernel.send(connection(cookie=2, kind=18) + connection(cookie=3))
         tables = dump(CONNECTED)
         assert cookies([next(tables)]) == [1, 2, 3]
-        kernel.send(
-            connection(cookie=4, sequence=SEQUENCE + 1)
-            + netlink(DONE, bytes(4), sequence=SEQUENCE + 1)
-        )
+        kernel.send(connection(cookie=4) + END)
         assert cookies(tables) == [4]
-        assert [kernel.recv(1000) for _ in range(2)] == [
-            request(socket.AF_INET, 1 << 1 | 1 << 8),
-            request(socket.AF_INET6, 1 << 1 | 1 << 8, sequence=SEQUENCE + 1),
-        ]
+        assert kernel.recv(1000) == request_for_both(1 << 1 | 1 << 8)
 
     def test_late_datagrams(self, kernel: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
         """
@@ -257,8 +250,8 @@ class TestRefusedByTheKernel:
         monkeypatch.setattr(
             diag,
             "_request",
-            lambda family, states, sequence: request(
-                family, states, protocol=254, sequence=sequence
+            lambda states, sequence: request(
+                socket.AF_INET, states, protocol=254, sequence=sequence
             ),
         )
         with pytest.raises(CollectorError, match="modprobe tcp_diag"):

@@ -1,0 +1,3 @@
+"""
+The Grafana dashboards and how they are made: `make dashboards` writes their JSON.
+"""

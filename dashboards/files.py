@@ -1,0 +1,19 @@
+"""
+The JSON files that Grafana imports.
+"""
+
+from pathlib import Path
+
+from dashboards.drops import drops
+from dashboards.fleet import fleet
+from dashboards.frame import render
+from dashboards.host import host
+
+_FOLDER = Path(__file__).parent
+
+
+def files() -> dict[Path, str]:
+    """
+    Each file, and the text it must have.
+    """
+    return {_FOLDER / f"{made.__name__}.json": render(made()) for made in (fleet, host, drops)}

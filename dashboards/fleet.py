@@ -1,0 +1,307 @@
+"""
+Fleet: how many hosts are unprotected and which; where connections are at risk and die.
+"""
+
+from collections.abc import Iterator
+
+from grafana_foundation_sdk.builders import bargauge, stat, table, timeseries
+from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+
+from dashboards import look
+from dashboards.columns import count, finding, gauge, host, seconds, severity, text
+from dashboards.frame import frame
+from dashboards.panels import bars, bars_over_time, graph, number, of_evils, rows
+from dashboards.queries import (
+    ANY_PATH,
+    BY_HOST,
+    HOST_NETNS,
+    SERIOUS,
+    STALLED,
+    UNREADABLE,
+    Query,
+    cells,
+    increase,
+    now,
+    own,
+    per_minute,
+    raw,
+    up,
+)
+
+_POINTS = 120
+"""How many points in time a graph asks for; at each, every host is looked at."""
+
+_HOSTS = own("exporter_build_info")
+_UNPROTECTED = f"1 - {own('path_protected')}"
+_STALLED = own("connections", STALLED, ANY_PATH)
+
+
+def fleet() -> Dashboard:
+    """
+    The dashboard to begin with, for any number of hosts.
+    """
+    made = frame(
+        "Fleet",
+        "Which hosts will lose idle TCP connections to a NAT or load balancer, and which already"
+        " do. Begin in the top row; a host's name leads to its own dashboard.",
+        since="now-6h",
+        by_path=False,
+    )
+    for panel in (*_answers(), _hosts_to_look_at(), *_trends(), *_where()):
+        made.with_panel(panel)
+    return made.with_row(_paths()).with_row(_findings()).with_row(_exporters())
+
+
+def _answers() -> Iterator[stat.Panel]:
+    yield number(
+        "Hosts",
+        "Hosts whose exporter answers, and those that are silent: Prometheus could not scrape them"
+        " last time, so nothing is known of them. The row at the bottom names them; see whether"
+        " the exporter runs there and whether its port can be reached.",
+        now(f"count({_HOSTS})", "watched"),
+        now(f"sum(1 - {up()})", "silent"),
+        alert="TCPKeepaliveExporterDown",
+    ).override_by_name("watched", [look.color(look.TEXT)])
+    yield number(
+        "Hosts unprotected",
+        "Hosts with a network namespace whose keepalive settings would send the first probe only"
+        " after a path's idle timeout, or never. Each is one misconfigured host: the table below"
+        " names them, and `tcp-keepalive-exporter fix` prints the remedy.",
+        now(f"sum(max {BY_HOST} ({_UNPROTECTED}))"),
+        alert="TCPKeepaliveMisconfigured",
+    )
+    yield number(
+        "Hosts with findings",
+        "Hosts with a finding of severity warning or critical: something about their settings is"
+        " wrong. The row Findings below counts them by kind; `tcp-keepalive-exporter check` on a"
+        " host explains each.",
+        now(f"count(count {BY_HOST} ({own('finding', SERIOUS)})) or 0 * count({_HOSTS})"),
+        thresholds=look.NONE_IS_WELL_ELSE_LOOK,
+        alert="TCPKeepaliveMisconfigured",
+    )
+    yield number(
+        "At risk now",
+        "Connections that have been idle for nearly their path's timeout or longer, and that"
+        " nothing will refresh in time. They will be dead when next used, if they are not already."
+        " See which workloads own them.",
+        now(f"sum({own('at_risk_connections')})"),
+        thresholds=look.NONE_IS_WELL_ELSE_LOOK,
+        alert="TCPKeepaliveAtRiskConnections",
+    )
+    yield number(
+        "Hanging now",
+        "Connections that send and are not answered after having been idle: their applications"
+        " hang at this moment, for up to a quarter of an hour. Open the Drops dashboard.",
+        now(f"sum({_STALLED})"),
+        alert="TCPKeepaliveStalledConnections",
+    )
+    yield number(
+        "Idle drops",
+        "Connections that died of idling within the time range shown. Each was an error or a hang"
+        " for somebody. The Drops dashboard shows when, where and at what idle time.",
+        now(f"round(sum({increase('idle_drops_total')}))"),
+        alert="TCPKeepaliveIdleDrops",
+    )
+
+
+def _hosts_to_look_at() -> table.Panel:
+    unprotected = f"{own('path_protected')} == 0"
+    return rows(
+        "Hosts to look at",
+        "Every host on which something is wrong; a host that is not here is well. The name leads"
+        " to the host's dashboard. Keepalive time is given where it leaves a path unprotected.",
+        cells(f"sum {BY_HOST} ({_UNPROTECTED}) > 0"),
+        cells(f"max {BY_HOST} ({own('time_seconds')}) and on (job, instance) ({unprotected})"),
+        cells(f"count {BY_HOST} ({own('finding', SERIOUS)})"),
+        cells(f"sum {BY_HOST} ({own('at_risk_connections')}) > 0"),
+        cells(f"sum {BY_HOST} ({_STALLED}) > 0"),
+        cells(f"round(sum {BY_HOST} ({increase('idle_drops_total')})) > 0"),
+        columns={
+            "instance": host(),
+            "A": count("Unprotected paths", look.RED),
+            "B": seconds("Keepalive time"),
+            "C": count("Findings", look.ORANGE),
+            "D": count("At risk now", look.ORANGE),
+            "E": count("Hanging now", look.RED),
+            "F": gauge("Idle drops", look.RED),
+        },
+        sort="Idle drops",
+        size=(24, 10),
+    )
+
+
+def _trends() -> Iterator[timeseries.Panel]:
+    yield graph(
+        "Hosts unprotected and silent",
+        "Unprotected hosts should fall to zero as settings are rolled out; a rise means that new"
+        " hosts came with the operating system's default of 7200 s. Of silent hosts nothing is"
+        " known.",
+        Query(f"sum(max {BY_HOST} ({_UNPROTECTED}))", "unprotected"),
+        Query(f"sum(1 - {up()})", "silent"),
+        size=(8, 8),
+        colors={"unprotected": look.RED, "silent": look.GREY},
+    ).max_data_points(_POINTS)
+    yield graph(
+        "Connections at risk and hanging",
+        "Connections at risk will be dead when next used; those hanging are dead and in use. A"
+        " rise at the same hour each day is a pool that rests then: give it keepalive, or let it"
+        " close idle connections sooner.",
+        Query(f"sum({own('at_risk_connections')})", "at risk"),
+        Query(f"sum({_STALLED})", "hanging"),
+        size=(8, 8),
+        colors={"at risk": look.ORANGE, "hanging": look.RED},
+    ).max_data_points(_POINTS)
+    yield bars_over_time(
+        of_evils(
+            graph(
+                "Idle drops per minute",
+                "Connections that died of idling, by path. Any is one too many; see the Drops"
+                " dashboard for the incident.",
+                Query(f"sum by (path) ({per_minute('idle_drops_total')})", "{{path}}"),
+                size=(8, 8),
+            )
+        )
+    ).max_data_points(_POINTS // 2)
+
+
+def _where() -> Iterator[bargauge.Panel | table.Panel]:
+    at_risk = own("workload_at_risk_connections")
+    owning = f"sum by (workload) ({at_risk}) > 0"
+    yield rows(
+        "Workloads at risk",
+        "Whose connections are at risk now, over all hosts: the service to give a keepalive time"
+        " below its path's timeout, or SO_KEEPALIVE in the first place.",
+        cells(owning),
+        cells(f"sum by (workload) ({own('workload_connections')}) and {owning}"),
+        cells(f"count by (workload) ({at_risk} > 0)"),
+        columns={
+            "workload": text("Workload"),
+            "A": gauge("At risk", look.ORANGE),
+            "B": count("Connections").wide(110),
+            "C": count("Hosts").wide(80),
+        },
+        sort="At risk",
+        size=(12, 8),
+    ).no_value("None")
+    yield bars(
+        "Keepalive times in force",
+        "Hosts by the keepalive time of their own network namespace. One value, the recommended,"
+        " is good; 7200 s is the operating system's default, too late for nearly every NAT.",
+        now(
+            f'sort_desc(count_values("seconds", {own("time_seconds", HOST_NETNS)}))',
+            "{{seconds}} s",
+        ),
+        size=(6, 8),
+    )
+    yield bars(
+        "Protection of connections",
+        "What will refresh the connections' mappings in time. late and none are those that die"
+        " when idle: late sets a keepalive time beyond the timeout, none has keepalive off."
+        " unknown should be few.",
+        now(f"sort_desc(sum by (protection) ({own('connections', ANY_PATH)}))", "{{protection}}"),
+        size=(6, 8),
+        colors=look.PROTECTION,
+    )
+
+
+def _paths() -> Row:
+    hosts = "by (path, direction)"
+    return Row("Paths: timeouts as configured, and as connections show them").with_panel(
+        rows(
+            "Paths",
+            "A path whose shortest fatal idle time is below its timeout forgets sooner than it is"
+            " configured here: correct the timeout in the exporter's config file, and the"
+            " keepalive times with it. One whose longest survived idle time is far above is safer"
+            " than thought.",
+            cells(f"max {hosts} ({own('path_idle_timeout_seconds')})"),
+            cells(f"sum by (path) (1 - min by (job, instance, path) ({own('path_protected')}))"),
+            cells(f"sum by (path) ({own('connection_idle_seconds_gcount', ANY_PATH)})"),
+            cells(f"round(sum by (path) ({increase('idle_drops_total')}))"),
+            cells(f"max by (path) ({own('longest_idle_survived_seconds')})"),
+            cells(f"min by (path) ({own('shortest_idle_fatal_seconds')})"),
+            columns={
+                "path": text("Path"),
+                "direction": text("Direction"),
+                "A": seconds("Idle timeout"),
+                "B": count("Hosts unprotected"),
+                "C": count("Connections"),
+                "D": count("Idle drops"),
+                "E": seconds("Longest survived"),
+                "F": seconds("Shortest fatal"),
+            },
+            sort="Idle drops",
+            size=(24, 7),
+        )
+    )
+
+
+def _findings() -> Row:
+    once_a_host = f"count by (id, severity, job, instance) ({own('finding')})"
+    return Row("Findings: what is wrong with settings, and on how many hosts").with_panel(
+        rows(
+            "Findings",
+            "What the hosts' settings lack, by kind. Begin with critical.",
+            cells(f"count by (id, severity) ({once_a_host})"),
+            cells(f"count by (id, severity) ({own('finding')})"),
+            columns={
+                "id": finding("Finding").wide(620),
+                "severity": severity("Severity").wide(100),
+                "A": gauge("Hosts", look.ORANGE),
+                "B": count("Network namespaces"),
+            },
+            sort="Hosts",
+            size=(24, 7),
+        ).no_value("None")
+    )
+
+
+def _exporters() -> Row:
+    failing = f"{own('collector_success')} == 0"
+    return (
+        Row("The exporters' own health")
+        .with_panel(
+            rows(
+                "Silent hosts",
+                "Hosts that Prometheus could not scrape last time. Nothing is known of them.",
+                cells(f"{raw('up')} == 0 and on (job) {_HOSTS}"),
+                columns={"instance": host(), "job": text("Job")},
+                sort="Host",
+                size=(6, 8),
+            ).no_value("None")
+        )
+        .with_panel(
+            rows(
+                "Failing collectors",
+                "Collectors whose latest attempt failed or is overdue; what they read is missing"
+                " or stale on that host. The exporter's log there says why.",
+                cells(failing),
+                columns={"instance": host(), "collector": text("Collector")},
+                sort="Host",
+                size=(6, 8),
+            ).no_value("None")
+        )
+        .with_panel(
+            graph(
+                "Closures lost, namespaces unreadable",
+                "Closures that came too fast to be read: idle drops may be missing. Namespaces the"
+                " exporter may not enter: their connections are not counted. See the documentation"
+                " on permissions.",
+                Query(
+                    f"sum({per_minute('closure_events_lost_total')})", "closures lost per minute"
+                ),
+                Query(f"sum({own('namespaces', UNREADABLE)})", "namespaces unreadable"),
+                size=(6, 8),
+                colors={"closures lost per minute": look.RED, "namespaces unreadable": look.ORANGE},
+            ).max_data_points(_POINTS)
+        )
+        .with_panel(
+            rows(
+                "Versions",
+                "Hosts by the version of their exporter.",
+                cells(f"count by (version) ({_HOSTS})"),
+                columns={"version": text("Version"), "A": count("Hosts")},
+                sort="Hosts",
+                size=(6, 8),
+            )
+        )
+    )

@@ -1,0 +1,188 @@
+"""
+`probe`: measures the idle timeout of the path to a server.
+"""
+
+import asyncio
+import ipaddress
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from exporter.cli.options import (
+    EXIT_USAGE,
+    config_file_option,
+    duration,
+    exit_for,
+    load_or_exit,
+)
+from exporter.cli.probe_json import as_json
+from exporter.cli.probe_lines import Lines
+from exporter.cli.probe_screen import Screen
+from exporter.cli.probe_text import show
+from exporter.model import Recommended
+from exporter.probe.measurement import Found, Measurement
+from exporter.probe.plan import Plan, PlanError
+from exporter.probe.report import Configured, path_entry
+from exporter.probe.target import Target, TargetError, resolve
+from exporter.settings import read_settings
+from exporter.sockets import SUPPORTED
+
+if TYPE_CHECKING:  # what it imports exists on Linux only
+    from exporter.probe.session import Audience
+
+_EXIT_UNKNOWN = 1
+
+
+def _source(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    try:
+        return None if value is None else str(ipaddress.ip_address(value))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@click.command(short_help="Measure the idle timeout of the path to a server.")
+@click.argument("servers", nargs=-1, required=True, metavar="HOST:PORT...")
+@config_file_option
+@click.option(
+    "--from",
+    "shortest",
+    default="30s",
+    show_default=True,
+    callback=duration,
+    metavar="DURATION",
+    help="Shortest idle time to try.",
+)
+@click.option(
+    "--to",
+    "longest",
+    default="10m",
+    show_default=True,
+    callback=duration,
+    metavar="DURATION",
+    help="Longest idle time to try.",
+)
+@click.option(
+    "--step",
+    default="15s",
+    show_default=True,
+    callback=duration,
+    metavar="DURATION",
+    help="Between the idle times of the first round.",
+)
+@click.option(
+    "--resolution",
+    default="5s",
+    show_default=True,
+    callback=duration,
+    metavar="DURATION",
+    help="How near to each other the bounds shall be brought by further rounds.",
+)
+@click.option(
+    "--parallel",
+    type=click.IntRange(min=1, max=10000),
+    default=64,
+    show_default=True,
+    help="Connections open at once, at most.",
+)
+@click.option(
+    "--source", callback=_source, metavar="ADDRESS", help="Address of this host to connect from."
+)
+@click.option("--interface", metavar="NAME", help="Interface to connect through.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    help="Text for people, or JSON.",
+)
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Print the paths as entries for the configuration file, and the rest on standard error.",
+)
+def probe(  # noqa: PLR0913  one argument a flag
+    *,
+    servers: tuple[str, ...],
+    config_file: Path | None,
+    shortest: float,
+    longest: float,
+    step: float,
+    resolution: float,
+    parallel: int,
+    source: str | None,
+    interface: str | None,
+    output_format: str,
+    write: bool,
+) -> None:
+    """
+    Measure the idle timeout of the path to a server, whatever its protocol.
+
+    Connections are opened side by side, left idle for different times, and then probed by the
+    kernel's keepalive: what is answered was remembered. Nothing is changed, no privilege needed.
+
+    Exit code 0: the timeout is known as precisely as asked for, or longer than all that was tried.
+    1: it is not, and why is said. 2: wrong usage, or a server cannot be connected to.
+    """
+    try:
+        plan = Plan(shortest, longest, step, resolution)
+    except PlanError as error:
+        raise click.UsageError(str(error)) from error
+    if write and output_format == "json":
+        raise click.UsageError("--format=json has the entries anyway; leave --write out")
+    names = tuple(dict.fromkeys(servers))
+    _check_ceiling(plan, len(names), parallel)
+    config = load_or_exit(config_file)
+    if not SUPPORTED:
+        exit_for(TargetError(f"probing needs Linux; this is {sys.platform}"))
+    try:
+        targets = [resolve(name, source) for name in names]
+    except TargetError as error:
+        exit_for(error)
+    found = _measure(targets, plan, source, interface)
+    recommended = Recommended(**config.recommended.model_dump())
+    configured = Configured(read_settings(), recommended, config.paths)
+    if output_format == "json":
+        click.echo(as_json(found, configured))
+    else:
+        show(found, configured, to_stderr=write)
+    if write:
+        entries = (
+            path_entry(each, config.paths) for each in found if isinstance(each, Measurement)
+        )
+        click.echo("paths:\n" + "".join(entries), nl=False)
+    sys.exit(_exit_code(found))
+
+
+def _check_ceiling(plan: Plan, servers: int, parallel: int) -> None:
+    if plan.connections * servers > parallel:
+        each = f" to each of {servers} servers" if servers > 1 else ""
+        raise click.UsageError(
+            f"{plan.connections} connections{each} are needed at once, more than --parallel="
+            f"{parallel} allows; widen --step or --resolution, or allow more"
+        )
+
+
+def _measure(
+    targets: Sequence[Target], plan: Plan, source: str | None, interface: str | None
+) -> list[Found]:
+    from exporter.probe.session import measure_all  # noqa: PLC0415  exists on Linux only
+    from exporter.probe.wire import Source  # noqa: PLC0415
+
+    with _audience() as audience:
+        return asyncio.run(measure_all(targets, plan, Source(source, interface), audience))
+
+
+def _audience() -> "AbstractContextManager[Audience]":
+    return Screen() if sys.stderr.isatty() else nullcontext(Lines())
+
+
+def _exit_code(found: Sequence[Found]) -> int:
+    measurements = [each for each in found if isinstance(each, Measurement)]
+    if len(measurements) < len(found):
+        return EXIT_USAGE
+    return 0 if all(each.is_narrow for each in measurements) else _EXIT_UNKNOWN

@@ -1,0 +1,79 @@
+"""
+What `probe` has found, for programs. docs/probe.md promises these names.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from exporter.model import Recommended
+from exporter.probe.measurement import Found, Measurement, Unreachable
+from exporter.probe.outcome import Outcome
+from exporter.probe.report import Configured, advice, measured_path
+from exporter.probe.words import remarks, sentence
+
+_FORMAT = 1
+"""Counts up when a name changes its meaning or goes."""
+
+
+def as_json(found: Sequence[Found], configured: Configured) -> str:
+    """
+    The whole as JSON.
+    """
+    return json.dumps(
+        {"format": _FORMAT, "servers": [_server(each, configured) for each in found]}, indent=2
+    )
+
+
+def _server(found: Found, configured: Configured) -> dict[str, object]:
+    if isinstance(found, Unreachable):
+        return {"server": found.target.name, "error": found.reason}
+    bounds, path = found.bounds, measured_path(found, configured.paths)
+    return {
+        "server": found.target.name,
+        "address": found.address.host,
+        "own_address": found.own_address,
+        "summary": sentence(found),
+        "remarks": list(remarks(found)),
+        "as_narrow_as_asked": found.is_narrow,
+        "longest_idle_survived_seconds": _rounded(bounds.survived),
+        "shortest_idle_fatal_seconds": None if bounds.fatal is None else _rounded(bounds.fatal),
+        "on_timeout": bounds.on_timeout,
+        "interrupted": found.interrupted,
+        "path": None if path is None else asdict(path),
+        "protection": _protection(found, configured),
+        "connections": [_connection(outcome) for outcome in found.outcomes],
+    }
+
+
+def _protection(found: Measurement, configured: Configured) -> dict[str, object] | None:
+    to_do = advice(found, configured)
+    if to_do is None:
+        return None
+    return {
+        "settings": None if to_do.protecting is None else _settings(to_do.protecting),
+        "this_host_protects": to_do.is_protected,
+        "problem": to_do.problem,
+        "remedy": to_do.remedy,
+    }
+
+
+def _settings(values: Recommended) -> dict[str, float]:
+    return {
+        "time_seconds": values.time,
+        "interval_seconds": values.interval,
+        "probes": values.probes,
+    }
+
+
+def _connection(outcome: Outcome) -> dict[str, object]:
+    return {
+        "outcome": outcome.fate.replace(" ", "_"),
+        "planned_idle_seconds": _rounded(outcome.planned),
+        "idle_seconds_at_least": _rounded(outcome.at_least),
+        "idle_seconds_at_most": _rounded(outcome.at_most),
+    }
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 3)

@@ -1,0 +1,78 @@
+"""
+A connection that is kept busy: as long as it is answered, others do not die of the path's failing.
+"""
+
+import asyncio
+import time
+
+from exporter.probe.connection import ask
+from exporter.probe.outcome import DEAD, Fate, Outcome
+from exporter.probe.spell import Spell
+from exporter.probe.target import Address
+from exporter.probe.wire import Source, UnreachableError, Wire
+
+
+class Witness:
+    """
+    Probed every few seconds until lost is set: then the path has forgotten even this connection.
+
+    A server that closes it gets another one. server_resets tells that it was not even closed in
+    order, though it was not idle: then the server resets the idle ones too, not the path.
+    """
+
+    def __init__(self, wire: Wire, address: Address, source: Source, interval: float) -> None:
+        self._wire: Wire | None = wire
+        self._address = address
+        self._source = source
+        self._interval = interval
+        self._heard: list[float] = []
+        self.lost = asyncio.Event()
+        self.server_resets = False
+
+    def vouches_for(self, outcome: Outcome) -> bool:
+        """
+        Whether the path worked when it did not answer the connection, or after it had reset it.
+        """
+        until = outcome.known_at if outcome.fate is Fate.SILENT else float("inf")
+        return any(outcome.ended_at <= heard <= until for heard in self._heard)
+
+    async def watch(self) -> None:
+        """
+        Keep the connection busy until it is lost.
+        """
+        try:
+            while not self.lost.is_set():
+                await asyncio.sleep(self._interval)
+                await self._look()
+        finally:
+            self._close()
+
+    async def _look(self) -> None:
+        if self._wire is None:
+            await self._open()
+            return
+        await self._wire.wait(0)
+        reading = self._wire.read()
+        if not reading.is_open:
+            self._heard.append(reading.at)
+            self.server_resets |= reading.is_dead
+            self._close()
+            await self._open()
+            return
+        outcome = await ask(self._wire, Spell(reading), self._interval)
+        if outcome is not None and outcome.fate in DEAD:
+            self.lost.set()
+        elif outcome is not None:
+            self._heard.append(outcome.ended_at)
+
+    async def _open(self) -> None:
+        try:
+            self._wire = await Wire.open(self._address, self._source)
+        except UnreachableError:
+            return  # a server may be busy; without a witness nothing is counted as dead
+        self._heard.append(time.monotonic())
+
+    def _close(self) -> None:
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None

@@ -1,0 +1,81 @@
+"""
+One sample's way through the network namespaces: into each and back, whatever is met there.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from exporter.model import Found, Namespace, StrandedError, VanishedError
+from exporter.sockets import inside
+
+
+@dataclass(slots=True)
+class Problem:
+    """
+    Why namespaces other than the own cannot be read: those of these names, and some that were not
+    tried.
+    """
+
+    error: Exception | None = None
+    names: set[str] = field(default_factory=set)
+    untried: int = 0
+
+
+@dataclass(slots=True)
+class Tour:
+    """
+    The namespaces of one sample, and which of them failed.
+
+    problems are those with others than the own, by what they say.
+    """
+
+    found: Found
+    failed: set[Namespace] = field(default_factory=set)
+    vanished: set[Namespace] = field(default_factory=set)
+    problems: dict[str, Problem] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for why, number in self.found.passed_over.items():
+            self.problems[why] = Problem(untried=number)
+
+    @contextmanager
+    def inside(self, namespace: Namespace) -> Iterator[None]:
+        """
+        Have the calling thread in the namespace until the block is left.
+
+        An error ends the block, and no more than that: it is noted. Of the own namespace it is
+        raised.
+        """
+        try:
+            with inside(namespace):
+                yield
+        except VanishedError:
+            self.vanished.add(namespace)
+        except StrandedError:
+            raise
+        except Exception as error:  # noqa: BLE001  one namespace must not spoil the others
+            self.note(namespace, error)
+
+    def note(self, namespace: Namespace, error: Exception) -> None:
+        """
+        Take note of an error in a namespace. Raises it if that is the own one.
+        """
+        self.failed.add(namespace)
+        if namespace.is_own:
+            raise error
+        self.problems.setdefault(str(error), Problem(error)).names.add(namespace.name)
+
+    @property
+    def unreadable(self) -> int:
+        """
+        How many namespaces could not be read, or not in all that was asked of them.
+        """
+        return len(self.failed) + sum(self.found.passed_over.values())
+
+    @property
+    def readable(self) -> int:
+        """
+        How many could.
+        """
+        return len({*self.found.namespaces} - self.failed - self.vanished)

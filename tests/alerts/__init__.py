@@ -1,0 +1,3 @@
+"""
+Recording rules, alerts and runbooks: promtool's verdict, a linter's, and the docs about them.
+"""

@@ -1,0 +1,162 @@
+"""
+What promtool says of the rules, and what they say of a host that is well.
+"""
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import Metric
+
+from exporter.config import Config
+from exporter.judge.findings import find_all
+from exporter.metrics import families
+from exporter.model import HOST_NETNS, Recommended
+from tests.alerts.rules import ALERTS, DIRECTORY, FILES, TESTS, promtool
+from tests.snapshots import full_snapshot, no_closures
+
+TARGET = {"job": "tcp-keepalive", "instance": "web-1"}
+
+
+def test_promtool_finds_nothing_wrong_with_the_rules() -> None:
+    """
+    Its linter is silent, and its failures are fatal.
+    """
+    checked = promtool("check", "rules", "--lint=all", "--lint-fatal", *FILES)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_example_configurations_are_right() -> None:
+    """
+    Prometheus' own tools accept them, and they name the rules.
+    """
+    checked = promtool("check", "config", DIRECTORY / "prometheus.yml")
+    assert checked.returncode == 0, checked.stderr
+    assert f"{len(FILES)} rule files found" in checked.stdout
+    alertmanager = ["amtool", "check-config", str(DIRECTORY / "alertmanager.yml")]
+    assert subprocess.run(alertmanager, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
+def test_the_rules_pass_their_unit_tests(file: Path) -> None:
+    """
+    Promtool's own: silent, firing with all labels and annotations, resolved.
+    """
+    tested = promtool("test", "rules", file)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def stories() -> Iterator[list[tuple[str, list[Any]]]]:
+    """
+    Of each unit test the alerts asked for, in the order of time.
+    """
+    for file in TESTS:
+        for test in yaml.safe_load(file.read_text())["tests"]:
+            cases = test.get("alert_rule_test", [])
+            yield [(case["alertname"], case["exp_alerts"]) for case in cases]
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda rule: f"{rule.name}-{rule.severity}")
+def test_an_alert_has_a_unit_test(alert: Any) -> None:
+    """
+    In one test it is silent, then fires with its severity, then is silent again.
+    """
+    for story in stories():
+        severities = [
+            [each["exp_labels"]["severity"] for each in expected]
+            for name, expected in story
+            if name == alert.name
+        ]
+        if severities == [[], [alert.severity], []]:
+            return
+    pytest.fail("no unit test shows it silent, firing and resolved")
+
+
+def healthy() -> Iterator[Metric]:
+    """
+    What the exporter tells of a host with the recommended settings.
+    """
+    snapshot = full_snapshot()
+    settings = {HOST_NETNS: replace(snapshot.settings[HOST_NETNS], time=120, interval=30, probes=8)}
+    findings = find_all(settings, {}, Recommended(), Config().paths)
+    assert findings, "a host that is well has findings of severity info, too"
+    snapshot = replace(snapshot, settings=settings, findings=findings)
+    return families(snapshot, no_closures(), Config(), now=snapshot.due)
+
+
+def growth(name: str, labels: dict[str, str]) -> int:
+    """
+    How much a series of a busy host grows in a minute.
+    """
+    of_closures = name.startswith("tcp_keepalive_closure_idle_seconds")
+    if of_closures and labels["reason"] == "normal":
+        return 60_000
+    if of_closures and labels["reason"] == "reset":
+        return 500  # none of them after an idle spell
+    return 1_000 if name == "tcp_keepalive_probes_sent_total" else 0
+
+
+def level(name: str, labels: dict[str, str], value: float) -> float:
+    """
+    The value that a series of a busy host has.
+    """
+    if name != "tcp_keepalive_connections":
+        return float(value)
+    protected = labels["protection"] in ("own", "peer")
+    if labels["idle_state"] == "active" or (protected and labels["idle_state"] != "stalled"):
+        return 5_000.0
+    return 0.0
+
+
+def test_a_healthy_busy_host_is_told_of_in_no_alert(tmp_path: Path) -> None:
+    """
+    For two hours, with tens of thousands of connections, some idle, that come and go.
+    """
+    series = [
+        {
+            "series": f"{sample.name}{render(sample.labels | TARGET)}",
+            "values": f"{level(*sample[:2], sample.value)}+{growth(*sample[:2])}x120",
+        }
+        for family in healthy()
+        for sample in family.samples
+    ]
+    series.append({"series": f"up{render(TARGET)}", "values": "1x120"})
+    names = {alert.name for alert in ALERTS}
+    test = {
+        "rule_files": [str(file) for file in FILES],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": series,
+                "alert_rule_test": [
+                    {"eval_time": time, "alertname": name, "exp_alerts": []}
+                    for name in sorted(names)
+                    for time in ("20m", "120m")
+                ],
+                # It would also be silent about a host of which it hears nothing.
+                "promql_expr_test": [
+                    {
+                        "expr": "sum by (job) (tcp_keepalive_connections)",
+                        "eval_time": "120m",
+                        "exp_samples": [{"labels": '{job="tcp-keepalive"}', "value": 135_000}],
+                    }
+                ],
+            }
+        ],
+    }
+    file = tmp_path / "healthy.yml"
+    file.write_text(yaml.safe_dump(test))
+    tested = promtool("test", "rules", file)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def render(labels: dict[str, str]) -> str:
+    """
+    Labels as a series has them.
+    """
+    return "{" + ", ".join(f'{name}="{value}"' for name, value in labels.items()) + "}"

@@ -1,0 +1,3 @@
+"""
+The dashboards, and the invented fleet that they are tried on.
+"""

@@ -1,0 +1,260 @@
+"""
+The demo, played to the end: which alerts come, what the rules cost, that the runbooks' commands and
+queries work, and that nothing is left.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.alerts.rules import ALERTS, RECORDINGS, RUNBOOKS, Rule, runbook_base
+from tests.alerts.runbooks import COMMANDS, QUERIES, Command
+from tests.cgroups import writable
+from tests.demo.__main__ import identity
+from tests.demo.cast import EXPECTED, Identity
+from tests.demo.monitoring import Monitoring
+from tests.exporter_process import ROOT
+from tests.lab import LAB_MARKS
+from tests.lab.hosts import NAMESPACES
+
+pytestmark = LAB_MARKS
+
+_PATIENCE = 150.0
+_AFTERMATH = 5.0
+"""Seconds in which an alert that nobody expects would have come too."""
+_FAST = 0.1
+_WRAPPER = """#!/bin/sh
+command=$1
+shift
+case $command in check|connections|probe) set -- "$@" --config.file={config};; esac
+exec {exporter} "$command" "$@"
+"""
+"""The docs ask for the exporter's own config file to be given; the runbooks leave it out."""
+_PROBES = sorted({command.line for command in COMMANDS if " probe " in command.line})
+Finished = subprocess.CompletedProcess[str]
+_URL = re.compile(r"http://localhost:\d+(?=/classic/alerts|\n)")
+
+
+@dataclass
+class Demo:
+    """
+    The demo while it runs, as people start it, and every alert that Alertmanager has had.
+    """
+
+    process: "subprocess.Popen[str]"
+    printed: list[str] = field(default_factory=list)
+    received: dict[Identity, Any] = field(default_factory=dict)
+    probes: "dict[str, Future[Finished]]" = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """
+        What it has printed.
+        """
+        return "".join(self.printed)
+
+    @property
+    def monitoring(self) -> Monitoring:
+        """
+        Prometheus and Alertmanager, where it says that they are.
+        """
+        prometheus, alertmanager = dict.fromkeys(_URL.findall(self.text))
+        return Monitoring(prometheus, alertmanager)
+
+    def run(self, line: str, host: str = "web-1") -> Finished:
+        """
+        Run a shell's command line on a host, with the exporter's command as people have it.
+        """
+        (namespace,) = NAMESPACES.glob(f"lab-{self.process.pid}-*-{host}")
+        config = re.findall(r"--config\.file=(\S+)", self.text)[0]
+        wrapper = Path(config).with_name("tcp-keepalive-exporter")
+        exporter = Path(sys.executable).with_name("tcp-keepalive-exporter")
+        wrapper.write_text(_WRAPPER.format(config=config, exporter=exporter))
+        wrapper.chmod(0o755)
+        return subprocess.run(
+            ["ip", "netns", "exec", namespace.name, "bash", "-c", line],
+            env={**os.environ, "PATH": f"{wrapper.parent}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+
+    def wait_for(self, text: str) -> None:
+        """
+        Return when it has printed this.
+        """
+        end = time.monotonic() + _PATIENCE
+        while text not in self.text:
+            assert time.monotonic() < end, self.text
+            assert self.process.poll() is None, self.text
+            time.sleep(0.1)
+
+    def watch(self, until: float) -> None:
+        """
+        Note the alerts that there are until then, or until all those expected have come.
+        """
+        while time.monotonic() < until and not self.received.keys() >= EXPECTED:
+            self.note_alerts()
+            time.sleep(0.5)
+
+    def note_alerts(self) -> None:
+        """
+        Note the alerts that there are.
+        """
+        self.received |= {identity(alert): alert for alert in self.monitoring.alerts()}
+
+
+@contextlib.contextmanager
+def played() -> Iterator[Demo]:
+    """
+    Run the demo as `make demo` does.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.demo"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        demo = Demo(process)
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        reader = threading.Thread(target=lambda: demo.printed.extend(lines))
+        reader.start()
+        try:
+            yield demo
+        finally:
+            process.kill()
+            reader.join()
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demo]:
+    """
+    The demo, some time after the last alert that is expected.
+    """
+    with played() as demo, ThreadPoolExecutor() as pool:
+        demo.wait_for("Ctrl-C takes it all down.")
+        # Of the monitor's connections no exporter tells: these die, too.
+        demo.probes = {line: pool.submit(demo.run, line, "monitor") for line in _PROBES}
+        started = time.monotonic()
+        demo.watch(started + _PATIENCE)
+        took = time.monotonic() - started
+        end = time.monotonic() + _AFTERMATH
+        while time.monotonic() < end:
+            demo.note_alerts()
+            time.sleep(0.5)
+        print(f"\n{len(demo.received)} alerts within {took:.0f} s")
+        yield demo
+
+
+def test_alertmanager_gets_the_alerts_expected_and_no_other(demo: Demo) -> None:
+    """
+    Of the host with wrong settings, of those with deaf applications; of the one that is well, none.
+    """
+    expected = EXPECTED
+    if writable() is None:  # then the applications are services of nobody's
+        pytest.skip("without a cgroup2 file system workloads have no names")
+    assert set(demo.received) == set(expected)
+
+
+@pytest.mark.parametrize("name", sorted({name for name, *_ in EXPECTED}))
+def test_an_alert_says_all_that_people_need(demo: Demo, name: str) -> None:
+    """
+    Where it is, in words without holes, and where to read on, both there and in Prometheus.
+    """
+    alerts = [alert for key, alert in demo.received.items() if key[0] == name]
+    assert alerts
+    for alert in alerts:
+        assert alert["labels"]["job"] == "tcp-keepalive"
+        description = alert["annotations"]["description"]
+        assert alert["labels"]["instance"] in description
+        assert "<no value>" not in description
+        runbook = alert["annotations"]["runbook_url"].removeprefix(runbook_base() + "/")
+        assert (RUNBOOKS / runbook).is_file()
+        assert alert["generatorURL"].startswith(demo.monitoring.prometheus + "/graph?")
+
+
+def test_prometheus_evaluates_every_rule_without_fault(demo: Demo) -> None:
+    """
+    Each is healthy, and takes less than 100 ms over what the demo has made.
+    """
+    groups = demo.monitoring.api("rules")["groups"]
+    found = {rule["name"]: rule for group in groups for rule in group["rules"]}
+    assert found.keys() == {rule.name for rule in [*ALERTS, *RECORDINGS]}
+    for rule in found.values():
+        assert (rule["health"], rule.get("lastError")) == ("ok", None), rule["name"]
+    slowest = max(found.values(), key=lambda rule: rule["evaluationTime"])
+    print(f"\nthe slowest rule, {slowest['name']}, takes {1000 * slowest['evaluationTime']:.1f} ms")
+    assert slowest["evaluationTime"] < _FAST
+
+
+@pytest.mark.parametrize("rule", RECORDINGS, ids=lambda rule: rule.name)
+def test_every_recording_has_data(demo: Demo, rule: Rule) -> None:
+    """
+    What is recorded can be queried, of each of the three hosts or of the whole job.
+    """
+    found = demo.monitoring.query(rule.name)
+    by_instance = {series["metric"].get("instance") for series in found}
+    of_instances = rule.name.startswith("instance_")
+    assert by_instance == ({"web-1", "web-2", "web-3"} if of_instances else {None})
+
+
+@pytest.mark.parametrize(("runbook", "query"), QUERIES)
+def test_a_runbooks_query_runs(demo: Demo, runbook: str, query: str) -> None:
+    """
+    Prometheus answers it; what an alert of the demo is about is among the answers.
+    """
+    found = demo.monitoring.query(query)
+    if runbook in {name for name, *_ in EXPECTED} and "==" not in query:
+        assert found
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda each: f"{each.runbook}: {each.line}")
+def test_a_runbooks_command_runs(demo: Demo, command: Command) -> None:
+    """
+    It ends well, which for `check` includes findings, and prints what the runbook shows.
+    """
+    probe = demo.probes.get(command.line)
+    finished = demo.run(command.line) if probe is None else probe.result(_PATIENCE)
+    well = (0, 1) if " check" in command.line else (0,)
+    assert finished.returncode in well, finished.stdout + finished.stderr
+    assert finished.stdout
+    assert words(finished.stdout)[: len(words(command.output))] == words(command.output)
+
+
+def words(output: str) -> list[str]:
+    """
+    The words in the first line of what a command prints; figures differ from run to run.
+    """
+    first = next(iter(output.splitlines()), "")
+    return re.sub(r"\d+", "0", first).split()
+
+
+def test_ctrl_c_takes_it_all_down(demo: Demo) -> None:
+    """
+    No namespace is left, no process, no cgroup and no file.
+    """
+    pid = demo.process.pid
+    mine = f"lab-{pid}-"
+    assert any(place.name.startswith(mine) for place in NAMESPACES.iterdir())
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.process.wait(30) == 0, demo.text
+    assert [place for place in NAMESPACES.iterdir() if place.name.startswith(mine)] == []
+    assert list(Path("/tmp").glob(f"{mine}*")) == []
+    assert list(Path("/sys/fs/cgroup").rglob(f"lab-{pid}")) == []
+    assert [each for each in psutil.process_iter(["cmdline"]) if mine in str(each.info)] == []

@@ -1,0 +1,3 @@
+"""
+What `fix` prints, and what its consumers make of it.
+"""

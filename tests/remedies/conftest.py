@@ -1,0 +1,22 @@
+"""
+What several tests of remedies share.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Host
+from tests.remedies.machine import Machine
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """
+    A host with Linux' defaults.
+    """
+    sysctl_d = tmp_path / "sysctl.d"
+    sysctl_d.mkdir()
+    with Host() as host:
+        yield Machine(host, sysctl_d)
