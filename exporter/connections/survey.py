@@ -48,19 +48,22 @@ def survey(
     found: dict[Namespace, NamespaceSockets] = {}
     times = {}
     for namespace in tour.found.namespaces:
-        with tour.inside(namespace):
-            times[namespace.name] = read_settings().time
-            found[namespace] = whole(read_sockets)
+        if seen := tour.inside(namespace, _look_around):
+            found[namespace], times[namespace.name] = seen
     neighbours = of_one_alone(each.surroundings.own_addresses for each in found.values())
     histories: Histories = {}
     for namespace, alone in found.items():
         surroundings = replace(alone.surroundings, neighbours=neighbours)
         sockets = replace(alone, surroundings=surroundings)
         past = memory.history_of(namespace)
-        with tour.inside(namespace):
-            read = partial(_read, selection, namespace, sockets, past, config)
-            selection, histories[namespace] = whole(read)
+        read = partial(_read, selection, namespace, sockets, past, config)
+        if result := tour.inside(namespace, partial(whole, read)):
+            selection, histories[namespace] = result
     return Survey(selection, histories, times, tour.problems)
+
+
+def _look_around() -> tuple[NamespaceSockets, float | None]:
+    return whole(read_sockets), read_settings().time
 
 
 def _read(
