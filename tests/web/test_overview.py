@@ -151,4 +151,4 @@ async def test_page(latest: Latest) -> None:
     assert "It is &lt;late&gt;." in page
     assert "Hurry &amp; run." in page
     assert 'href="/metrics-here"' in page
-    assert "30 min" in page  # the host's keepalive time, 1800 s
+    assert "30m" in page  # the host's keepalive time, 1800 s
