@@ -101,7 +101,7 @@ class Listeners:
         readable, self._readable = self._readable, []
         if time.monotonic() - self._looked_at >= _LOOK_EVERY:
             readable += self._leave_deserted()
-        for listener in readable:
+        for listener in dict.fromkeys(readable):  # what is left may have told something before
             if listener.memory.surroundings is not None:
                 yield from ((listener, table) for table in self._receive(listener))
             if self._open.get(listener.namespace.inode) is listener:

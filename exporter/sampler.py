@@ -186,8 +186,8 @@ class Sampler:
     def _collect_settings(self, tour: Tour) -> None:
         settings = {}
         for namespace in tour.found.namespaces:
-            with tour.inside(namespace):
-                settings[namespace.name] = read_settings()
+            if (found := tour.inside(namespace, read_settings)) is not None:
+                settings[namespace.name] = found
         self._settings = settings
         for namespace in reversed(tour.found.namespaces):  # the own last, whose error is raised
             if namespace.name in settings and (problems := settings[namespace.name].problems):

@@ -71,11 +71,12 @@ async def ask(wire: Wire, spell: Spell, planned: float) -> Outcome | None:
                 sent.append(reading.at)
             if fate := _fate_asked(reading, before):
                 at_least, at_most = asked_at - spell.before, reading.at - spell.after
-                return Outcome(fate, planned, at_least, at_most, asked_at, reading.at)
+                return Outcome(fate, planned, at_least, at_most, asked_at, reading.at, len(sent))
     if len(sent) <= _LOST:
         return None
     at_least, at_most = asked_at - spell.before, sent[_LOST] - spell.after
-    return Outcome(Fate.SILENT, planned, at_least, at_most, asked_at, time.monotonic())
+    known_at = time.monotonic()
+    return Outcome(Fate.SILENT, planned, at_least, at_most, asked_at, known_at, len(sent))
 
 
 def _fate_unasked(reading: Reading) -> Fate:

@@ -30,12 +30,12 @@ Look, in a browser:
   what it knows                    {prometheus}/classic/graph?g0.expr=tcp_keepalive_at_risk_connections
 and in another terminal:
   alerts, as Alertmanager has them amtool alert --alertmanager.url={alertmanager}
-  a host's settings, judged        ip netns exec {netns} {exporter} check --config.file={config}
-  its connections                  ip netns exec {netns} {exporter} connections --config.file={config}
+  a host's settings, judged        nsenter --net=/run/netns/{netns} {exporter} check --config.file={config}
+  its connections                  nsenter --net=/run/netns/{netns} {exporter} connections --config.file={config}
 Repair it, and see alerts go:
-  correct the settings of web-1    ip netns exec {netns} sysctl net.ipv4.tcp_keepalive_time=10 \\
+  correct the settings of web-1    nsenter --net=/run/netns/{netns} sysctl net.ipv4.tcp_keepalive_time=10 \\
                                      net.ipv4.tcp_keepalive_intvl=5 net.ipv4.tcp_keepalive_probes=3
-  make the NAT remember for longer ip netns exec {nat} \\
+  make the NAT remember for longer nsenter --net=/run/netns/{nat} \\
                                      sysctl net.netfilter.nf_conntrack_tcp_timeout_established=600
 
 Everything goes faster here: Prometheus scrapes every second, and what an alert waits for (its `for`)

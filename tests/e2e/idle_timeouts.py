@@ -11,8 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from tests.e2e.probing import Probed, Running, probe
+from tests.e2e.proxies import start_nginx
+from tests.e2e.servers import OpenSSH, PostgreSQL, Redis, Software, wait_for_ports
 from tests.lab import Host, OnTimeout, Pair, nat_lab, nats_in_a_row, pair
 from tests.lab.traffic import abort
 
@@ -22,10 +25,10 @@ SERVERS = (f"203.0.113.10:{PORT}", f"[2001:db8::10]:{PORT}")
 FLAGS = {
     5: "--from=2s --to=8s --step=2s --resolution=1s",
     8: "--from=3s --to=12s --step=3s --resolution=1500ms",
-    13: "--from=6s --to=21s --step=5s --resolution=2s",
+    13: "--from=10s --to=16s --step=2s --resolution=2s",
     30: "--from=25s --to=37s --step=3s --resolution=3s",
 }
-"""By the path's timeout; the last one's first round is fine enough to be the only one."""
+"""By the path's timeout; of the last two the first round is fine enough to be the only one."""
 ON_TIMEOUT: tuple[OnTimeout, ...] = ("drop", "reset")
 CLOSES_AFTER = 6.0
 _LOOK_EVERY = 0.2
@@ -112,14 +115,14 @@ def flushed_nat(on_timeout: OnTimeout) -> Probed:
     """
     The NAT is restarted in the middle of the first round.
     """
-    with nat_lab(idle_timeout=13, on_timeout=on_timeout) as lab:
+    with nat_lab(idle_timeout=8, on_timeout=on_timeout) as lab:
         listen(lab.server)
 
         def restart(running: Running) -> None:
-            running.wait_for("idle for 6 s: answered")
+            running.wait_for("idle for 3 s: answered")
             lab.nat.flush()
 
-        return probe(lab.client, SERVERS[0], *FLAGS[13].split(), incident=restart)
+        return probe(lab.client, SERVERS[0], *FLAGS[8].split(), incident=restart)
 
 
 def flushed_nat_later() -> Probed:
@@ -139,14 +142,15 @@ def flushed_nat_later() -> Probed:
 
 def outage() -> Probed:
     """
-    For two seconds nothing at all comes through, just when connections are probed.
+    For two seconds nothing at all comes through, while connections are probed that the NAT has
+    forgotten when it is over.
     """
     with nat_lab(idle_timeout=13) as lab:
         listen(lab.server)
 
         def block(running: Running) -> None:
-            running.wait_for("idle for 6 s: answered")
-            time.sleep(4)
+            running.wait_for("idle for 10 s: answered", times=2)
+            time.sleep(1)
             lab.nat.block()
             time.sleep(2)
             lab.nat.heal()
@@ -184,6 +188,29 @@ def silent_host() -> Probed:
     with nat_lab(idle_timeout=600) as lab:
         lab.nat.block()
         return probe(lab.client, SERVERS[0])
+
+
+def real_servers(postgresql: PostgreSQL, directory: Path, *, by_themselves: bool) -> Probed:
+    """
+    Servers as they come, behind a NAT of 8 s; or such as act by themselves before their NAT does.
+    """
+    kinds: dict[str, tuple[Software, str]] = {
+        "5432": (postgresql, "authentication_timeout = 5s"),
+        "6379": (Redis(directory), "timeout 4"),
+        "22": (OpenSSH(directory), "LoginGraceTime 5"),
+    }
+    with nat_lab(idle_timeout=30 if by_themselves else 8) as lab:
+        for port, (kind, setting) in kinds.items():
+            kind.start(lab.server, int(port), setting if by_themselves else "")
+        words = "; client_header_timeout 5s" if by_themselves else ""
+        start_nginx(lab.server, directory, {80: words})
+        ports = [*kinds, "80"]
+        if by_themselves:
+            Redis(directory).start(lab.server, 6380, "tcp-keepalive 4")
+            ports.append("6380")
+        wait_for_ports(lab.server, [int(port) for port in ports])
+        servers = [f"203.0.113.10:{port}" for port in ports]
+        return probe(lab.client, *servers, *FLAGS[8].split(), "--parallel=100")
 
 
 def _answered(running: Running) -> list[str]:
@@ -249,10 +276,10 @@ OTHERS = [
         words="the server closes idle clients by itself, after 6",
         code=1,
     ),
-    Scenario("NAT restarted, drop", 13, partial(flushed_nat, "drop"), None, "the path lost even"),
-    Scenario("NAT restarted, reset", 13, partial(flushed_nat, "reset"), None, "the path lost even"),
+    Scenario("NAT restarted, drop", 8, partial(flushed_nat, "drop"), None, "the path lost even"),
+    Scenario("NAT restarted, reset", 8, partial(flushed_nat, "reset"), None, "the path lost even"),
     Scenario("NAT restarted later", 8, flushed_nat_later, None, "the path lost even"),
-    Scenario("outage of 2 s", 13, outage),
+    Scenario("outage of 2 s", 13, outage, is_narrow=None),
     Scenario("interrupted", None, interrupted, False, "the measurement was interrupted", code=1),
 ]
 UNREACHABLE = [
