@@ -95,11 +95,11 @@ def without_nat() -> Probed:
         return probe(lab.client, SERVERS[0], *FLAGS[5].split(), *source)
 
 
-def closing_server() -> Probed:
+def closing_server(after: float) -> Probed:
     """
     A server that closes idle clients before the NAT forgets them.
     """
-    with nat_lab(idle_timeout=13) as lab, _closing(lab, CLOSES_AFTER):
+    with nat_lab(idle_timeout=13) as lab, _closing(lab, after):
         return probe(lab.client, SERVERS[0], *FLAGS[8].split())
 
 
@@ -261,9 +261,17 @@ OTHERS = [
     Scenario("NAT of 8 s behind one of 20 s", 8, partial(through_two_nats, 20, 8)),
     Scenario("no NAT", None, without_nat, words="idle for 8 s, the most tried"),
     Scenario(
+        "server closes at once",
+        13,
+        partial(closing_server, 0.0),
+        is_narrow=False,
+        words="Nothing is known of this path: the server closes idle clients by itself, after 0",
+        code=1,
+    ),
+    Scenario(
         "server closes after 6 s",
         13,
-        closing_server,
+        partial(closing_server, CLOSES_AFTER),
         is_narrow=False,
         words="the server closes idle clients by itself, after 6",
         code=1,
