@@ -99,7 +99,7 @@ def _check() -> str:
 
 
 def _check_json() -> str:
-    return f"```json\n{as_json(_reports(), Recommended())}\n```\n"
+    return f"```json\n{as_json(_reports(), Recommended(), absent=0)}\n```\n"
 
 
 def _reports() -> tuple[Report, ...]:
