@@ -158,6 +158,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "flags": _flags,
     "profiles": _profiles,
     "check-flags": lambda: _flags("check"),
+    "probe-flags": lambda: _flags("probe"),
     "check": _check,
     "check-json": _check_json,
     "fix-flags": lambda: _flags("fix"),
