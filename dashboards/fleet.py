@@ -182,7 +182,7 @@ def _where() -> Iterator[bargauge.Panel | table.Panel]:
         },
         sort="At risk",
         size=(12, 8),
-    )
+    ).no_value("None")
     yield bars(
         "Keepalive times in force",
         "Hosts by the keepalive time of their own network namespace. One value, the recommended,"
@@ -251,7 +251,7 @@ def _findings() -> Row:
             },
             sort="Hosts",
             size=(24, 7),
-        )
+        ).no_value("None")
     )
 
 
@@ -267,7 +267,7 @@ def _exporters() -> Row:
                 columns={"instance": host(), "job": text("Job")},
                 sort="Host",
                 size=(6, 8),
-            )
+            ).no_value("None")
         )
         .with_panel(
             rows(
@@ -278,7 +278,7 @@ def _exporters() -> Row:
                 columns={"instance": host(), "collector": text("Collector")},
                 sort="Host",
                 size=(6, 8),
-            )
+            ).no_value("None")
         )
         .with_panel(
             graph(

@@ -147,8 +147,8 @@ def _settings() -> Iterator[bargauge.Panel | table.Panel | timeseries.Panel]:
             sort="Severity",
             size=(12, 6),
         )
+        .no_value("None")
         .sort_by([_CRITICAL_FIRST])
-        .no_value("Nothing found")
     )
     yield (
         logarithmic(

@@ -216,6 +216,7 @@ def bucket_bars(
     """
     made = bars(title, description, query).thresholds(look.steps(color))
     made.name_placement(options.BarGaugeNamePlacement.LEFT)
+    made.text(common.VizTextDisplayOptions().title_size(12).value_size(14))
     # The fields' names are their edges, alone or twice.
     for regex, pattern in (
         (r"^(?:\S+ )?([0-9.]+?)(?:\.0)?$", "≤$1 s"),

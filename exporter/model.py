@@ -151,6 +151,23 @@ class Reason(IntEnum):
     RETRANSMIT_TIMEOUT = 3
 
 
+class Risk(IntEnum):
+    """
+    How much a connection deserves a look, the worst first; each connection is exactly one of these.
+
+    STALLED: as its idle state says. AT_RISK: as defined. UNPROTECTED: its protection is none or
+    late, but it is not idle for long. UNKNOWN: its protection is. SAFE: own or peer. NO_PATH: it
+    crosses none.
+    """
+
+    STALLED = 0
+    AT_RISK = 1
+    UNPROTECTED = 2
+    UNKNOWN = 3
+    SAFE = 4
+    NO_PATH = 5
+
+
 AT_RISK_PROTECTIONS = (Protection.LATE, Protection.NONE)
 AT_RISK_IDLE_STATES = (IdleState.NEAR_LIMIT, IdleState.OVER_LIMIT)
 
@@ -233,6 +250,32 @@ class Settings:
     configured: frozenset[str]
     problems: tuple[str, ...] = ()
     platform: Platform = Platform.LINUX
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """
+    A process that holds a socket, and by which of its file descriptors.
+
+    Its name is what it calls itself, of any characters.
+    """
+
+    pid: int
+    name: str
+    descriptor: int
+
+
+@dataclass(frozen=True, slots=True)
+class SocketOptions:
+    """
+    A socket's keepalive options as its own getsockopt() says; user_timeout is 0 where none is set.
+    """
+
+    keepalive: bool
+    time: float
+    interval: float
+    probes: int
+    user_timeout: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,18 @@ def first_match(
     return path_of
 
 
+def lead_to(addresses: AddressArray, remote: str) -> BoolArray:
+    """
+    Which of the addresses are meant by a network or one of REMOTE_WORDS.
+    """
+    if remote not in REMOTE_WORDS:
+        return _in_networks(addresses, [ipaddress.ip_network(remote)])
+    if remote == "any":
+        return np.ones(len(addresses), np.bool_)
+    private = _in_networks(addresses, PRIVATE)
+    return private if remote == "private" else ~private
+
+
 def stays_on_host(table: ConnectionTable, surroundings: Surroundings) -> BoolArray:
     """
     Which connections have both ends on this host.

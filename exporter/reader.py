@@ -94,7 +94,7 @@ class Reader:
                 self._memory.of(namespace),
                 listens=self._follower is not None,
             )
-            if result := tour.inside(namespace, partial(_whole, partial(visit.count, counted))):
+            if result := tour.inside(namespace, partial(whole, partial(visit.count, counted))):
                 before, (counted, stale_timers) = counted, result
                 namespaces[namespace.name] = NamespaceReading(
                     sockets.counters, counted.at_risk - before.at_risk, stale_timers
@@ -119,7 +119,7 @@ class Reader:
     def _look(self, namespace: Namespace) -> NamespaceSockets:
         if self._follower is not None:
             self._follower.follow(namespace, self._memory.of(namespace))
-        return _whole(read_sockets)
+        return whole(read_sockets)
 
 
 @dataclass(slots=True)
@@ -172,7 +172,7 @@ class _Visit:
         return counted, stale_timers
 
 
-def _whole(read: Callable[[], _T]) -> _T:
+def whole(read: Callable[[], _T]) -> _T:
     """
     What read returns; it is tried again as long as what it reads changes meanwhile.
     """

@@ -19,6 +19,7 @@ from exporter.model import (
     CollectorError,
     CollectorRun,
     CountsReading,
+    IdleBounds,
     Recommended,
     Settings,
     Snapshot,
@@ -53,7 +54,7 @@ class Sampler:
         collectors: Collection[str] = COLLECTORS,
         follower: Follower | None = None,
     ) -> None:
-        self._config = config
+        self._config = self._next_config = config
         self._memory = memory
         self._find = namespace_finder(config.namespaces)
         self._reader = Reader(memory, follower)
@@ -78,11 +79,9 @@ class Sampler:
 
     def use(self, config: Config) -> None:
         """
-        Judge by another configuration from now on, beginning with a sample at once.
+        Judge by another configuration from the next sample on, which follows at once.
         """
-        if config.namespaces != self._config.namespaces:
-            self._find = namespace_finder(config.namespaces)
-        self._config = config
+        self._next_config = config
         self._reconfigured.set()
 
     async def run(self) -> None:
@@ -117,6 +116,7 @@ class Sampler:
         Raises StrandedError if the calling thread must not take another one.
         """
         started = time.monotonic()
+        self._adopt(self._next_config)
         tour = Tour(self._find())
         runs = {name: self._attempt(name, collect, tour) for name, collect in self._collect.items()}
         self._others.report(tour.problems)
@@ -133,9 +133,19 @@ class Sampler:
                 self._stale_timers(),
                 Recommended(**self._config.recommended.model_dump()),
                 self._config.paths,
+                self._idle_bounds(),
             ),
             counts=self._counts,
         )
+
+    def _adopt(self, config: Config) -> None:
+        """
+        A sample judges by one configuration throughout.
+        """
+        if config.namespaces != self._config.namespaces:
+            self._find = namespace_finder(config.namespaces)
+        self._top_workloads.most = config.workloads.max
+        self._config = config
 
     def _stale_timers(self) -> dict[str, StaleTimers]:
         """
@@ -144,6 +154,12 @@ class Sampler:
         if self._sockets is None or time.monotonic() > self._sockets.fresh_until:
             return {}
         return {netns: each.stale_timers for netns, each in self._sockets.namespaces.items()}
+
+    def _idle_bounds(self) -> dict[str, IdleBounds]:
+        """
+        What the traffic has told of the paths, by name.
+        """
+        return {} if self._sockets is None else self._sockets.idle_bounds
 
     def _period_after(self, started: float) -> float:
         """
@@ -179,8 +195,7 @@ class Sampler:
 
     def _collect_sockets(self, tour: Tour) -> None:
         timestamp, started = time.time(), time.monotonic()
-        config = self._config  # another one may take its place meanwhile
-        reading = self._reader.read(tour, config, self._settings)
+        reading = self._reader.read(tour, self._config, self._settings)
         self._cgroups = reading.cgroups
         evidence = self._memory.evidence
         evidence.note_sample(reading.survivals, started)
@@ -188,7 +203,7 @@ class Sampler:
             connections=reading.connections,
             namespaces=reading.namespaces,
             workloads=None,
-            idle_bounds={path.name: evidence.bounds(path, started) for path in config.paths},
+            idle_bounds={path.name: evidence.bounds(path, started) for path in self._config.paths},
             timestamp=timestamp,
             fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
         )

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-COMMANDS: tuple[str, ...] = ("check", "fix", "probe")
+COMMANDS: tuple[str, ...] = ("check", "connections", "fix", "probe")
 """Each is a function of its own name in the module exporter.cli.NAME."""
 
 

@@ -5,8 +5,10 @@ The command line.
 import asyncio
 import os
 import platform
+import socket
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import structlog
@@ -26,10 +28,12 @@ from exporter.cli.serve import serve
 from exporter.config import ConfigError, Namespaces
 from exporter.sampler import COLLECTORS
 from exporter.sockets import SUPPORTED
+from exporter.systemd import inherited_sockets
 from exporter.watcher import COLLECTOR as CLOSURES
 from exporter.web.access import Access
 from exporter.web.app import WebOptions
-from exporter.web.listen import ListenError, parse_address
+from exporter.web.connections import API, PAGE
+from exporter.web.listen import ListenError, describe, is_loopback, listen, parse_address
 
 _COLLECTORS = (*COLLECTORS, CLOSURES) if SUPPORTED else COLLECTORS
 _EXIT_SUCCESS = 0
@@ -50,7 +54,7 @@ def _addresses(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     if not value.startswith("/") or set(value) & set("{}?# "):
         raise click.BadParameter(f"{value!r} is no path of a URL; write it like /metrics")
-    if value.startswith("/-/"):
+    if value.startswith("/-/") or value in (PAGE, API):
         raise click.BadParameter(f"{value!r} is taken; write it like /metrics")
     return value
 
@@ -82,6 +86,12 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     help="Address to listen on, repeatable; no host means all addresses.",
 )
 @click.option(
+    "--web.systemd-socket",
+    "systemd_socket",
+    is_flag=True,
+    help="Listen on the sockets that systemd hands over instead.",
+)
+@click.option(
     "--web.telemetry-path",
     "telemetry_path",
     default="/metrics",
@@ -103,6 +113,18 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     "enable_lifecycle",
     is_flag=True,
     help="Let POST /-/reload have the config file read again, as SIGHUP does.",
+)
+@click.option(
+    "--web.enable-connections",
+    "show_connections",
+    is_flag=True,
+    help="Show connections at /connections, to whoever authenticates or is on this host.",
+)
+@click.option(
+    "--web.connections-insecure",
+    "connections_insecure",
+    is_flag=True,
+    help="Show them to everybody who can reach the listen addresses.",
 )
 @click.option(
     "--log.level",
@@ -141,9 +163,12 @@ def main(  # noqa: PLR0913  one argument a flag
     config_check: bool,
     web_config_file: Path | None,
     addresses: tuple[str, ...],
+    systemd_socket: bool,
     telemetry_path: str,
     max_requests: int,
     enable_lifecycle: bool,
+    show_connections: bool,
+    connections_insecure: bool,
     log_level: str,
     log_format: str,
     log_addresses: bool,
@@ -158,27 +183,55 @@ def main(  # noqa: PLR0913  one argument a flag
     if context.invoked_subcommand is not None:
         _refuse_flags_of_serving(context)
         return
+    if show_connections and not SUPPORTED:
+        raise click.UsageError(f"--web.enable-connections cannot be had on {sys.platform}")
     log.configure(log_level, log_format)
     live = Live(config_file, load_or_exit(config_file, namespaces), namespaces)
-    access = _access_or_exit(web_config_file)
+    inherited = _inherited_or_exit() if systemd_socket and not config_check else []
+    exposed = not all(map(is_loopback, map(describe, inherited) if inherited else addresses))
+    access = _access_or_exit(
+        web_config_file, authenticated=show_connections and exposed and not connections_insecure
+    )
     if config_check:
         for file in filter(None, (config_file, web_config_file)):
             click.echo(f"{file}: can be used")
         return
     enabled = [name for name in _COLLECTORS if collectors[name]]
-    options = WebOptions(telemetry_path, max_requests, enable_lifecycle)
+    options = WebOptions(telemetry_path, max_requests, enable_lifecycle, connections_insecure)
     try:
-        asyncio.run(serve(live, addresses, enabled, options, access, log_addresses=log_addresses))
+        listeners = inherited or [listen(each) for each in addresses]
+        asyncio.run(
+            serve(
+                live,
+                listeners,
+                enabled,
+                options,
+                access,
+                log_addresses=log_addresses,
+                show_connections=show_connections,
+            )
+        )
     except ListenError as error:
-        _log.error("the exporter cannot start", error=str(error))
-        sys.exit(_EXIT_FAILURE)
+        _exit_unstarted(error)
     # At once: the interpreter would wait for the thread of a sample, which may hang in the kernel.
     os._exit(_EXIT_SUCCESS)
 
 
-def _access_or_exit(file: Path | None) -> Access:
+def _inherited_or_exit() -> list[socket.socket]:
     try:
-        return Access(file)
+        return inherited_sockets()
+    except ListenError as error:
+        _exit_unstarted(error)
+
+
+def _exit_unstarted(error: ListenError) -> NoReturn:
+    _log.error("the exporter cannot start", error=str(error))
+    sys.exit(_EXIT_FAILURE)
+
+
+def _access_or_exit(file: Path | None, *, authenticated: bool) -> Access:
+    try:
+        return Access(file, authenticated=authenticated)
     except ConfigError as error:
         exit_for(error)
 

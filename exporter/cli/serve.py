@@ -5,6 +5,7 @@ The exporter itself: samples and serves until it is told to end.
 import asyncio
 import contextlib
 import signal
+import socket
 import sys
 from collections.abc import Callable, Collection, Coroutine, Sequence
 
@@ -15,29 +16,44 @@ from exporter.config import ConfigError
 from exporter.memory import Memory
 from exporter.model import ClosureReading
 from exporter.sampler import Sampler
+from exporter.sockets import SUPPORTED
+from exporter.systemd import keep_told, notify
 from exporter.watcher import COLLECTOR as CLOSURES
 from exporter.watcher import ClosureWatcher
 from exporter.web.access import Access
 from exporter.web.app import WebOptions, make_app
 from exporter.web.exposition import Sources
-from exporter.web.listen import describe, listen
+from exporter.web.listen import describe
 from exporter.web.server import HttpServer
+from exporter.web.viewer import Viewer
+
+_ENDING = [
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)
+]
+"""Ctrl-Break, and the end of its console or of the session, are SIGBREAK on Windows."""
 
 _log = structlog.get_logger()
 
 
 async def serve(  # noqa: PLR0913  what the command line says
     live: Live,
-    addresses: Sequence[str],
+    listeners: Sequence[socket.socket],
     collectors: Collection[str],
     options: WebOptions,
     access: Access,
     *,
     log_addresses: bool,
+    show_connections: bool,
 ) -> None:
     """
-    Serve on the addresses until SIGTERM or SIGINT. Raises ListenError.
+    Serve on the listening sockets until SIGTERM or SIGINT.
     """
+    if not SUPPORTED:
+        _log.info(
+            "only settings and the number of connections are told on this system: what protects"
+            " connections, how idle they are, whose they are and how they end Linux alone shows",
+            platform=sys.platform,
+        )
     ended = asyncio.Event()
     _on_signals(ended, live)
     memory = Memory()
@@ -53,14 +69,16 @@ async def serve(  # noqa: PLR0913  what the command line says
     live.users.append(sampler.use)
     work.append(sampler.run)
     sources = Sources(lambda: sampler.snapshot, closures, lambda: live.config)
-    server = HttpServer(make_app(sources, options, access, live.reload), access)
+    viewer = Viewer(memory) if show_connections else None
+    server = HttpServer(make_app(sources, options, access, live.reload, viewer), access)
     try:
-        listeners = [listen(address) for address in addresses]
         await server.start(listeners)
         for listener in listeners:
             _log.info("listening", address=describe(listener), path=options.telemetry_path)
-        await _work_until(ended, [each() for each in work])
+        is_ready = lambda: sampler.snapshot is not None  # noqa: E731
+        await _work_until(ended, [each() for each in work] + [keep_told(is_ready)])
         _log.info("ending")
+        notify("STOPPING=1")
     finally:
         await server.close()
 
@@ -80,7 +98,7 @@ async def _work_until(ended: asyncio.Event, work: Sequence[Coroutine[None, None,
 
 def _on_signals(ended: asyncio.Event, live: Live) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDING:
         try:
             loop.add_signal_handler(number, ended.set)
         except NotImplementedError:  # Windows' event loop

@@ -13,7 +13,15 @@ from exporter.judge.history import Recorder, Rows
 from exporter.judge.observation import observe
 from exporter.judge.survivals import survived
 from exporter.judge.verdicts import Verdicts, judge
-from exporter.model import BoolArray, ConnectionTable, FloatArray, Path
+from exporter.model import (
+    BoolArray,
+    ConnectionTable,
+    FloatArray,
+    IdleState,
+    Path,
+    Protection,
+    Risk,
+)
 from exporter.paths import Surroundings, assign, idle_timeouts, is_listened_on
 
 
@@ -32,6 +40,25 @@ class Judged:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    @property
+    def risk(self) -> npt.NDArray[np.int8]:
+        """
+        The Risk, as a number, of each.
+        """
+        protection, idle_state = self.verdicts.protection, self.verdicts.idle_state
+        bare = (protection == Protection.NONE) | (protection == Protection.LATE)
+        return np.select(
+            [
+                self.path_of < 0,
+                idle_state == IdleState.STALLED,
+                self.verdicts.at_risk,
+                bare,
+                protection == Protection.UNKNOWN,
+            ],
+            [Risk.NO_PATH, Risk.STALLED, Risk.AT_RISK, Risk.UNPROTECTED, Risk.UNKNOWN],
+            Risk.SAFE,
+        ).astype(np.int8)
 
     def rows(self, which: BoolArray | npt.NDArray[np.intp]) -> Self:
         """

@@ -25,6 +25,8 @@ _BUSY_RETRY = 0.1
 """tcp_keepalive_timer() tries again after HZ/20 when the socket is locked by its user."""
 _SETTING_STEP = 0.9
 """TCP_KEEPIDLE is in whole seconds; a check that moves by less has not been set anew."""
+_LONGEST_TIMEOUT = 119.0
+"""TCP_RTO_MAX is 120 s: retransmissions no longer double their timeout then."""
 _LOST_AFTER_SAMPLES = 2
 """How many samples a peer's probe may be overdue before it is no longer counted on."""
 
@@ -61,8 +63,8 @@ def observe(table: ConnectionTable, past: Rows, now: Rows) -> None:
     active_at = table.read_at - np.fmin(receipt_age, data_age)
     active_at = np.where(probed, np.fmax(active_at, past["read_at"]), active_at)
     now["active_at"] = np.fmax(active_at, past["active_at"])
-    still = now["segments"] == past["segments"]
-    now["quiet"] = np.where(still, past["quiet"] + since, 0.0)
+    unmoved = now["segments"] == past["segments"]
+    now["still"] = np.where(unmoved, past["still"] + since, 0.0)
 
     _note_unanswered(now, past, table, quiet)
     _note_peer_probes(now, past, quiet, no_data, table.read_at - data_age)
@@ -83,12 +85,30 @@ def _note_unanswered(now: Rows, past: Rows, table: ConnectionTable, quiet: BoolA
     due_at = np.fmin(np.fmax(past["check_at"], past["read_at"]), table.read_at)
     sent_at = np.where(probing, due_at, sent_at)
     began = np.where(quiet, sent_at - past["active_at"], 0.0)
+    new = np.flatnonzero(np.isnan(past["read_at"]) & (table.unanswered > 1))
+    if len(new):
+        began[new] = _spell_at_first_sight(table.rows(new))
     before = quiet & ~np.isnan(past["spell"])
     now["spell"] = np.where(outstanding, np.where(before, past["spell"], began), np.nan)
     at_most = table.read_at - past["active_at"]
     at_most = np.where(before, past["spell_at_most"], at_most)
     now["spell_at_most"] = np.where(outstanding, at_most, np.nan)
     now["lasting"] = outstanding & before
+
+
+def _spell_at_first_sight(table: ConnectionTable) -> FloatArray:
+    """
+    How long connections never seen had been idle before they sent what is unanswered, at least.
+
+    Each retransmission doubles the timeout (tcp_retransmit_timer), so all those before the last one
+    took less time together than the present timeout, which runs from the last one to the next.
+    """
+    doubling = (table.timer == Timer.RETRANSMIT) & (table.backoff == table.unanswered)
+    timeout = table.last_data_sent + table.expires
+    unanswered_for = timeout + table.last_data_sent
+    received = np.fmin(table.last_data_received, table.last_ack_received)
+    known = doubling & (timeout < _LONGEST_TIMEOUT)
+    return np.where(known, np.maximum(received - unanswered_for, 0.0), 0.0)
 
 
 def _note_peer_probes(

@@ -17,6 +17,7 @@ from exporter.model import (
     FloatArray,
     IdleState,
     Protection,
+    SocketOptions,
     Timer,
 )
 
@@ -90,3 +91,20 @@ def _idle_state(
         [IdleState.STALLED, IdleState.OVER_LIMIT, IdleState.NEAR_LIMIT],
         IdleState.ACTIVE,
     ).astype(np.int8)
+
+
+def protection_by_options(
+    judged: Protection, options: SocketOptions, idle_timeout: float
+) -> Protection:
+    """
+    The protection of a connection whose exact options are known, besides what was judged without.
+
+    What was proven by its timer stands: options changed since may not have set that anew. While the
+    peer answers, probes come every time or every interval, whichever is longer.
+    """
+    if judged in (Protection.LATE, Protection.PEER):
+        return judged
+    if not options.keepalive:
+        return Protection.NONE
+    period = max(options.time, options.interval)
+    return Protection.LATE if period >= idle_timeout - _TICK else Protection.OWN

@@ -95,7 +95,10 @@ class TopWorkloads:
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        """
+        Choose so many at most, which may be changed from one sample to the next.
+        """
+        self.most = most
         self._weights: dict[str, float] = {}
         self._risky: set[str] = set()
 
@@ -126,9 +129,12 @@ class TopWorkloads:
         weights = {
             name: max(now.pop(name, 0.0), weight * _DECAY) for name, weight in self._weights.items()
         }
+        lightest_first = sorted(weights, key=weights.__getitem__)
+        for name in lightest_first[: max(len(weights) - self.most, 0)]:
+            del weights[name]
         weights = {name: weight for name, weight in weights.items() if weight >= _NO_WEIGHT}
         for name, weight in sorted(now.items(), key=lambda item: (-item[1], item[0])):
-            if len(weights) >= self._most:
+            if len(weights) >= self.most:
                 lightest = min(weights, key=weights.__getitem__, default=None)
                 if lightest is None or weight < _LEAD * weights[lightest]:
                     break

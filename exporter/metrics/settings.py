@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 from exporter.config import Config
 from exporter.judge.settings import dead_peer_detection, probes_before_timeout, protects
 from exporter.metrics.shapes import gauge
-from exporter.model import Settings
+from exporter.model import Platform, Settings
 
 _NAMES = ("time", "interval", "probes")
 
@@ -45,7 +45,8 @@ def _as_read(settings: ByNetns) -> Iterator[Metric]:
     )
     yield gauge(
         "data_retransmissions",
-        "Unanswered retransmissions of data that end a connection: tcp_retries2 on Linux.",
+        "Unanswered retransmissions of data that end a connection: tcp_retries2 on Linux,"
+        " TcpMaxDataRetransmissions on Windows.",
         ("netns",),
         {(netns,): each.data_retransmissions for netns, each in settings.items()},
     )
@@ -65,13 +66,15 @@ def _as_read(settings: ByNetns) -> Iterator[Metric]:
 def _as_judged(settings: ByNetns, config: Config) -> Iterator[Metric]:
     yield gauge(
         "setting_matches_recommended",
-        "1 if the setting equals the recommended value, else 0.",
+        "1 if the setting equals the recommended value, else 0. Windows' probes cannot be set, and"
+        " are left out.",
         ("netns", "setting"),
         {
             (netns, name): getattr(each, name) == getattr(config.recommended, name)
             for netns, each in settings.items()
             for name in _NAMES
             if getattr(each, name) is not None
+            and not (name == "probes" and each.platform is Platform.WINDOWS)
         },
     )
     yield gauge(

@@ -96,7 +96,7 @@ def _mount(mounts: Path) -> _Mount:
             root, point = place.split(" ")[3:5]
             found.append(_Mount(root, _unescape(point)))
     if not found:
-        raise CollectorError("workloads cannot be named: no cgroup2 file system is mounted")
+        raise CollectorError("workloads cannot be named: no cgroup2 file system is mounted here")
     return max(found, key=lambda mount: mount.breadth)
 
 

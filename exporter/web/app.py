@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from exporter.web.access import Access
+from exporter.web.connections import add_connections
 from exporter.web.exposition import Exposition, Sources
 from exporter.web.guard import add_headers, make_guard
 from exporter.web.landing import make_landing
 from exporter.web.pages import add_static
+from exporter.web.viewer import Viewer
 from exporter.yaml_file import ConfigError
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -24,26 +26,34 @@ Reload = Callable[[], None]
 class WebOptions:
     """
     What of the web is configurable by flags: where /metrics is, how many scrapes at once, whether
-    a request may have the config file read again.
+    a request may have the config file read again, and whether whoever comes may see connections.
     """
 
     telemetry_path: str = "/metrics"
     max_requests: int = 40
     enable_lifecycle: bool = False
+    connections_insecure: bool = False
 
 
 def make_app(
-    sources: Sources, options: WebOptions, access: Access, reload: Reload
+    sources: Sources,
+    options: WebOptions,
+    access: Access,
+    reload: Reload,
+    viewer: Viewer | None = None,
 ) -> web.Application:
     """
-    The application.
+    The application; with a viewer, it shows connections.
     """
     app = web.Application(middlewares=[make_guard(access)])
     add_headers(app, access)
     metrics = _limited(Exposition(sources).handle, options.max_requests)
     app.router.add_get(options.telemetry_path, metrics)
     if options.telemetry_path != "/":
-        app.router.add_get("/", make_landing(sources, options.telemetry_path, connections=False))
+        landing = make_landing(sources, options.telemetry_path, connections=viewer is not None)
+        app.router.add_get("/", landing)
+    if viewer is not None:
+        add_connections(app, viewer, sources.config, access, insecure=options.connections_insecure)
     _add_health(app, sources)
     for method in ("POST", "PUT"):
         app.router.add_route(

@@ -8,8 +8,15 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from exporter.web.exposition import Sources
-from exporter.web.overview import overview
+from exporter.web.overview import State, overview
 from exporter.web.pages import render
+
+_HEADLINES = {
+    State.GOOD: "All is well",
+    State.DOUBTFUL: "Something is not as it should be",
+    State.BAD: "Something is wrong",
+    State.UNKNOWN: "Something is not known",
+}
 
 
 def make_landing(
@@ -23,6 +30,7 @@ def make_landing(
         config = sources.config()
         return render(
             "index.html",
+            headlines=_HEADLINES,
             telemetry_path=telemetry_path,
             connections=connections,
             recommended=config.recommended,

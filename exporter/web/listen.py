@@ -2,6 +2,7 @@
 Listen addresses as Prometheus writes them: :10240, 127.0.0.1:10240, [::1]:10240.
 """
 
+import ipaddress
 import socket
 
 _BACKLOG = 128
@@ -24,6 +25,17 @@ def parse_address(text: str) -> tuple[str, int]:
     if ":" in host and not bracketed:
         raise ValueError(f"{text!r}: an IPv6 address stands in brackets, like [::1]:10240")
     return (host[1:-1] if bracketed else host), int(port)
+
+
+def is_loopback(text: str) -> bool:
+    """
+    Whether only this host can reach the address.
+    """
+    host, _ = parse_address(text)
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:  # no host: all addresses; or a name, which may come to mean another one
+        return False
 
 
 def listen(text: str) -> socket.socket:

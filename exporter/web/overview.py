@@ -2,26 +2,41 @@
 What the landing page says of the host, worked out of the newest sample.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
 from exporter.config import Config
-from exporter.judge.settings import probes_before_timeout
+from exporter.judge.report import Report, reports
 from exporter.model import (
     AT_RISK_IDLE_STATES,
     AT_RISK_PROTECTIONS,
     ClosureReading,
     ClosureSums,
+    Finding,
     IdleState,
     Path,
     PathSums,
-    Settings,
+    Severity,
     Snapshot,
+    SocketsReading,
 )
 
-_MOST_NAMESPACES = 10
+_MOST = 10
+"""How many findings and namespaces a page has; there may be hundreds."""
+
+
+class State(StrEnum):
+    """
+    The whole in a word.
+    """
+
+    GOOD = "good"
+    DOUBTFUL = "doubtful"
+    BAD = "bad"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +53,24 @@ class PathRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SettingsRow:
-    """
-    One namespace's settings, and the paths on which they send no probe in time.
-    """
-
-    netns: str
-    settings: Settings
-    unprotected: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Overview:
     """
-    The landing page's content.
+    The landing page's content. None: not known.
 
-    problems and unknown are sentences, the worst first; where there are none, all is well.
+    sentences say what is wrong beside the findings, and what is not known. more_findings and
+    more_namespaces count those left out.
     """
 
-    ready: bool
-    problems: tuple[str, ...]
-    unknown: tuple[str, ...]
+    state: State
+    sentences: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    more_findings: int
     connections: int | None
     at_risk: int | None
     stalled: int | None
     idle_drops: int | None
     paths: tuple[PathRow, ...]
-    settings: tuple[SettingsRow, ...]
+    namespaces: tuple[Report, ...]
     more_namespaces: int
 
 
@@ -74,42 +80,62 @@ def overview(
     """
     How the host is; now is seconds on the monotonic clock.
     """
-    paths = tuple(_path_rows(snapshot, closures, config, now))
-    settings = sorted(
-        (
-            _settings_row(netns, each, config)
-            for netns, each in (snapshot.settings if snapshot else {}).items()
-        ),
-        key=lambda row: not row.unprotected,
-    )
-    at_risk = _total(row.at_risk for row in paths)
-    stalled = _total(row.stalled for row in paths)
+    sockets = snapshot.sockets if snapshot else None
+    if sockets and now > sockets.fresh_until:
+        sockets = None
+    paths = tuple(_path_rows(sockets, closures, config))
+    at_risk, stalled = _total(row.at_risk for row in paths), _total(row.stalled for row in paths)
     idle_drops = _total(row.idle_drops for row in paths)
-    sockets = snapshot.sockets if snapshot and _is_fresh(snapshot, now) else None
+    findings = [
+        finding
+        for finding in (snapshot.findings if snapshot else ())
+        if finding.severity is not Severity.INFO
+    ]
+    unknown = tuple(_unknown(snapshot, closures, now))
+    namespaces = sorted(
+        reports(snapshot, config.paths) if snapshot else (), key=lambda each: not each.findings
+    )
     return Overview(
-        ready=snapshot is not None,
-        problems=tuple(_problems(at_risk, stalled, idle_drops, settings)),
-        unknown=tuple(_unknown(snapshot, closures, now)),
-        connections=sockets.connections.sampled if sockets else None,
+        state=_state(bool(at_risk or stalled), findings, idle_drops, unknown),
+        sentences=(*_wrong(at_risk, stalled, idle_drops), *unknown),
+        findings=tuple(findings[:_MOST]),
+        more_findings=max(len(findings) - _MOST, 0),
+        connections=_connections(snapshot, sockets, now),
         at_risk=at_risk,
         stalled=stalled,
         idle_drops=idle_drops,
         paths=paths,
-        settings=tuple(settings[:_MOST_NAMESPACES]),
-        more_namespaces=max(len(settings) - _MOST_NAMESPACES, 0),
+        namespaces=tuple(namespaces[:_MOST]),
+        more_namespaces=max(len(namespaces) - _MOST, 0),
     )
 
 
-def _is_fresh(snapshot: Snapshot, now: float) -> bool:
-    return snapshot.sockets is not None and now <= snapshot.sockets.fresh_until
+def _state(
+    in_danger: bool, findings: Iterable[Finding], idle_drops: int | None, unknown: tuple[str, ...]
+) -> State:
+    severities = {finding.severity for finding in findings}
+    if in_danger or Severity.CRITICAL in severities:
+        return State.BAD
+    if severities or idle_drops:
+        return State.DOUBTFUL
+    return State.UNKNOWN if unknown else State.GOOD
+
+
+def _connections(
+    snapshot: Snapshot | None, sockets: SocketsReading | None, now: float
+) -> int | None:
+    if sockets:
+        return sockets.connections.sampled
+    counts = snapshot.counts if snapshot else None
+    return sum(counts.connections.values()) if counts and now <= counts.fresh_until else None
 
 
 def _path_rows(
-    snapshot: Snapshot | None, closures: ClosureReading | None, config: Config, now: float
+    sockets: SocketsReading | None, closures: ClosureReading | None, config: Config
 ) -> Iterator[PathRow]:
-    fresh = snapshot.sockets if snapshot and _is_fresh(snapshot, now) else None
+    known: Mapping[str, PathSums] = sockets.connections.paths if sockets else {}
     for path in config.paths:
-        sums = fresh.connections.paths.get(path.name) if fresh else None
+        sums = known.get(path.name)
         yield PathRow(
             path,
             int(sums.connections.sum()) if sums else None,
@@ -127,31 +153,11 @@ def _idle_drops(sums: ClosureSums, path: Path) -> int:
     return sum(number for (name, _), number in sums.idle_drops.items() if name == path.name)
 
 
-def _settings_row(netns: str, settings: Settings, config: Config) -> SettingsRow:
-    unprotected = tuple(
-        path.name
-        for path in config.paths
-        if probes_before_timeout(settings, path.idle_timeout) == 0
-    )
-    return SettingsRow(netns, settings, unprotected)
-
-
-def _problems(
-    at_risk: int | None,
-    stalled: int | None,
-    idle_drops: int | None,
-    settings: Iterable[SettingsRow],
-) -> Iterator[str]:
+def _wrong(at_risk: int | None, stalled: int | None, idle_drops: int | None) -> Iterator[str]:
     if stalled:
         yield f"{_count(stalled, 'connection hangs', 'connections hang')} right now."
     if at_risk:
         yield f"{_count(at_risk, 'connection is', 'connections are')} at risk."
-    for row in settings:
-        if row.unprotected:
-            yield (
-                f"The settings of {row.netns} send no keepalive probe in time on"
-                f" {', '.join(row.unprotected)}."
-            )
     if idle_drops:
         yield (
             f"{_count(idle_drops, 'connection has', 'connections have')} died of idling since the"
@@ -162,13 +168,16 @@ def _problems(
 def _unknown(
     snapshot: Snapshot | None, closures: ClosureReading | None, now: float
 ) -> Iterator[str]:
-    runs = dict(snapshot.runs) if snapshot else {}
+    if snapshot is None:
+        yield "The first sample is not there yet."
+        return
+    runs = dict(snapshot.runs)
     if closures:
         runs["closures"] = closures.run
     for name, run in runs.items():
         if not run.success:
             yield f"The collector {name} fails; the log says why."
-    if snapshot and now > snapshot.due:
+    if now > snapshot.due:
         yield "The newest sample is overdue."
 
 
@@ -177,5 +186,9 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def _total(values: Iterable[int | None]) -> int | None:
+    """
+    The sum of what is known; of nothing at all, 0.
+    """
+    values = list(values)
     known = [value for value in values if value is not None]
-    return sum(known) if known else None
+    return sum(known) if known or not values else None

@@ -2,29 +2,33 @@
 The pages for people, and what they are dressed with.
 """
 
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
+from exporter.text import duration
+
 if TYPE_CHECKING:
     import jinja2
 
 STATIC = "/-/static/"
 _CONTENT_TYPES = {
+    "connections.js": "text/javascript",
     "style.css": "text/css",
     "icon.svg": "image/svg+xml",
 }
 
 
-def render(template: str, **values: object) -> web.Response:
+def render(template: str, *, status: int = 200, **values: object) -> web.Response:
     """
     The template of that name, filled in; values are escaped.
     """
     page = _environment().get_template(template).render(static=STATIC, **values)
     headers = {hdrs.CACHE_CONTROL: "no-store"}
-    return web.Response(text=page, content_type="text/html", headers=headers)
+    return web.Response(text=page, status=status, content_type="text/html", headers=headers)
 
 
 def add_static(app: web.Application) -> None:
@@ -58,17 +62,18 @@ def _environment() -> "jinja2.Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["duration"] = duration
+    environment.filters |= {"duration": _duration, "utc": _utc}
     return environment
 
 
-def duration(seconds: float | None) -> str:
+def _duration(seconds: float | None) -> str:
     """
-    Seconds as people say them; odd values of the kernel's as they are.
+    Settings may have odd values, which are shown as they are.
     """
     if seconds is None:
         return "?"
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds >= 2 * size or seconds == size:
-            return f"{seconds / size:.4g} {unit}"
-    return f"{seconds:.4g} s"
+    return duration(seconds) if seconds >= 0 else f"{seconds:g}s"
+
+
+def _utc(timestamp: float, form: str) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime(form)

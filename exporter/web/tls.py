@@ -102,10 +102,11 @@ def _verify_clients(context: ssl.SSLContext, config: TlsServerConfig) -> None:
         authority, key = _pem(config, "client_ca", "CERTIFICATE")
         try:
             if config.client_ca:
-                context.load_verify_locations(cadata=authority)
+                ascii_only = authority.encode("ascii", "replace").decode("ascii")
+                context.load_verify_locations(cadata=ascii_only)
             else:
                 context.load_verify_locations(cafile=config.client_ca_file)
-        except (OSError, ValueError) as error:
+        except OSError as error:  # ssl.SSLError is one
             raise ValueError(f"{key}: cannot be used: {error}") from error
     elif config.client_auth_type is not ClientAuth.NONE:
         context.load_default_certs(ssl.Purpose.CLIENT_AUTH)

@@ -30,6 +30,7 @@ SAMPLE = Budget("connection tables / bare receive loop", 1.2, "x")
 SS = Budget("ss -tin / connection tables", 5, "x", at_least=True)
 PYROUTE2 = Budget("pyroute2 / connection tables", 80, "x", at_least=True)
 WHOLE_SAMPLE = Budget("whole sample / bare receive loop", 1.5, "x")
+CONNECTIONS = Budget("the command connections / whole sample", 3, "x")
 MEMORY = Budget("peak memory, all sockets", 120, "MB")
 MEMORY_OF_FEW = Budget("peak memory, 100 sockets", 80, "MB")
 GROWTH = Budget("growth of a sample's cost per socket", 1.5, "x")
@@ -41,6 +42,7 @@ BUDGETS = (
     SS,
     PYROUTE2,
     WHOLE_SAMPLE,
+    CONNECTIONS,
     MEMORY,
     MEMORY_OF_FEW,
     GROWTH,

@@ -17,7 +17,7 @@ from tests.bench.rivals import pyroute2, ss
 from tests.bench.service import memory, scrapes_while_sampling, start_to_ready
 from tests.bench.table import Row
 from tests.bench.timing import Times, Way, interleave
-from tests.bench.ways import WholeSample, bare_loop, dump
+from tests.bench.ways import WholeSample, bare_loop, connections, dump
 
 _FEW = 100
 _SIZES = (1_000, 10_000, 50_000)
@@ -106,7 +106,8 @@ class _Run:
         ways: dict[str, Way] = {"floor": bare_loop, "tables": dump, "whole": WholeSample()}
         rounds = max(self._plan.rounds, _SOCKETS_PER_WAY // sockets)
         if sockets == self._plan.sockets:
-            ways["ss"], rounds = ss, self._plan.rounds
+            ways |= {"ss": ss, "connections": connections}
+            rounds = self._plan.rounds
         self._say(f"reading {sockets:,} sockets {rounds} times in {len(ways)} ways")
         self._times[sockets] = interleave(ways, rounds)
 
@@ -127,6 +128,7 @@ class _Run:
             (budgets.SAMPLE, times["tables"], times["floor"]),
             (budgets.SS, times["ss"], times["tables"]),
             (budgets.WHOLE_SAMPLE, times["whole"], times["floor"]),
+            (budgets.CONNECTIONS, times["connections"], times["whole"]),
         ):
             details = f"{_times(way.least, other.least)}; medians {way.median / other.median:.2f} x"
             yield Row(budget, way.least / other.least, details)

@@ -3,12 +3,17 @@ The exporter's ways to read all TCP sockets, and the floor below which none can 
 """
 
 import collections
+import io
 import socket
 import struct
 
 from pyroute2.netlink import NETLINK_SOCK_DIAG, NLMSG_DONE
+from rich.console import Console
 
+from exporter.cli.connections_table import render
 from exporter.config import Config
+from exporter.connections.look import Looker
+from exporter.connections.query import Query
 from exporter.memory import Memory
 from exporter.sampler import Sampler
 from exporter.sockets import diag
@@ -16,6 +21,8 @@ from tests.sockets.capture import request
 
 _BUFFER_SIZE = 64 << 10
 _DONE = struct.Struct("=IHHIIi")  # struct nlmsghdr and the result of the dump
+_SHOWN = 50
+"""As many connections as the command shows by default."""
 
 
 def bare_loop() -> None:
@@ -38,6 +45,17 @@ def dump() -> None:
     The connection tables, one after the other.
     """
     collections.deque(diag.dump(), maxlen=0)
+
+
+def connections() -> None:
+    """
+    The command that shows connections, all of which are candidates; the first look.
+    """
+    shown = Looker().look(Query(everything=True, limit=_SHOWN), Config(), Memory())
+    if not all(row.process for row in shown.connections):
+        raise RuntimeError("the processes of some connections were not found")
+    console = Console(file=io.StringIO(), width=80)
+    console.print(render(shown, console))
 
 
 class WholeSample:

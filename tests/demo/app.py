@@ -6,6 +6,7 @@ Like many, it never asks what has become of a connection until it needs one.
 
 import argparse
 import errno
+import itertools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,22 +22,21 @@ _RETRY_AFTER = 1.0
 @dataclass(frozen=True)
 class App:
     """
-    What it is called, where it connects, with which keepalive, and how often it uses a connection.
+    What it is called, its keepalive, and once in how many seconds it uses a connection.
     """
 
     name: str
-    server: tuple[str, int]
     keepalive: Keepalive | None
     use_every: float | None
 
-    def hold(self, *, tell: bool = False) -> NoReturn:
+    def hold(self, server: tuple[str, int], *, tell: bool = False) -> NoReturn:
         """
         Have a connection for ever: when one has ended, open another, and tell of it if asked to.
         """
         while True:
             waiting_since = time.monotonic()
             try:
-                with create_connection(self.server) as connection:
+                with create_connection(server) as connection:
                     if self.keepalive is not None:
                         self.keepalive.apply(connection)
                     while True:
@@ -63,18 +63,20 @@ def main() -> NoReturn:
     parser = argparse.ArgumentParser(prog="python -m tests.demo.app", description=main.__doc__)
     flag = parser.add_argument
     flag("name")
-    flag("address")
     flag("port", type=int)
+    flag("addresses", nargs="+")
     flag("--connections", type=int, default=4)
     flag("--use-every", type=float, metavar="SECONDS", help="never, if not given")
     flag("--keepalive", type=int, nargs="*", help="TIME INTERVAL PROBES, or as the sysctls have it")
     options = parser.parse_args()
     keepalive = None if options.keepalive is None else Keepalive(*options.keepalive)
-    app = App(options.name, (options.address, options.port), keepalive, options.use_every)
+    app = App(options.name, keepalive, options.use_every)
     Path("/proc/self/comm").write_text(app.name)
-    for _ in range(1, options.connections):
-        Thread(target=app.hold, daemon=True).start()
-    app.hold(tell=True)
+    turns = itertools.cycle((address, options.port) for address in options.addresses)
+    first, *others = itertools.islice(turns, options.connections)
+    for server in others:
+        Thread(target=app.hold, args=(server,), daemon=True).start()
+    app.hold(first, tell=True)
 
 
 if __name__ == "__main__":

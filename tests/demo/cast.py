@@ -3,7 +3,6 @@ Who plays in the demo, and which alerts must come of it.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from tests.lab import Keepalive
 
@@ -11,6 +10,8 @@ IDLE_TIMEOUT = 20
 """Seconds after which the NAT forgets, in truth."""
 BELIEVED = 40
 """Seconds after which people believe that it forgets the connections to their partner."""
+CLOUD, PARTNER = ("203.0.113.10",), ("2001:db8::10", "2001:db8::11")
+"""The addresses that are connected to."""
 SETTINGS = Keepalive(time=10, interval=5, probes=3)
 """What is right for this NAT."""
 CONFIG = f"""
@@ -34,14 +35,14 @@ HURRY = 100
 @dataclass(frozen=True, slots=True)
 class Application:
     """
-    One application; it uses its connections once in so many seconds, or never.
+    One application; it uses each connection once in so many seconds, or never.
     """
 
     name: str
     story: str
-    server: Literal["cloud", "partner"] = "cloud"
+    servers: tuple[str, ...] = CLOUD
     keepalive: Keepalive | None = None
-    use_every: int | None = None
+    use_every: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,11 @@ MACHINES = (
             Application(
                 "sync",
                 f"probes after 32 s, on a path that is believed to remember for {BELIEVED} s",
-                server="partner",
+                servers=PARTNER,
                 keepalive=Keepalive(time=32, interval=2, probes=6),
             ),
+            # It shows that the partner is there, so that it is the path that forgets.
+            Application("feed", "never rests", servers=PARTNER, use_every=0.5),
         ),
     ),
     Machine(

@@ -60,6 +60,8 @@ def monitoring(
 ) -> Iterator[Monitoring]:
     """
     Scrape the targets and evaluate the rules so often; alert so many times sooner than in earnest.
+
+    Prometheus' database is prometheus/ in the directory.
     """
     for command in ("prometheus", "prometheus-alertmanager"):
         if shutil.which(command) is None:

@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from socket import AF_INET, AF_INET6
+from socket import AF_INET, AF_INET6, create_server
 from threading import Thread
 
 from tests.cgroups import cgroup_tree, start_in, writable
 from tests.demo.cast import (
     ABSENT,
+    CLOUD,
     CONFIG,
     HURRY,
     IDLE_TIMEOUT,
     MACHINES,
+    PARTNER,
     SETTINGS,
     Application,
     Machine,
@@ -29,7 +31,6 @@ from tests.lab.traffic import Socket
 
 PORT = 443
 _EXPORTER_PORT = 10240
-_FAMILIES = {"cloud": AF_INET, "partner": AF_INET6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,14 @@ def stage(directory: Path) -> Iterator[Stage]:
         tree = stack.enter_context(cgroup_tree()) if writable() else None
         labs = stack.enter_context(nat_labs(*names, "monitor", idle_timeout=IDLE_TIMEOUT))
         hosts = {name: lab.client for name, lab in zip(names, labs, strict=False)}
-        server = labs[0].server
-        answer(server)
+        answer(labs[0].server)
         for machine in MACHINES:
             prepare(hosts[machine.name], machine)
             stack.enter_context(
                 exporter_process(
                     f"--config.file={config}",
                     f"--web.listen-address=:{_EXPORTER_PORT}",
+                    command=[str(Path(sys.executable).with_name("tcp-keepalive-exporter"))],
                     start=hosts[machine.name].start,
                 )
             )
@@ -71,7 +72,7 @@ def stage(directory: Path) -> Iterator[Stage]:
         found = stack.enter_context(monitoring(labs[-1].client, directory, targets, hurry=HURRY))
         for machine in MACHINES:
             for app in machine.applications:
-                start(app, hosts[machine.name], server, tree)
+                start(app, hosts[machine.name], tree)
         yield Stage(hosts, labs[0].nat, found)
 
 
@@ -87,12 +88,11 @@ def prepare(host: Host, machine: Machine) -> None:
         host.sysctl("net.ipv4.tcp_keepalive_probes", SETTINGS.probes)
 
 
-def start(app: Application, host: Host, server: Host, tree: Path | None) -> None:
+def start(app: Application, host: Host, tree: Path | None) -> None:
     """
     Start an application, as a service of its own where cgroups can be made.
     """
-    argv = [sys.executable, "-m", "tests.demo.app", app.name]
-    argv += [server.address_of(_FAMILIES[app.server]), str(PORT)]
+    argv = [sys.executable, "-m", "tests.demo.app", app.name, str(PORT), *app.servers]
     if app.use_every is not None:
         argv += ["--use-every", str(app.use_every)]
     if app.keepalive is not None:
@@ -106,9 +106,14 @@ def start(app: Application, host: Host, server: Host, tree: Path | None) -> None
 
 def answer(server: Host) -> None:
     """
-    Have the server answer each byte with the same one.
+    Have the server answer each byte with the same one, at all its addresses.
     """
-    listeners = [server.listener(family, PORT) for family in _FAMILIES.values()]
+    server.ip("\n".join(f"addr add {address}/64 dev eth0 nodad" for address in PARTNER[1:]))
+    listeners = [
+        server.adopt(server.call(create_server, (address, PORT), family=family))
+        for family, addresses in ((AF_INET, CLOUD), (AF_INET6, PARTNER))
+        for address in addresses
+    ]
     Thread(target=lambda: asyncio.run(_answer(listeners)), daemon=True).start()
 
 

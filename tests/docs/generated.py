@@ -5,7 +5,10 @@ A generated part stands between `<!-- NAME: ... -->` and `<!-- end -->`.
 """
 
 import io
+import json
 import re
+import shlex
+import textwrap
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,12 +21,15 @@ from exporter.cli import main
 from exporter.cli.check_json import as_json
 from exporter.cli.check_text import show
 from exporter.config import Config
+from exporter.connections.advice import Advice, sentences
+from exporter.connections.document import document
 from exporter.judge.findings import RULES, Rule
 from exporter.judge.report import Report, reports
 from exporter.metrics import families
 from exporter.model import Recommended
 from exporter.paths import PROFILES
 from tests.alerts.rules import ALERTS
+from tests.connections.examples import EXAMPLES, look
 from tests.snapshots import full_snapshot, no_closures
 
 ROOT = Path(__file__).parents[2]
@@ -93,11 +99,31 @@ def _check() -> str:
 
 
 def _check_json() -> str:
-    return f"```json\n{as_json(_reports(), Recommended())}\n```\n"
+    return f"```json\n{as_json(_reports(), Recommended(), absent=0)}\n```\n"
 
 
 def _reports() -> tuple[Report, ...]:
     return reports(full_snapshot(), Config().paths)
+
+
+def _fix(*arguments: str, width: int = 100) -> str:
+    """
+    A command line with what it prints on either stream; the lines are broken as a terminal does.
+    """
+    command = ["fix", *arguments]
+    printed = CliRunner().invoke(main, command).output.splitlines()
+    lines = [part for line in printed for part in textwrap.wrap(line, width) or [""]]
+    first = shlex.join(["tcp-keepalive-exporter", *command])
+    return "\n".join(["```console", f"$ {first}", *lines, "```", ""])
+
+
+def _connections_json() -> str:
+    return f"```json\n{json.dumps(document(look(EXAMPLES[3])), indent=2)}\n```\n"
+
+
+def _advice() -> str:
+    words = sentences(Advice, Config())
+    return "".join(f"| `{advice}` | {text} |\n" for advice, text in words.items())
 
 
 def _findings() -> str:
@@ -132,8 +158,15 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "flags": _flags,
     "profiles": _profiles,
     "check-flags": lambda: _flags("check"),
+    "probe-flags": lambda: _flags("probe"),
     "check": _check,
     "check-json": _check_json,
+    "fix-flags": lambda: _flags("fix"),
+    "fix": lambda: _fix("--for", "sysctl", width=200),
+    "fix-refused": lambda: _fix("--for", "sysctl", "--time", "230s"),
+    "connections-flags": lambda: _flags("connections"),
+    "connections-json": _connections_json,
+    "advice": _advice,
     "findings": _findings,
     **{rule.id: partial(_finding, rule) for rule in RULES},
     "alerts": _alerts,

@@ -9,7 +9,9 @@ import pytest
 
 from exporter.judge.findings import RULES
 from tests.docs.generated import GENERATORS, ROOT, files, regenerate
+from tests.docs.picture import PICTURES, draw, picture_file
 
+PLACES = ("docs", "deploy", "dashboards")
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
@@ -30,6 +32,16 @@ def test_every_generator_is_used() -> None:
         assert f"<!-- {name}: " in text
 
 
+@pytest.mark.parametrize("name", PICTURES)
+def test_picture_is_fresh(name: str) -> None:
+    """
+    The picture of a command says what the command would; another Rich may draw it otherwise.
+    """
+    kept = picture_file(name).read_text(encoding="utf-8")
+    said = [re.findall(r"<text[^>]*>([^<]*)", text) for text in (kept, draw(name))]
+    assert said[0] == said[1], "run `make docs`"
+
+
 def test_every_finding_has_a_section() -> None:
     """
     The docs speak of every finding in a section of its own, which has something to say, and of no
@@ -47,7 +59,12 @@ def test_every_finding_has_a_section() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name
+    "page",
+    [
+        ROOT / "README.md",
+        *(page for place in PLACES for page in sorted((ROOT / place).rglob("*.md"))),
+    ],
+    ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_links_lead_somewhere(page: Path) -> None:
     """

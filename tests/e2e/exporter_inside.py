@@ -92,6 +92,12 @@ class Exporter:
         """
         return self._process.addresses[0]
 
+    def signal(self, number: int) -> None:
+        """
+        Send it a signal.
+        """
+        self._process.process.send_signal(number)
+
     def get(self, path: str = "/metrics", accept: str = TEXT) -> str:
         """
         The body of what it answers to a request from inside its namespace.

@@ -96,6 +96,16 @@ def test_no_room() -> None:
     }
 
 
+def test_fewer_than_before() -> None:
+    """When fewer may be named, as after a reload, the lightest go at once."""
+    top = TopWorkloads(4)
+    counts = {"a": (5, 0), "b": (100, 0), "c": (3, 1), "d": (7, 0)}
+    top.choose(counts)
+    top.most = 2
+    assert set(top.choose(counts)) == {"b", "c", OTHER_WORKLOADS}
+    assert set(top.choose({})) == {"b", "c", OTHER_WORKLOADS}
+
+
 def test_risk_is_remembered() -> None:
     """A workload that had connections at risk goes on to say that it has none."""
     top = TopWorkloads(2)

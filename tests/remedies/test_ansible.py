@@ -59,8 +59,8 @@ def test_apply_and_undo(machine: Machine, text: str, tmp_path: Path) -> None:
     assert machine.is_remedied
     assert (machine.sysctl_d / FILE).exists()
 
-    for command in commands(text, "Undo"):
-        play(machine, tmp_path, command)
+    (undo,) = commands(text, "Undo")
+    play(machine, tmp_path, undo)
     assert machine.settings == DEFAULTS
     assert list(machine.sysctl_d.iterdir()) == []
 

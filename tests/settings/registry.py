@@ -2,9 +2,16 @@
 A stand-in for winreg, as far as the exporter uses it and as its documentation has it.
 """
 
+import contextlib
+import importlib
+import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
+
+import pytest
+
+MODULE = "exporter.settings.windows"
 
 KEY = r"SYSTEM\CurrentControlSet\Services\Tcpip\Parameters"
 
@@ -77,6 +84,21 @@ class Registry(types.ModuleType):
             if name.casefold() == value_name.casefold():
                 return value
         raise _missing()
+
+
+@contextlib.contextmanager
+def on_windows(registry: Registry) -> Iterator[Any]:
+    """
+    The module that reads the registry, which only Windows can import.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "winreg", registry)
+        patch.setattr(sys, "platform", "win32")
+        module = importlib.import_module(MODULE)
+    try:
+        yield module
+    finally:
+        del sys.modules[MODULE]
 
 
 def _missing() -> FileNotFoundError:

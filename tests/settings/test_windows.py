@@ -3,7 +3,6 @@ Windows' registry, from a stand-in: what is read, what is told of values that ar
 """
 
 import importlib
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,15 +10,16 @@ import pytest
 
 from exporter.model import Platform, Settings
 from tests.settings.registry import (
+    MODULE,
     REG_BINARY,
     REG_DWORD,
     REG_MULTI_SZ,
     REG_QWORD,
     REG_SZ,
     Registry,
+    on_windows,
 )
 
-MODULE = "exporter.settings.windows"
 SETTINGS = {
     "KeepAliveTime": "time",
     "KeepAliveInterval": "interval",
@@ -44,16 +44,12 @@ def registry() -> Registry:
 
 
 @pytest.fixture
-def windows(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def windows(registry: Registry) -> Iterator[Any]:
     """
-    The module that reads it, which only Windows can import.
+    The module that reads it.
     """
-    monkeypatch.setitem(sys.modules, "winreg", registry)
-    with monkeypatch.context() as platform:
-        platform.setattr(sys, "platform", "win32")
-        module = importlib.import_module(MODULE)
-    yield module
-    del sys.modules[MODULE]
+    with on_windows(registry) as module:
+        yield module
 
 
 def test_elsewhere() -> None:

@@ -10,10 +10,14 @@ import os
 import platform
 import struct
 
-_SETRESUID, _SOCKET = {"x86_64": (117, 41), "aarch64": (147, 198)}.get(
-    platform.machine(), (None, None)
+CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_SYS_ADMIN = 2, 12, 19, 21
+
+_SETRESUID, _SOCKET, _CAPSET = {"x86_64": (117, 41, 126), "aarch64": (147, 198, 91)}.get(
+    platform.machine(), (None, None, None)
 )
-_NOBODY = 65534
+NOBODY = 65534
+_PR_SET_KEEPCAPS = 8
+_CAPABILITY_VERSION = 0x20080522
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 22, 38
 _SECCOMP_MODE_FILTER = 2
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
@@ -24,11 +28,16 @@ _AF_NETLINK = 16
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def become_nobody() -> None:
+def become_nobody(*capabilities: int) -> None:
     """
-    Give up root, and with it every capability.
+    Give up root, and with it every capability but these.
     """
-    _do(_libc.syscall(_SETRESUID, _NOBODY, _NOBODY, _NOBODY))
+    _do(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
+    _do(_libc.syscall(_SETRESUID, NOBODY, NOBODY, NOBODY))
+    kept = sum(1 << capability for capability in capabilities)
+    header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
+    sets = struct.pack("=6I", kept, kept, 0, 0, 0, 0)  # effective, permitted, inheritable; twice
+    _do(_libc.syscall(_CAPSET, header, sets))
 
 
 def refuse_netlink(error: int) -> None:

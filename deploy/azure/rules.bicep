@@ -1,0 +1,50 @@
+// The rules of deploy/prometheus for Azure Monitor's managed Prometheus:
+//   az deployment group create -g GROUP -f deploy/azure/rules.bicep \
+//     -p workspace=/subscriptions/.../Microsoft.Monitor/accounts/NAME actionGroups='["/subscriptions/..."]'
+
+@description('Resource id of the Azure Monitor workspace that holds the metrics.')
+param workspace string
+
+@description('Resource ids of the action groups that are told.')
+param actionGroups array = []
+
+param location string = resourceGroup().location
+
+// Read when this is compiled, so that both ways of alerting have the same rules.
+var recording = loadYamlContent('../prometheus/rules/tcp-keepalive-recording.yml').groups
+var alerts = loadYamlContent('../prometheus/rules/tcp-keepalive-alerts.yml').groups
+
+// Azure's severities: 0 critical, 1 error, 2 warning, 3 informational, 4 verbose.
+var severities = { critical: 0, warning: 2, info: 3 }
+
+resource recordingRules 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = [for group in recording: {
+  name: group.name
+  location: location
+  properties: {
+    scopes: [workspace]
+    interval: 'PT1M'
+    rules: map(group.rules, rule => {
+      record: rule.record
+      expression: rule.expr
+      labels: rule.?labels ?? {}
+    })
+  }
+}]
+
+resource alertingRules 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = [for group in alerts: {
+  name: group.name
+  location: location
+  properties: {
+    scopes: [workspace]
+    interval: 'PT1M'
+    rules: map(group.rules, rule => {
+      alert: rule.alert
+      expression: rule.expr
+      for: 'PT${toUpper(rule.?for ?? '0m')}'
+      severity: severities[rule.labels.severity]
+      labels: rule.labels
+      annotations: rule.annotations
+      actions: map(actionGroups, id => { actionGroupId: id })
+    })
+  }
+}]

@@ -1,0 +1,157 @@
+"""
+A look as a table for the terminal: one line a connection where that fits, else two.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleRenderable, Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from exporter.connections import words
+from exporter.connections.advice import Advice
+from exporter.connections.look import Look
+from exporter.connections.notes import notes
+from exporter.connections.row import Connection
+from exporter.model import Protection, Risk
+
+_WIDE = 170
+"""Columns from which on there is one line a connection."""
+_COMFORTABLE, _SQUEEZED = 110, 14
+"""On fewer columns than these, timers get this many, so that there is room for names."""
+_STYLES = {
+    Risk.STALLED: "bold red",
+    Risk.AT_RISK: "red",
+    Risk.UNPROTECTED: "yellow",
+    Risk.UNKNOWN: "yellow",
+    Risk.SAFE: "green",
+    Risk.NO_PATH: "dim",
+}
+Cell = Callable[[Connection], Text]
+
+
+def render(look: Look, console: Console, height: int | None = None) -> ConsoleRenderable:
+    """
+    The whole page; where a height is given, what fits: rather more connections than advice.
+    """
+
+    def fits(page: ConsoleRenderable) -> bool:
+        return height is None or len(console.render_lines(page)) <= height
+
+    rows = len(look.connections)
+    whole = Group(_above(look, rows, console.width), _below(look))
+    if fits(whole):
+        return whole
+    fitting = bisect_left(
+        range(1, rows), x=True, key=lambda number: not fits(_above(look, number, console.width))
+    )
+    return _above(look, max(fitting, 1), console.width)
+
+
+def _above(look: Look, rows: int, width: int) -> Group:
+    parts: list[ConsoleRenderable] = [_heading(look)]
+    if rows:
+        parts.append(Text())
+        parts.append(_table(look.connections[:rows], width))
+    if more := look.matching - rows:
+        parts.append(Text(f"... and {more:,} more.", style="dim"))
+    return Group(*parts)
+
+
+def _heading(look: Look) -> Text:
+    total = look.by_risk.total()
+    heading = Text(f"{total:,} connection{'s' * (total != 1)}")
+    separator = ": "
+    for risk in Risk:
+        if number := look.by_risk[risk]:
+            heading.append(separator)
+            heading.append(f"{number:,} {words.RISKS[risk]}", style=_STYLES[risk])
+            separator = ", "
+    heading.append(".")
+    if not look.connections:
+        heading.append(" None is asked for that is here; --all shows every one.")
+    return heading
+
+
+def _table(rows: Sequence[Connection], width: int) -> Table:
+    columns = _ONE_LINE if width >= _WIDE else _TWO_LINES
+    table = Table(box=SIMPLE_HEAD, show_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    for heading, cells in columns:
+        is_squeezed = _timer in cells and width < _COMFORTABLE
+        table.add_column(heading, overflow="fold", max_width=_SQUEEZED if is_squeezed else None)
+    for row in rows:
+        table.add_row(*(Text("\n").join(cell(row) for cell in cells) for _, cells in columns))
+    return table
+
+
+def _below(look: Look) -> Padding:
+    """
+    What to change, for which of the connections, and what could not be seen.
+    """
+    lines = []
+    for advice, text in look.advice.items():
+        rows = [row for row in look.connections if row.advice is advice]
+        word = _risk(rows[0]) if advice is Advice.STALLED else _protection(rows[0])
+        lines.append((Text.assemble(word, f" ({len(rows)})"), Text(text)))
+    lines += [(Text("note", style="dim"), Text(text, style="dim")) for text in notes(look)]
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for marker, content in lines:
+        grid.add_row(marker, Padding(content, (0, 0, 1, 0)))
+    return Padding(grid, (1, 0, 0, 0))
+
+
+def _risk(row: Connection) -> Text:
+    return Text(words.risk(row), style=_STYLES[row.risk])
+
+
+def _protection(row: Connection) -> Text:
+    style = "green" if row.protection in (Protection.OWN, Protection.PEER) else ""
+    return Text(words.protection(row), style="dim" if row.path is None else style)
+
+
+def _plain(column: Callable[[Connection], str]) -> Cell:
+    return lambda row: Text(column(row))
+
+
+def _dim(column: Callable[[Connection], str]) -> Cell:
+    return lambda row: Text(column(row), style="dim")
+
+
+_idle, _idle_state = _plain(words.idle), _dim(words.idle_state)
+_keepalive, _timer = _plain(words.keepalive), _dim(words.timer)
+_remote, _path = _plain(words.remote), _dim(words.path)
+_workload, _process = _plain(words.workload), _dim(words.process)
+
+
+def _where(row: Connection) -> Text:
+    return Text(" ").join((_remote(row), _path(row)))
+
+
+def _who(row: Connection) -> Text:
+    return Text(" ").join((_workload(row), _process(row)))
+
+
+Columns = Sequence[tuple[str, tuple[Cell, ...]]]
+"""Headings and cells, one below the other; each heading has as many lines."""
+
+_TWO_LINES: Columns = (
+    ("Risk\nprotection", (_risk, _protection)),
+    ("Idle\nstate", (_idle, _idle_state)),
+    ("Keepalive\ntimer", (_keepalive, _timer)),
+    ("Remote, path\nworkload, process", (_where, _who)),
+)
+_ONE_LINE: Columns = (
+    ("Risk", (_risk,)),
+    ("Protection", (_protection,)),
+    ("Idle", (_idle,)),
+    ("State", (_idle_state,)),
+    ("Keepalive", (_keepalive,)),
+    ("Timer", (_timer,)),
+    ("Remote", (_remote,)),
+    ("Path", (_path,)),
+    ("Workload", (_workload,)),
+    ("Process", (_process,)),
+)

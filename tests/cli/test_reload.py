@@ -1,0 +1,143 @@
+"""
+The config file read again, and checked.
+"""
+
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.exporter_process import ExporterProcess, exporter_process, run_exporter
+
+ONE_PATH = "profile: none\npaths: [{name: office, idle_timeout: 5m}]\n"
+OTHER_PATH = "profile: none\npaths: [{name: home, idle_timeout: 9m}]\n"
+OFFICE = 'tcp_keepalive_path_idle_timeout_seconds{direction="any",path="office"}'
+HOME = 'tcp_keepalive_path_idle_timeout_seconds{direction="any",path="home"}'
+LIFECYCLE = "--web.enable-lifecycle"
+REFUSED = 'level=error msg="config refused, the one before it stays in force"'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """
+    A config file with one path.
+    """
+    file = tmp_path / "config.yml"
+    file.write_text(ONE_PATH)
+    return file
+
+
+def post(exporter: ExporterProcess, method: str = "POST") -> tuple[int, str]:
+    """
+    Status and body of what a request to reload is answered.
+    """
+    url = f"http://{exporter.addresses[0]}/-/reload"
+    try:
+        request = urllib.request.Request(url, method=method)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def hang_up(exporter: ExporterProcess) -> None:
+    """
+    Send SIGHUP, and return when it has been logged what came of it.
+    """
+    before = len(exporter.log)
+    exporter.process.send_signal(signal.SIGHUP)
+    _until(lambda: len(exporter.log) > before)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "SIGHUP"])
+def test_reload(file: Path, method: str) -> None:
+    """
+    Asked to, by a request or a signal, the exporter reads its config again.
+    """
+    with exporter_process(f"--config.file={file}", LIFECYCLE) as exporter:
+        assert exporter.metrics()[OFFICE] == 300
+        file.write_text(OTHER_PATH)
+        if method == "SIGHUP":
+            hang_up(exporter)
+        else:
+            assert post(exporter, method) == (200, "Reloaded.\n")
+        metrics = exporter.wait_for({HOME: 540})
+        assert OFFICE not in metrics
+        assert exporter.log[-1].endswith(f'level=info msg="config read again" file={file}')
+
+
+@pytest.mark.parametrize("method", ["POST", "SIGHUP"])
+def test_broken(file: Path, method: str) -> None:
+    """
+    A broken config is refused with the reason, and the one before it stays in force.
+    """
+    with exporter_process(f"--config.file={file}", LIFECYCLE) as exporter:
+        file.write_text("profile: oracle\n")
+        problem = f"{file}: profile: Input should be 'azure'"
+        if method == "SIGHUP":
+            hang_up(exporter)
+        else:
+            status, text = post(exporter)
+            assert status == 500
+            assert text.startswith(f"Refused, nothing has changed.\n{problem}")
+        assert REFUSED in exporter.log[-1]
+        assert problem in exporter.log[-1]
+        assert exporter.metrics()[OFFICE] == 300
+        assert exporter.process.poll() is None
+
+
+def test_without_flag(file: Path) -> None:
+    """
+    A request changes nothing unless a flag allows it.
+    """
+    with exporter_process(f"--config.file={file}") as exporter:
+        file.write_text(OTHER_PATH)
+        assert post(exporter) == (403, "Start with --web.enable-lifecycle to allow this.\n")
+        assert exporter.get("/-/reload")[0] == 405
+        assert exporter.metrics()[OFFICE] == 300
+
+
+def test_without_file() -> None:
+    """
+    SIGHUP does not end an exporter that has no file to read.
+    """
+    with exporter_process() as exporter:
+        hang_up(exporter)
+        assert 'msg="config read again"' in exporter.log[-1]
+        assert exporter.get("/-/healthy")[0] == 200
+
+
+def test_check(file: Path, tmp_path: Path) -> None:
+    """
+    --config.check says that the files can be used, and exits.
+    """
+    web = tmp_path / "web.yml"
+    web.write_text("rate_limit: {interval: 1s, burst: 5}")
+    ended = run_exporter("--config.check", f"--config.file={file}", f"--web.config.file={web}")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"{file}: can be used\n{web}: can be used\n"
+
+
+@pytest.mark.parametrize("flag", ["--config.file", "--web.config.file"])
+@pytest.mark.parametrize("check", [["--config.check"], []])
+def test_check_broken(tmp_path: Path, flag: str, check: list[str]) -> None:
+    """
+    What cannot be used is named, with exit code 2, and so it is when the exporter starts.
+    """
+    file = tmp_path / "broken.yml"
+    file.write_text("nonsense: 1")
+    ended = run_exporter(f"{flag}={file}", *check)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"Error: {file}: nonsense: unknown key; allowed are ")

@@ -1,0 +1,147 @@
+"""
+A look made up of connections that have something of everything.
+"""
+
+from collections import Counter
+from typing import Any
+
+from exporter.config import Config
+from exporter.connections.advice import Advice, sentences
+from exporter.connections.look import Look
+from exporter.connections.row import Connection, Keepalive
+from exporter.model import (
+    HOST_NETNS,
+    Direction,
+    Holder,
+    IdleState,
+    Protection,
+    Risk,
+    Timer,
+)
+
+CONFIG = Config()
+OUTBOUND, INBOUND = CONFIG.paths
+
+OFF = Keepalive(exact=True, on=False, time=7200, interval=75, probes=9, user_timeout=0)
+
+
+def connection(**changes: Any) -> Connection:
+    """
+    A connection without keepalive that has been idle for too long, but for the changes.
+    """
+    fields: dict[str, Any] = {
+        "netns": HOST_NETNS,
+        "workload": "billing.service",
+        "process": Holder(4211, "java", 77),
+        "uid": 998,
+        "direction": Direction.OUTBOUND,
+        "local": "10.0.0.4",
+        "local_port": 40112,
+        "remote": "203.0.113.10",
+        "remote_port": 5432,
+        "state": "established",
+        "path": OUTBOUND,
+        "risk": Risk.AT_RISK,
+        "idle": 312.4,
+        "received": 312.4,
+        "idle_state": IdleState.OVER_LIMIT,
+        "protection": Protection.NONE,
+        "timer": Timer.NONE,
+        "expires": None,
+        "unanswered": 0,
+        "send_queue": 0,
+        "receive_queue": 0,
+        "keepalive": OFF,
+        "advice": Advice.NO_KEEPALIVE,
+    }
+    return Connection(**(fields | changes))
+
+
+EXAMPLES = (
+    connection(
+        workload="shop/checkout-6d5f7c9b4-x2x7q",
+        process=Holder(5120, "node", 21),
+        remote="203.0.113.80",
+        remote_port=443,
+        risk=Risk.STALLED,
+        idle=21.0,
+        received=347.0,
+        idle_state=IdleState.STALLED,
+        protection=Protection.NONE,
+        timer=Timer.RETRANSMIT,
+        expires=31.2,
+        unanswered=7,
+        send_queue=517,
+        advice=Advice.STALLED,
+    ),
+    connection(),
+    connection(idle=298.1, received=298.1, local_port=40114),
+    connection(
+        workload="redis-server.service",
+        process=Holder(871, "redis-server", 12),
+        direction=Direction.INBOUND,
+        local_port=6379,
+        remote="198.51.100.23",
+        remote_port=51324,
+        path=INBOUND,
+        idle=205.0,
+        received=205.0,
+        idle_state=IdleState.NEAR_LIMIT,
+        protection=Protection.LATE,
+        timer=Timer.KEEPALIVE,
+        expires=95.0,
+        keepalive=Keepalive(exact=True, on=True, time=300, interval=100, probes=3, user_timeout=0),
+        advice=Advice.OWN_TIME_LATE,
+    ),
+    connection(
+        workload="4f2a9c1b7d3e",
+        process=Holder(6004, "python", 9),
+        remote="2001:db8:51:7::10",
+        remote_port=443,
+        risk=Risk.UNPROTECTED,
+        idle=41.0,
+        received=41.0,
+        idle_state=IdleState.ACTIVE,
+        protection=Protection.LATE,
+        timer=Timer.KEEPALIVE,
+        expires=7158.0,
+        keepalive=Keepalive(exact=True, on=True, time=7200, interval=75, probes=9, user_timeout=30),
+        advice=Advice.SETTING_LATE,
+    ),
+    connection(
+        workload="postgresql@15-main.service",
+        process=Holder(1533, "postgres", 8),
+        direction=Direction.INBOUND,
+        local_port=5432,
+        remote="198.51.100.7",
+        remote_port=40210,
+        path=INBOUND,
+        risk=Risk.SAFE,
+        idle=64.0,
+        received=64.0,
+        idle_state=IdleState.ACTIVE,
+        protection=Protection.OWN,
+        timer=Timer.KEEPALIVE,
+        expires=56.0,
+        keepalive=Keepalive(exact=True, on=True, time=120, interval=30, probes=8, user_timeout=0),
+        advice=None,
+    ),
+)
+
+
+def look(*rows: Connection, **changes: Any) -> Look:
+    """
+    A look that found these connections and no others.
+    """
+    fields: dict[str, Any] = {
+        "timestamp": 1_700_000_000.25,
+        "connections": rows,
+        "by_risk": Counter(row.risk for row in rows),
+        "matching": len(rows),
+        "first": False,
+        "histories": {},
+        "advice": sentences((row.advice for row in rows if row.advice), CONFIG),
+        "unnamed": None,
+        "unread": {},
+    }
+    return Look(**(fields | changes))

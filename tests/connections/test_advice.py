@@ -1,0 +1,74 @@
+"""
+What is advised about which connection.
+"""
+
+import pytest
+
+from exporter.config import Config
+from exporter.connections.advice import Advice, advise, sentences
+from exporter.model import Protection, Risk, SocketOptions
+from tests.connections.examples import OUTBOUND
+
+
+def options(time: float, interval: float = 75) -> SocketOptions:
+    """
+    The options of a socket with this keepalive time and interval.
+    """
+    return SocketOptions(keepalive=True, time=time, interval=interval, probes=9, user_timeout=0)
+
+
+@pytest.mark.parametrize(
+    ("risk", "protection", "exact", "setting", "expected"),
+    [
+        (Risk.STALLED, Protection.OWN, None, 120, Advice.STALLED),
+        (Risk.AT_RISK, Protection.NONE, None, 120, Advice.NO_KEEPALIVE),
+        (Risk.UNPROTECTED, Protection.NONE, options(7200), 120, Advice.NO_KEEPALIVE),
+        (Risk.AT_RISK, Protection.LATE, None, 7200, Advice.LATE),
+        (Risk.AT_RISK, Protection.LATE, options(300), 7200, Advice.OWN_TIME_LATE),
+        (Risk.AT_RISK, Protection.LATE, options(240), None, Advice.OWN_TIME_LATE),
+        (Risk.UNPROTECTED, Protection.LATE, options(7200), 7200, Advice.SETTING_LATE),
+        (Risk.AT_RISK, Protection.LATE, options(120), 120, Advice.ARMED_BEFORE_CHANGE),
+        (Risk.AT_RISK, Protection.LATE, options(120, 240), 120, Advice.INTERVAL_LATE),
+        (Risk.AT_RISK, Protection.LATE, options(300, 300), 300, Advice.SETTING_LATE),
+        (Risk.SAFE, Protection.OWN, options(120), 120, None),
+        (Risk.UNKNOWN, Protection.UNKNOWN, None, 120, None),
+    ],
+)
+def test_kinds(
+    risk: Risk,
+    protection: Protection,
+    exact: SocketOptions | None,
+    setting: float | None,
+    expected: Advice | None,
+) -> None:
+    """Each kind of risk has its own cure."""
+    assert advise(risk, protection, exact, OUTBOUND, setting) is expected
+
+
+def test_no_path() -> None:
+    """A connection that crosses no path needs nothing."""
+    assert advise(Risk.NO_PATH, Protection.NONE, None, None, 7200) is None
+
+
+def test_every_kind_has_words() -> None:
+    """For every kind there is something to say; nothing is said that was not asked for."""
+    words = sentences(Advice, Config())
+    assert list(words) == list(Advice)
+    assert all(text.endswith(".") for text in words.values())
+    assert list(sentences([Advice.LATE, Advice.LATE], Config())) == [Advice.LATE]
+    assert sentences([], Config()) == {}
+
+
+@pytest.mark.parametrize(
+    ("config", "time"),
+    [
+        ({}, "120 s"),
+        ({"recommended": {"time": "60s"}}, "60 s"),
+        ({"paths": [{"name": "short", "idle_timeout": "90s"}]}, "45 s"),
+        ({"profile": "none"}, "120 s"),
+    ],
+)
+def test_the_time_advised(config: dict[str, object], time: str) -> None:
+    """The keepalive time advised is the recommended one if that protects every path."""
+    words = sentences([Advice.OWN_TIME_LATE], Config.model_validate(config))
+    assert f"TCP_KEEPIDLE to {time} there" in words[Advice.OWN_TIME_LATE]

@@ -1,0 +1,58 @@
+"""
+The Helm chart, rendered by helm itself.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.exporter_process import ROOT
+
+CHART = ROOT / "deploy/kubernetes/chart"
+MANIFESTS = ROOT / "deploy/kubernetes/manifests.yaml"
+_UNPACKED = ROOT / "build/helm"
+_RELEASE = ("tcp-keepalive-exporter", "--namespace=monitoring")
+
+
+def helm(*arguments: str) -> str:
+    """
+    What helm prints; without helm the test is skipped.
+    """
+    command = str(_UNPACKED) if _UNPACKED.exists() else shutil.which("helm")
+    if command is None:
+        pytest.skip("helm is not installed, and tests/unpack-helm could not have it")
+    ended = subprocess.run(
+        [command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def render(values: Mapping[str, str] | None = None) -> str:
+    """
+    The chart's manifests, with these values set.
+    """
+    flags = [f"--set={name}={value}" for name, value in (values or {}).items()]
+    return helm("template", _RELEASE[0], str(CHART), _RELEASE[1], *flags)
+
+
+def manifests(values: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """
+    The same, parsed.
+    """
+    return [manifest for manifest in yaml.safe_load_all(render(values)) if manifest]
+
+
+def plain_manifests() -> str:
+    """
+    What stands in deploy/kubernetes/manifests.yaml.
+    """
+    return (
+        "# The chart beside this, as helm renders it with its defaults, for those without helm:\n"
+        "#   kubectl create namespace monitoring\n"
+        "#   kubectl apply -f deploy/kubernetes/manifests.yaml\n" + render()
+    )

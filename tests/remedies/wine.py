@@ -1,0 +1,100 @@
+"""
+Wine's registry and the programs of Windows that change it.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.settings.registry import REG_DWORD, REG_SZ
+
+_TYPES = {"REG_SZ": REG_SZ, "REG_DWORD": REG_DWORD}
+_VALUE = re.compile(r"^ {4}(\w+) {4}(REG_\w+) {4}(.*?)\r?$", re.MULTILINE)
+
+
+def find_wine() -> Path | None:
+    """
+    The program, which Debian's wine64 puts where no shell finds it.
+    """
+    for place in ("/usr/lib/wine/wine64", shutil.which("wine64"), shutil.which("wine")):
+        if place and Path(place).exists():
+            return Path(place)
+    return None
+
+
+@dataclass(frozen=True)
+class Wine:
+    """
+    A Windows of its own, in a directory.
+    """
+
+    program: Path
+    directory: Path
+
+    def run(self, command: str) -> str:
+        """
+        What a command of Windows prints, run in the directory; it must succeed.
+        """
+        # Windows' backslashes stay; nothing here needs quotes.
+        return self._run(str(self.program), *command.split())
+
+    def server(self, flag: str) -> None:
+        """
+        Start or end what stands for Windows' kernel.
+        """
+        self._run(str(self.program.with_name("wineserver")), flag)
+
+    def values(self, key: str) -> dict[str, tuple[object, int]]:
+        """
+        The values of a key that are text or DWORDs, as winreg gives them.
+        """
+        return {
+            name: (int(data, 16) if kind == "REG_DWORD" else data, _TYPES[kind])
+            for name, kind, data in _VALUE.findall(self.run(rf"reg query {key}"))
+            if kind in _TYPES
+        }
+
+    def _run(self, *argv: str) -> str:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.directory),
+            "WINEPREFIX": str(self.directory / "prefix"),
+            "WINEDEBUG": "-all",
+            "WINEDLLOVERRIDES": "mscoree,mshtml=;winemenubuilder.exe=d",  # asks for no downloads
+        }
+        # Not through a pipe, the end of which the services that the first one starts would hold.
+        with tempfile.TemporaryFile("w+") as output:
+            subprocess.run(
+                argv,
+                cwd=self.directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=120,
+                check=True,
+            )
+            output.seek(0)
+            return output.read()
+
+
+@contextlib.contextmanager
+def wine(program: Path, directory: Path) -> Iterator[Wine]:
+    """
+    Make a Windows, of some 700 MB, that is gone when the block is left.
+    """
+    windows = Wine(program, directory)
+    (directory / "prefix").mkdir()
+    windows.server("--persistent")  # or each program would start one
+    try:
+        windows.run("wineboot --init")
+        yield windows
+    finally:
+        windows.server("--kill")
+        shutil.rmtree(directory / "prefix", ignore_errors=True)
