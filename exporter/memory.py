@@ -78,3 +78,12 @@ class Memory:
         What is remembered of a namespace that is kept.
         """
         return self.own if namespace.is_own else self._others[namespace.inode]
+
+    def history_of(self, namespace: Namespace) -> History:
+        """
+        What is known of a namespace's connections, be it nothing.
+        """
+        if namespace.is_own:
+            return self.own.history
+        known = self._others.get(namespace.inode)
+        return History() if known is None else known.history

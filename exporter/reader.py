@@ -94,11 +94,10 @@ class Reader:
                 self._memory.of(namespace),
                 listens=self._follower is not None,
             )
-            with tour.inside(namespace):
-                before = counted.at_risk
-                counted, stale_timers = _whole(partial(visit.count, counted))
+            if result := tour.inside(namespace, partial(whole, partial(visit.count, counted))):
+                before, (counted, stale_timers) = counted, result
                 namespaces[namespace.name] = NamespaceReading(
-                    sockets.counters, counted.at_risk - before, stale_timers
+                    sockets.counters, counted.at_risk - before.at_risk, stale_timers
                 )
         self._cgroups = counted.cgroups.counts()
         return Reading(counted.connections.sums(), self._cgroups, counted.survivals, namespaces)
@@ -113,11 +112,14 @@ class Reader:
             self._follower.keep([namespace.inode for namespace in namespaces])
         found = {}
         for namespace in namespaces:
-            with tour.inside(namespace):
-                if self._follower is not None:
-                    self._follower.follow(namespace, self._memory.of(namespace))
-                found[namespace] = _whole(read_sockets)
+            if sockets := tour.inside(namespace, partial(self._look, namespace)):
+                found[namespace] = sockets
         return found
+
+    def _look(self, namespace: Namespace) -> NamespaceSockets:
+        if self._follower is not None:
+            self._follower.follow(namespace, self._memory.of(namespace))
+        return whole(read_sockets)
 
 
 @dataclass(slots=True)
@@ -170,7 +172,7 @@ class _Visit:
         return counted, stale_timers
 
 
-def _whole(read: Callable[[], _T]) -> _T:
+def whole(read: Callable[[], _T]) -> _T:
     """
     What read returns; it is tried again as long as what it reads changes meanwhile.
     """

@@ -19,6 +19,7 @@ from exporter.model import (
     CollectorError,
     CollectorRun,
     CountsReading,
+    IdleBounds,
     Recommended,
     Settings,
     Snapshot,
@@ -132,6 +133,7 @@ class Sampler:
                 self._stale_timers(),
                 Recommended(**self._config.recommended.model_dump()),
                 self._config.paths,
+                self._idle_bounds(),
             ),
             counts=self._counts,
         )
@@ -152,6 +154,12 @@ class Sampler:
         if self._sockets is None or time.monotonic() > self._sockets.fresh_until:
             return {}
         return {netns: each.stale_timers for netns, each in self._sockets.namespaces.items()}
+
+    def _idle_bounds(self) -> dict[str, IdleBounds]:
+        """
+        What the traffic has told of the paths, by name.
+        """
+        return {} if self._sockets is None else self._sockets.idle_bounds
 
     def _period_after(self, started: float) -> float:
         """
@@ -178,8 +186,8 @@ class Sampler:
     def _collect_settings(self, tour: Tour) -> None:
         settings = {}
         for namespace in tour.found.namespaces:
-            with tour.inside(namespace):
-                settings[namespace.name] = read_settings()
+            if (found := tour.inside(namespace, read_settings)) is not None:
+                settings[namespace.name] = found
         self._settings = settings
         for namespace in reversed(tour.found.namespaces):  # the own last, whose error is raised
             if namespace.name in settings and (problems := settings[namespace.name].problems):

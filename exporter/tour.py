@@ -2,12 +2,14 @@
 One sample's way through the network namespaces: into each and back, whatever is met there.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from exporter.model import Found, Namespace, StrandedError, VanishedError
 from exporter.sockets import inside
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -39,23 +41,23 @@ class Tour:
         for why, number in self.found.passed_over.items():
             self.problems[why] = Problem(untried=number)
 
-    @contextmanager
-    def inside(self, namespace: Namespace) -> Iterator[None]:
+    def inside(self, namespace: Namespace, action: Callable[[], _T]) -> _T | None:
         """
-        Have the calling thread in the namespace until the block is left.
+        What action returns inside the namespace.
 
-        An error ends the block, and no more than that: it is noted. Of the own namespace it is
-        raised.
+        None if that fails, or the namespace cannot be entered: the error is noted, or, of the own
+        namespace, raised.
         """
         try:
             with inside(namespace):
-                yield
+                return action()
         except VanishedError:
             self.vanished.add(namespace)
         except StrandedError:
             raise
         except Exception as error:  # noqa: BLE001  one namespace must not spoil the others
             self.note(namespace, error)
+        return None
 
     def note(self, namespace: Namespace, error: Exception) -> None:
         """

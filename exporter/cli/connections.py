@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exporter.cli.options import config_file_option, duration, exit_for, load_or_exit
-from exporter.config import Config
+from exporter.cli.options import (
+    config_file_option,
+    duration,
+    exit_for,
+    load_or_exit,
+    namespaces_option,
+)
+from exporter.config import Config, Namespaces
 from exporter.connections.query import Query, Remote, Sort, UnknownPathError, parse_remote
-from exporter.judge.history import History
-from exporter.model import CollectorError
+from exporter.memory import Memory
+from exporter.model import CollectorError, StrandedError
 from exporter.sockets import SUPPORTED
 
 if TYPE_CHECKING:  # what it imports exists on Linux only
@@ -36,6 +42,7 @@ def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote 
 
 @click.command(short_help="Show connections, the worst first.")
 @config_file_option
+@namespaces_option
 @click.option("--all", "everything", is_flag=True, help="Show all of them, safe ones too.")
 @click.option("--watch", is_flag=True, help="Look again and again, learning as time goes by.")
 @click.option(
@@ -78,6 +85,7 @@ def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote 
 def connections(  # noqa: PLR0913  one argument a flag
     *,
     config_file: Path | None,
+    namespaces: Namespaces | None,
     everything: bool,
     watch: bool,
     interval: float,
@@ -96,7 +104,7 @@ def connections(  # noqa: PLR0913  one argument a flag
     processes, and the exact options of their sockets, take root, or CAP_SYS_PTRACE and
     CAP_DAC_READ_SEARCH.
     """
-    config = load_or_exit(config_file)
+    config = load_or_exit(config_file, namespaces)
     if limit is None:
         limit = _ROWS if output_format == "text" else 0
     query = Query(
@@ -115,7 +123,7 @@ def connections(  # noqa: PLR0913  one argument a flag
             _print_tables(looks, watch=watch)
     except UnknownPathError as error:
         raise click.BadParameter(str(error), param_hint="--path") from error
-    except CollectorError as error:
+    except (CollectorError, StrandedError) as error:
         exit_for(error)
     except KeyboardInterrupt:  # the way to end --watch
         pass
@@ -127,17 +135,17 @@ def _looks(query: Query, config: Config, interval: float | None) -> "Iterator[Lo
     """
     if not SUPPORTED:
         raise CollectorError(f"connections cannot be looked at on {sys.platform}")
-    from exporter.connections.look import Owners, look  # noqa: PLC0415  not elsewhere
+    from exporter.connections.look import Looker, remember  # noqa: PLC0415  not elsewhere
 
-    owners, history = Owners(), History()
+    looker, memory = Looker(), Memory()
     while True:
         started = time.monotonic()
-        found = look(query, config, history, owners)
+        found = looker.look(query, config, memory)
         took = time.monotonic() - started
         yield found
         if interval is None:
             return
-        history = found.history
+        remember(found, memory)
         time.sleep(max(interval - took, took))
 
 

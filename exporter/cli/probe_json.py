@@ -72,6 +72,7 @@ def _connection(outcome: Outcome) -> dict[str, object]:
         "planned_idle_seconds": _rounded(outcome.planned),
         "idle_seconds_at_least": _rounded(outcome.at_least),
         "idle_seconds_at_most": _rounded(outcome.at_most),
+        "probes": outcome.probes,
     }
 
 

@@ -4,33 +4,22 @@ One look: read the sockets, judge them, pick those asked for, and find out whose
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from exporter.config import Config
+from exporter.config import Config, Namespaces
 from exporter.connections.advice import Advice, sentences
 from exporter.connections.query import Query, Sort
 from exporter.connections.row import Connection
 from exporter.connections.rows import make_rows
-from exporter.connections.selection import Selection
-from exporter.judge.history import History, Recorder
-from exporter.judge.judged import judge_table
-from exporter.model import CollectorError, InterruptedReadError, Risk
-from exporter.settings import read_settings
-from exporter.sockets import read_sockets
+from exporter.connections.selection import Page, Selection
+from exporter.connections.survey import Histories, survey
+from exporter.memory import Memory
+from exporter.model import CollectorError, Found, Risk
+from exporter.sockets import namespace_finder
 from exporter.sockets.cgroups import Workloads
 from exporter.sockets.processes import Processes
-
-_ATTEMPTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Owners:
-    """
-    Who owns connections; what has been found out is remembered for the next look.
-    """
-
-    workloads: Workloads = field(default_factory=Workloads)
-    processes: Processes = field(default_factory=Processes)
+from exporter.tour import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +28,9 @@ class Look:
     What one look found.
 
     by_risk counts all connections there are, matching those that the query asks for, of which
-    connections are one page. first: nothing was known of them from before. history is what the next
-    look may know. problem says why workloads could not be named. timestamp: seconds since 1970.
+    connections are one page. first: nothing was known of them from before. histories are what the
+    next look may know. unnamed says why workloads could not be named, unread why some network
+    namespaces could not be read. timestamp is in seconds since 1970.
     """
 
     timestamp: float
@@ -48,65 +38,71 @@ class Look:
     by_risk: Counter[Risk]
     matching: int
     first: bool
-    history: History
+    histories: Histories
     advice: dict[Advice, str]
-    problem: str | None
+    unnamed: str | None
+    unread: dict[str, Problem]
 
 
-def look(query: Query, config: Config, history: History, owners: Owners) -> Look:
+class Looker:
     """
-    Take a look at the connections of the calling thread's network namespace.
-
-    history is what the last look or the sampler's last sample knew. Blocks for as long as a sample
-    takes, or a few times longer. Raises CollectorError and UnknownPathError.
+    Takes looks, and remembers from one to the next whose connections they are.
     """
-    timestamp = time.time()
-    selection, next_history = _read(query, config, history, owners)
-    by_risk = selection.by_risk
-    rows: list[Connection] = []
-    problem = None
-    page = selection.page()
-    if page is not None:
-        workloads: dict[int, str] = {}
+
+    def __init__(self) -> None:
+        self._workloads = Workloads()
+        self._processes = Processes()
+        self._finders: dict[Namespaces, Callable[[], Found]] = {}
+
+    def look(self, query: Query, config: Config, memory: Memory) -> Look:
+        """
+        Take a look at the connections of the configuration's network namespaces.
+
+        memory is of the looks before or of the sampler, and is not changed. Blocks for as long as a
+        sample takes, or a few times longer. Raises CollectorError, UnknownPathError and, if the
+        calling thread must not take another one, StrandedError.
+        """
+        timestamp = time.time()
+        which = config.namespaces
+        find = self._finders.setdefault(which, namespace_finder(which))
+        empty = Selection(query, config.paths, self._workloads.names)
+        found = survey(empty, config, memory, find)
+        by_risk, rows, unnamed = found.selection.by_risk, list[Connection](), None
+        page = found.selection.page()
+        if page is not None:
+            workloads, unnamed = self._name_workloads(page)
+            rows = make_rows(page, config.paths, found.times, self._processes, workloads)
+            # Exact options may have told more than what was judged and counted.
+            by_risk = by_risk - Counter(map(Risk, page.judged.risk.tolist()))
+            by_risk.update(row.risk for row in rows)
+            if query.sort is Sort.RISK:
+                rows.sort(key=lambda row: row.risk)
+        return Look(
+            timestamp=timestamp,
+            connections=tuple(rows),
+            by_risk=by_risk,
+            matching=found.selection.matching,
+            first=not any(len(memory.history_of(namespace)) for namespace in found.histories),
+            histories=found.histories,
+            advice=sentences((row.advice for row in rows if row.advice), config),
+            unnamed=unnamed,
+            unread=found.problems,
+        )
+
+    def _name_workloads(self, page: Page) -> tuple[dict[int, str], str | None]:
+        """
+        The names of the cgroups' workloads; none, and why, where they cannot be named.
+        """
         try:
-            workloads = owners.workloads.names(set(page.known["cgroup"].tolist()))
+            return self._workloads.names(set(page.judged.known["cgroup"].tolist())), None
         except CollectorError as error:  # no reason to show nothing
-            problem = str(error)
-        rows = make_rows(page, config.paths, read_settings().time, owners.processes, workloads)
-        # Exact options may have told more than what was judged and counted.
-        by_risk = by_risk - Counter(map(Risk, page.risk.tolist()))
-        by_risk.update(row.risk for row in rows)
-        if query.sort is Sort.RISK:
-            rows.sort(key=lambda row: row.risk)
-    return Look(
-        timestamp=timestamp,
-        connections=tuple(rows),
-        by_risk=by_risk,
-        matching=selection.matching,
-        first=not len(history),
-        history=next_history,
-        advice=sentences((row.advice for row in rows if row.advice), config),
-        problem=problem,
-    )
+            return {}, str(error)
 
 
-def _read(
-    query: Query, config: Config, history: History, owners: Owners
-) -> tuple[Selection, History]:
-    for attempt in range(1, _ATTEMPTS + 1):
-        selection = Selection(query, config.paths, owners.workloads.names)
-        recorder = Recorder(history)
-        try:
-            found = read_sockets()
-            for table in found.tables:
-                selection.add(
-                    judge_table(
-                        table, recorder, config.paths, found.surroundings, config.near_limit_ratio
-                    )
-                )
-        except InterruptedReadError:
-            if attempt == _ATTEMPTS:
-                raise
-        else:
-            break
-    return selection, recorder.finish(time.monotonic(), None)
+def remember(look: Look, memory: Memory) -> None:
+    """
+    Have the next look know what this one has seen.
+    """
+    memory.keep(look.histories)
+    for namespace, history in look.histories.items():
+        memory.of(namespace).history = history

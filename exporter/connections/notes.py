@@ -3,6 +3,7 @@ What a look could not see, and why.
 """
 
 from exporter.connections.look import Look
+from exporter.judge.findings.words import plural
 
 
 def notes(look: Look) -> list[str]:
@@ -16,8 +17,12 @@ def notes(look: Look) -> list[str]:
             " protection none may be kept alive by its peer, and be idle for less than is shown."
             " One that hangs may not show as stalled yet."
         )
-    if look.problem:
-        said.append(f"{look.problem[0].upper()}{look.problem[1:]}.")
+    if look.unnamed:
+        said.append(f"{look.unnamed[0].upper()}{look.unnamed[1:]}.")
+    for why, problem in look.unread.items():
+        number = plural(len(problem.names) + problem.untried, "network namespace")
+        names = f" ({min(problem.names)} among them)" if problem.names else ""
+        said.append(f"{number} could not be read{names}: {why}.")
     rows = look.connections
     if any(not row.keepalive.exact and row.keepalive.on for row in rows):
         said.append(

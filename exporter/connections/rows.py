@@ -10,11 +10,11 @@ import numpy as np
 
 from exporter.connections.advice import advise
 from exporter.connections.row import Connection, Keepalive
+from exporter.connections.selection import Page
 from exporter.judge.judged import Judged
 from exporter.judge.observation import idle
 from exporter.judge.verdicts import Verdicts, protection_by_options
 from exporter.model import (
-    HOST_NETNS,
     Direction,
     IdleState,
     Path,
@@ -31,17 +31,18 @@ _STATES = {1: "established", 8: "close_wait"}  # include/net/tcp_states.h
 
 
 def make_rows(
-    judged: Judged,
+    page: Page,
     paths: Sequence[Path],
-    setting: float | None,
+    times: Mapping[str, float | None],
     processes: Processes,
     workloads: Mapping[int, str],
 ) -> list[Connection]:
     """
     The connections in their order.
 
-    setting is the keepalive time of their namespace, if known, workloads the names by cgroup.
+    times are the network namespaces' keepalive times, if known, workloads the names by cgroup.
     """
+    judged = page.judged
     inodes = judged.table.inode.tolist()
     uids = dict(zip(inodes, judged.table.uid.tolist(), strict=True))
     holders = processes.holders(uids)
@@ -61,7 +62,7 @@ def make_rows(
         protection = Protection(judged.verdicts.protection[index])
         rows.append(
             Connection(
-                netns=HOST_NETNS,
+                netns=page.netns[index],
                 workload=workloads.get(int(known["cgroup"][index])),
                 process=holders.get(inode),
                 uid=int(table.uid[index]),
@@ -85,7 +86,7 @@ def make_rows(
                 keepalive=_keepalive(
                     options[index], known["armed"][index], known["keepalive_time"][index]
                 ),
-                advice=advise(risk, protection, options[index], path, setting),
+                advice=advise(risk, protection, options[index], path, times.get(page.netns[index])),
             )
         )
     return rows

@@ -2,10 +2,12 @@
 The connections that a query asks for, picked out of tables as they come and put in order.
 """
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,16 @@ _SHOWN = (Risk.STALLED, Risk.AT_RISK, Risk.UNPROTECTED)
 
 Names = Callable[[Collection[int]], dict[int, str]]
 """The workloads of cgroups."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """
+    Connections in order, and the label of each one's network namespace.
+    """
+
+    judged: Judged
+    netns: list[str]
 
 
 class Selection:
@@ -38,12 +50,13 @@ class Selection:
             raise UnknownPathError(f"there is no path {query.path!r}; there are {known}")
         self._names = names
         self._kept: list[Judged] = []
+        self._netns: list[str] = []
         self.by_risk: Counter[Risk] = Counter()
         self.matching = 0
 
-    def add(self, judged: Judged) -> None:
+    def add(self, netns: str, judged: Judged) -> None:
         """
-        Take note of a table's connections.
+        Take note of a table of connections in a network namespace.
         """
         risk = judged.risk
         numbers = np.bincount(risk, minlength=len(Risk)).tolist()
@@ -51,17 +64,28 @@ class Selection:
         wanted = np.flatnonzero(self._wanted(judged, risk))
         if len(wanted):
             self.matching += len(wanted)
-            self._kept.append(judged.rows(self._first(judged, wanted)))
+            first = self._first(judged, wanted)
+            self._kept.append(judged.rows(first))
+            self._netns += [netns] * len(first)
 
-    def page(self) -> Judged | None:
+    def copy(self) -> Self:
+        """
+        Another one, which goes on from here without changing this one.
+        """
+        other = copy.copy(self)
+        for name in ("_kept", "_netns", "by_risk"):
+            setattr(other, name, copy.copy(getattr(self, name)))
+        return other
+
+    def page(self) -> Page | None:
         """
         What is asked for, in order; None if there is nothing.
         """
         if not self._kept:
             return None
         judged = Judged.concatenate(self._kept)
-        first = self._first(judged, np.arange(len(judged)))
-        return judged.rows(first[self._query.offset :])
+        first = self._first(judged, np.arange(len(judged)))[self._query.offset :]
+        return Page(judged.rows(first), [self._netns[index] for index in first.tolist()])
 
     def _wanted(self, judged: Judged, risk: npt.NDArray[np.int8]) -> BoolArray:
         query = self._query

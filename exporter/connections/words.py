@@ -3,7 +3,7 @@ One connection in words, for a terminal or a page: each of its columns.
 """
 
 from exporter.connections.row import Connection
-from exporter.model import NO_PATH, Direction, Risk, Timer
+from exporter.model import HOST_NETNS, NO_PATH, Direction, Risk, Timer
 from exporter.text import duration, printable
 
 RISKS = {
@@ -103,9 +103,13 @@ def path(row: Connection) -> str:
 
 def workload(row: Connection) -> str:
     """
-    Whose it is, with nothing in it that is not to be printed.
+    Whose it is, and the network namespace unless it is this one's or of the same name; with nothing
+    in it that is not to be printed.
     """
-    return "?" if row.workload is None else printable(row.workload)
+    name = "?" if row.workload is None else printable(row.workload)
+    if row.netns in (HOST_NETNS, row.workload):
+        return name
+    return f"{name} in {printable(row.netns)}"
 
 
 def process(row: Connection) -> str:

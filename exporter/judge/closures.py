@@ -70,12 +70,13 @@ def judge_closures(
     at_most = np.where(
         unchanged & ~np.isnan(known["spell"]), known["spell_at_most"], end - known["active_at"]
     )
-    # A reset that did not come was sent by the application here.
+    # A reset that did not come was sent by the application here; an abort clears the counters.
     from_outside = (reason != Reason.NORMAL) & ((reason != Reason.RESET) | was_reset)
+    from_outside &= table.segments_in > 0
     return Closures(
         reason=reason,
         spell=_spell(table, known, end, unchanged, reason),
-        survived=np.where(reason == Reason.NORMAL, known["quiet"], np.nan),
+        survived=np.where(reason == Reason.NORMAL, known["still"], np.nan),
         fatal=np.where(from_outside, at_most, np.nan),
         counts=remembered | _was_established(table, inbound),
     )

@@ -25,7 +25,7 @@ ROW = np.dtype(
         ("peer_gap", "f4"),
         ("spell", "f4"),
         ("spell_at_most", "f4"),
-        ("quiet", "f4"),
+        ("still", "f4"),
         ("segments_in", "u4"),
         ("segments", "u4"),
         ("armed", "i1"),
@@ -45,7 +45,7 @@ check_at: when the keepalive timer is due. keepalive_time: it is at least that l
 peer probes at least this often. armed: whether keepalive is on (1 yes, 0 no, -1 not known).
 bounded: whether the timer's present run bounds keepalive_time. spell: how long the connection had
 been idle when it sent what is unanswered since, at least; NaN while nothing is; spell_at_most: the
-same at most. lasting: whether that was unanswered at the sample before already. quiet: for how long
+same at most. lasting: whether that was unanswered at the sample before already. still: for how long
 its segment counters have stood still, at least. inbound: whether its local port has been listened
 on while it lived; a server that is stopped no longer listens, but may still serve its clients.
 cgroup: the lower half of its cgroup's id, which tells it from all others that exist or still have

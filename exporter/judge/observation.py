@@ -63,8 +63,8 @@ def observe(table: ConnectionTable, past: Rows, now: Rows) -> None:
     active_at = table.read_at - np.fmin(receipt_age, data_age)
     active_at = np.where(probed, np.fmax(active_at, past["read_at"]), active_at)
     now["active_at"] = np.fmax(active_at, past["active_at"])
-    still = now["segments"] == past["segments"]
-    now["quiet"] = np.where(still, past["quiet"] + since, 0.0)
+    unmoved = now["segments"] == past["segments"]
+    now["still"] = np.where(unmoved, past["still"] + since, 0.0)
 
     _note_unanswered(now, past, table, quiet)
     _note_peer_probes(now, past, quiet, no_data, table.read_at - data_age)

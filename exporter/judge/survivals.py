@@ -34,7 +34,7 @@ def survived(now: Rows, past: Rows) -> FloatArray:
     """
     received = now["segments_in"] != past["segments_in"]
     received &= ~(now["received_at"] < past["read_at"] - _SLACK)
-    spells: FloatArray = np.where(received, np.fmax(past["quiet"], 0.0), np.nan)
+    spells: FloatArray = np.where(received, np.fmax(past["still"], 0.0), np.nan)
     return spells
 
 

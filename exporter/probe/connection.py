@@ -31,9 +31,12 @@ async def stay_idle(wire: Wire, planned: float, tell: Callable[[Outcome], None])
 
     If the server itself sends something the spell begins anew, but for a greeting only.
     """
-    spell = Spell(wire.read())
-    latest = spell.last.at + planned + SETTLE
-    longest = 0.0
+    reading = wire.read()
+    spell, latest, longest = Spell(reading), reading.at + planned + SETTLE, 0.0
+    if not reading.is_open:  # a server that has too many clients closes the next ones at once
+        fate = _fate_unasked(reading)
+        tell(Outcome(fate, planned, 0.0, 0.0, ended_at=reading.at, known_at=reading.at))
+        return
     while (left := min(spell.before + planned, latest) - time.monotonic()) > 0:
         await wire.wait(min(left, _LOOK_EVERY))
         reading = wire.read()
@@ -71,11 +74,12 @@ async def ask(wire: Wire, spell: Spell, planned: float) -> Outcome | None:
                 sent.append(reading.at)
             if fate := _fate_asked(reading, before):
                 at_least, at_most = asked_at - spell.before, reading.at - spell.after
-                return Outcome(fate, planned, at_least, at_most, asked_at, reading.at)
+                return Outcome(fate, planned, at_least, at_most, asked_at, reading.at, len(sent))
     if len(sent) <= _LOST:
         return None
     at_least, at_most = asked_at - spell.before, sent[_LOST] - spell.after
-    return Outcome(Fate.SILENT, planned, at_least, at_most, asked_at, time.monotonic())
+    known_at = time.monotonic()
+    return Outcome(Fate.SILENT, planned, at_least, at_most, asked_at, known_at, len(sent))
 
 
 def _fate_unasked(reading: Reading) -> Fate:

@@ -18,12 +18,14 @@ class Bounds:
     What the path's idle timeout lies between, in seconds.
 
     Connections were still remembered after survived, 0 if none was, and forgotten after fatal, None
-    if that was not found. mixed: some were forgotten sooner than others that were remembered.
-    on_timeout and unasked tell what happened to the forgotten ones, and whether before any probe.
+    if that was not found. suspected is when a single one died, which says nothing by itself. mixed:
+    some were forgotten sooner than others that were remembered. on_timeout and unasked tell what
+    happened to the forgotten ones, and whether before any probe.
     """
 
     survived: float = 0.0
     fatal: float | None = None
+    suspected: float | None = None
     on_timeout: OnTimeout | None = None
     unasked: bool = False
     mixed: bool = False
@@ -31,9 +33,10 @@ class Bounds:
     @property
     def width(self) -> float:
         """
-        Seconds between the two; inf where there is no upper one.
+        Seconds between the two, the upper one suspected at least; inf where there is none.
         """
-        return float("inf") if self.fatal is None else self.fatal - self.survived
+        upper = self.suspected if self.fatal is None else self.fatal
+        return float("inf") if upper is None else upper - self.survived
 
 
 def bounds(outcomes: Iterable[Outcome]) -> Bounds:
@@ -54,7 +57,7 @@ def bounds(outcomes: Iterable[Outcome]) -> Bounds:
     else:
         deaths = deaths[len(outlived) :]
     if len(deaths) < _AGREE:
-        return Bounds(survived)
+        return Bounds(survived, suspected=deaths[0].at_most if deaths else None)
     first = deaths[:_AGREE]
     unasked = all(each.fate is Fate.RESET_UNASKED for each in first)
     if unasked:  # until then the connections lived, whoever reset them

@@ -37,8 +37,8 @@ class Measurement:
     plan: Plan
     deadline: float
     own_address: str
-    round: int = 0
-    times: tuple[float, ...] = ()
+    times: tuple[float, ...]
+    round: int = 1
     outcomes: list[Outcome] = field(default_factory=list)
     not_counted: int = 0
     refused: int = 0

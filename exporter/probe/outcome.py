@@ -44,7 +44,7 @@ class Outcome:
 
     planned is how long the connection was to be idle, at_least and at_most enclose how long it
     really was, in seconds. It was probed, or ended by itself, at ended_at and the outcome was known
-    at known_at, on the monotonic clock.
+    at known_at, on the monotonic clock; probes is how many had been sent by then.
     """
 
     fate: Fate
@@ -53,3 +53,4 @@ class Outcome:
     at_most: float
     ended_at: float
     known_at: float
+    probes: int = 0

@@ -71,7 +71,7 @@ class Plan:
         """
         if self.is_narrow(bounds):
             return ()
-        if bounds.fatal is None:
+        if math.isinf(bounds.width):
             return tuple(time for time in self.first if time > bounds.survived)
         parts = min(math.ceil(bounds.width / self.resolution), self._parts)
         times = [bounds.survived + bounds.width * part / parts for part in range(1, parts + 1)]

@@ -40,9 +40,7 @@ async def measure(
 async def _measure(
     found: Measurement, wire: Wire, source: Source, stop: asyncio.Event, tell: Tell
 ) -> None:
-    found.times = found.plan.first
     while True:
-        found.round += 1
         something_died = await _Round(found, source, tell).run(wire, stop)
         times = found.plan.refine(found.bounds)
         found.interrupted = stop.is_set() and bool(times)
@@ -51,7 +49,7 @@ async def _measure(
         found.late = time.monotonic() + found.plan.seconds_of(times) > found.deadline
         if found.late:
             return
-        found.times = times
+        found.round, found.times = found.round + 1, times
         try:
             wire = await Wire.open(found.address, source)
         except UnreachableError:

@@ -50,7 +50,8 @@ async def measure_all(
             found.append(Unreachable(target, contact))
         else:
             address, wire = contact
-            measurement = Measurement(target, address, plan, deadline, wire.own_address)
+            own_address = wire.own_address
+            measurement = Measurement(target, address, plan, deadline, own_address, plan.first)
             found.append(measurement)
             wires.append((measurement, wire))
     stop = _stop_on_signals()

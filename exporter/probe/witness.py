@@ -11,6 +11,9 @@ from exporter.probe.spell import Spell
 from exporter.probe.target import Address
 from exporter.probe.wire import Source, UnreachableError, Wire
 
+_MISSED = 2
+"""How many probes may be lost by chance; if more are, nothing came through for a while."""
+
 
 class Witness:
     """
@@ -26,15 +29,21 @@ class Witness:
         self._source = source
         self._interval = interval
         self._heard: list[float] = []
+        self._missed: list[tuple[float, float]] = []
         self.lost = asyncio.Event()
         self.server_resets = False
 
     def vouches_for(self, outcome: Outcome) -> bool:
         """
-        Whether the path worked when it did not answer the connection, or after it had reset it.
+        Whether the path worked all the while that it did not answer the connection, or after it had
+        reset it.
         """
-        until = outcome.known_at if outcome.fate is Fate.SILENT else float("inf")
-        return any(outcome.ended_at <= heard <= until for heard in self._heard)
+        if outcome.fate is not Fate.SILENT:
+            return any(heard >= outcome.ended_at for heard in self._heard)
+        began, ended = outcome.ended_at, outcome.known_at
+        if any(since <= ended and until >= began for since, until in self._missed):
+            return False
+        return any(began <= heard <= ended for heard in self._heard)
 
     async def watch(self) -> None:
         """
@@ -64,6 +73,8 @@ class Witness:
             self.lost.set()
         elif outcome is not None:
             self._heard.append(outcome.ended_at)
+            if outcome.probes > _MISSED:
+                self._missed.append((outcome.ended_at, outcome.known_at))
 
     async def _open(self) -> None:
         try:

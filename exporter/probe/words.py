@@ -36,11 +36,11 @@ def sentence(found: Measurement) -> str:
             else f"This path remembers connections that are idle for {survived}. More is not known"
         )
         return f"{known}: {shortfall(found)}."
-    span = (
-        f"within {seconds(bounds.fatal)}"
-        if bounds.survived < _EARLY
-        else f"between {survived} and {seconds(bounds.fatal)}"
-    )
+    fatal = seconds(bounds.fatal)
+    if survived == fatal:
+        span = f"after {fatal}"
+    else:
+        span = f"within {fatal}" if bounds.survived < _EARLY else f"between {survived} and {fatal}"
     if bounds.mixed:
         return (
             f"This path forgets some idle connections {span}, and remembers others for longer:"
@@ -74,7 +74,12 @@ def _shortfalls(found: Measurement) -> Iterator[str]:
         yield f"{found.refused} connections could not be opened"
     if found.late:
         yield "another round would have taken longer than announced"
-    yield "one connection died, and may have died of something else"
+    if found.bounds.suspected is not None:
+        yield (
+            f"one connection died after {seconds(found.bounds.suspected)}, which may have been by"
+            " chance"
+        )
+    yield "too few connections could be probed in time"
 
 
 def _early(found: Measurement, fate: Fate) -> str:
@@ -82,11 +87,14 @@ def _early(found: Measurement, fate: Fate) -> str:
     When spells ended in this way that were to be longer; nothing if none did.
     """
     ends = [
-        outcome.at_most
+        outcome.at_least
         for outcome in found.outcomes
-        if outcome.fate is fate and outcome.at_most < outcome.planned
+        if outcome.fate is fate
+        and outcome.at_most < outcome.planned
+        # A greeting is no end.
+        and (fate is not Fate.SPOKE or outcome.at_most >= _EARLY)
     ]
-    if not ends or (max(ends) < _EARLY and fate is Fate.SPOKE):
+    if not ends:
         return ""
     first, last = seconds(min(ends)), seconds(max(ends))
     return last if max(ends) - min(ends) < _EARLY else f"{first} to {last}"

@@ -25,8 +25,8 @@ from exporter.model import (
 if sys.platform != "linux":
     raise ImportError("network namespaces exist on Linux only")
 
-OWN = Path("/proc/self/ns/net")
-"""The main thread's, which never enters another one."""
+OWN = Path("/proc/thread-self/ns/net")
+"""That of the calling thread."""
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 """Given to pyroute2, which would start a process to look for it."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from exporter.config import Config
 from exporter.connections.query import Query
-from exporter.judge.history import History
 from exporter.memory import Memory
+from exporter.model import CollectorError, StrandedError
 
 if TYPE_CHECKING:  # what it imports exists on Linux only
     from exporter.connections.look import Look
@@ -33,12 +33,12 @@ class Viewer:
     """
 
     def __init__(self, memory: Memory) -> None:
-        from exporter.connections.look import Owners  # noqa: PLC0415  on Linux only
+        from exporter.connections.look import Looker  # noqa: PLC0415  on Linux only
 
         self._memory = memory
-        self._own_history = History()
-        self._owners = Owners()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="viewer")
+        self._own_memory = Memory()
+        self._looker = Looker()
+        self._worker = _worker()
         self._waiting = 0
         self._last: tuple[Query, Config, float, Look] | None = None
 
@@ -52,24 +52,30 @@ class Viewer:
         try:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._worker, self._look, query, config)
+        except StrandedError as error:
+            self._worker.shutdown(wait=False)
+            self._worker = _worker()
+            raise CollectorError(str(error)) from error
         finally:
             self._waiting -= 1
 
     def _look(self, query: Query, config: Config) -> "Look":
-        from exporter.connections.look import look  # noqa: PLC0415  on Linux only
+        from exporter.connections.look import remember  # noqa: PLC0415  on Linux only
 
         if self._last is not None:
             last_query, last_config, taken, found = self._last
             if (last_query, last_config) == (query, config) and time.monotonic() < taken + _LASTS:
                 return found
-        history = self._memory.own.history
-        if len(history):
-            self._own_history = History()  # samples know more
+        if len(self._memory.own.history):
+            self._own_memory = Memory()  # samples know more
+            found = self._looker.look(query, config, self._memory)
         else:
-            history = self._own_history
-        found = look(query, config, history, self._owners)
-        if not len(self._memory.own.history):
-            self._own_history = found.history
-        found = replace(found, history=History())  # which is large
+            found = self._looker.look(query, config, self._own_memory)
+            remember(found, self._own_memory)
+        found = replace(found, histories={})  # which are large
         self._last = query, config, time.monotonic(), found
         return found
+
+
+def _worker() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="viewer")

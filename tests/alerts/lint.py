@@ -4,11 +4,11 @@ What a rule must not do, in the spirit of cloudflare/pint: each check tells the 
 
 import re
 from collections.abc import Callable, Iterator
-from enum import IntEnum
 
 import promql_parser as promql
 
-from exporter.model import IdleState, Protection, Reason
+from exporter.judge.findings import RULES
+from exporter.model import IdleState, Protection, Reason, Severity
 from tests.alerts.rules import RECORDINGS, Rule, nodes, runbook_base, selectors
 from tests.exporter_process import ROOT
 
@@ -16,10 +16,12 @@ Check = Callable[[Rule], Iterator[str]]
 
 TARGET_LABELS = {"job", "instance"}
 SEVERITIES = ("critical", "warning", "info")
-_VALUES: dict[str, type[IntEnum]] = {
-    "protection": Protection,
-    "idle_state": IdleState,
-    "reason": Reason,
+_VALUES: dict[str, set[str]] = {
+    "protection": {each.name.lower() for each in Protection},
+    "idle_state": {each.name.lower() for each in IdleState},
+    "reason": {each.name.lower() for each in Reason},
+    "id": {rule.id for rule in RULES},
+    "severity": set(Severity),
 }
 _COMPARISONS = {">", "<", ">=", "<=", "==", "!="}
 _RATES = {"rate", "increase"}
@@ -67,9 +69,8 @@ def knows_what_it_selects(rule: Rule) -> Iterator[str]:
         for matcher in selector.matchers.matchers:
             if matcher.name not in known[name][1] | TARGET_LABELS:
                 yield f"{name} has no label {matcher.name}"
-            allowed = _VALUES.get(matcher.name)
-            names = {each.name.lower() for each in allowed or ()}
-            if allowed and (wrong := set(matcher.value.split("|")) - names):
+            given = set(matcher.value.split("|"))
+            if wrong := given - _VALUES.get(matcher.name, given):
                 yield f"{matcher.name} is never {', '.join(wrong)}"
 
 

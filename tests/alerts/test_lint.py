@@ -24,6 +24,7 @@ BAD_EXPRESSIONS = {
     "tcp_keepalive_no_such_metric > 0": "there is no metric",
     'tcp_keepalive_at_risk_connections{path="nat"} > 0': "has no label path",
     'tcp_keepalive_connections{protection="own|both"} > 0': "protection is never both",
+    'tcp_keepalive_finding{id="KA999"} > 0': "id is never KA999",
     "rate(tcp_keepalive_at_risk_connections[5m]) > 0": "which is no counter",
     "tcp_keepalive_idle_drops_total > 0": "without rate() or increase()",
     "sum(tcp_keepalive_at_risk_connections) > 0": "drops every label",

@@ -12,9 +12,8 @@ from rich.console import Console
 
 from exporter.cli.connections_table import render
 from exporter.config import Config
-from exporter.connections.look import Owners, look
+from exporter.connections.look import Looker
 from exporter.connections.query import Query
-from exporter.judge.history import History
 from exporter.memory import Memory
 from exporter.sampler import Sampler
 from exporter.sockets import diag
@@ -52,7 +51,7 @@ def connections() -> None:
     """
     The command that shows connections, all of which are candidates; the first look.
     """
-    shown = look(Query(everything=True, limit=_SHOWN), Config(), History(), Owners())
+    shown = Looker().look(Query(everything=True, limit=_SHOWN), Config(), Memory())
     if not all(row.process for row in shown.connections):
         raise RuntimeError("the processes of some connections were not found")
     console = Console(file=io.StringIO(), width=80)

@@ -9,7 +9,6 @@ from exporter.config import Config
 from exporter.connections.advice import Advice, sentences
 from exporter.connections.look import Look
 from exporter.connections.row import Connection, Keepalive
-from exporter.judge.history import History
 from exporter.model import (
     HOST_NETNS,
     Direction,
@@ -140,8 +139,9 @@ def look(*rows: Connection, **changes: Any) -> Look:
         "by_risk": Counter(row.risk for row in rows),
         "matching": len(rows),
         "first": False,
-        "history": History(),
+        "histories": {},
         "advice": sentences((row.advice for row in rows if row.advice), CONFIG),
-        "problem": None,
+        "unnamed": None,
+        "unread": {},
     }
     return Look(**(fields | changes))

@@ -5,6 +5,7 @@ What is said of what could not be seen.
 from dataclasses import replace
 
 from exporter.connections.notes import notes
+from exporter.tour import Problem
 from tests.connections.examples import EXAMPLES, connection, look
 
 INEXACT = replace(EXAMPLES[5].keepalive, exact=False, interval=None, probes=None, user_timeout=None)
@@ -36,7 +37,19 @@ def test_without_rights() -> None:
     assert "CAP_SYS_PTRACE" in options
 
 
+def test_unread_namespaces() -> None:
+    """Which network namespaces are missing, and why."""
+    unread = {
+        "CAP_SYS_ADMIN is lacking": Problem(names={"web", "db"}),
+        "there are more than 512": Problem(untried=7),
+    }
+    assert notes(look(*EXAMPLES, unread=unread)) == [
+        "2 network namespaces could not be read (db among them): CAP_SYS_ADMIN is lacking.",
+        "7 network namespaces could not be read: there are more than 512.",
+    ]
+
+
 def test_without_workloads() -> None:
     """Why workloads have no names."""
-    (note,) = notes(look(*EXAMPLES, problem="workloads cannot be named: no cgroups"))
+    (note,) = notes(look(*EXAMPLES, unnamed="workloads cannot be named: no cgroups"))
     assert note == "Workloads cannot be named: no cgroups."

@@ -24,6 +24,7 @@ PATHS = tuple(
 )
 NAMES = {1: "a.service", 2: "shop/cart", 3: "(unknown)"}
 ALL = Query(everything=True)
+NETNS = "host"
 
 # cookie: remote, idle, expires (None: no keepalive), cgroup
 KINDS: dict[int, tuple[str, float, float | None, int]] = {
@@ -74,9 +75,9 @@ def found(query: Query, *parts: Judged) -> list[int]:
     """
     selection = Selection(query, PATHS, names)
     for part in parts or (judged(),):
-        selection.add(part)
+        selection.add(NETNS, part)
     page = selection.page()
-    return [] if page is None else page.table.cookie.tolist()
+    return [] if page is None else page.judged.table.cookie.tolist()
 
 
 def test_the_worst_first() -> None:
@@ -88,7 +89,7 @@ def test_the_worst_first() -> None:
 def test_counts() -> None:
     """All connections are counted by their risk, those that match apart."""
     selection = Selection(Query(limit=1), PATHS, names)
-    selection.add(judged())
+    selection.add(NETNS, judged())
     assert selection.by_risk == Counter(
         {Risk.AT_RISK: 3, Risk.UNPROTECTED: 1, Risk.SAFE: 1, Risk.NO_PATH: 1}
     )
@@ -157,6 +158,31 @@ def test_many() -> None:
         for first in range(1, 3001, 300)
     ]
     assert found(Query(limit=20, offset=5), *parts) == ranked[5:25]
+
+
+def test_namespaces() -> None:
+    """Each connection is known to be of the network namespace that it was found in."""
+    selection = Selection(Query(limit=3), PATHS, names)
+    for netns, cookies in (("host", (4, 2)), ("web", (5, 1)), ("db", (3,))):
+        selection.add(netns, judged({cookie: KINDS[cookie] for cookie in cookies}))
+    page = selection.page()
+    assert page is not None
+    assert list(zip(page.judged.table.cookie.tolist(), page.netns, strict=True)) == [
+        (1, "web"),
+        (2, "host"),
+        (3, "db"),
+    ]
+
+
+def test_copy() -> None:
+    """What is added to a copy is not in what it was made from."""
+    selection = Selection(Query(), PATHS, names)
+    selection.add(NETNS, judged({1: KINDS[1]}))
+    selection.copy().add(NETNS, judged({2: KINDS[2]}))
+    page = selection.page()
+    assert page is not None
+    assert (page.judged.table.cookie.tolist(), page.netns) == ([1], [NETNS])
+    assert selection.by_risk.total() == selection.matching == 1
 
 
 def test_no_such_path() -> None:

@@ -26,20 +26,20 @@ Three hosts behind a NAT that forgets, without a word, what has been idle for {i
 {cast}
 
 Look, in a browser:
-  alerts, as Prometheus has them   {prometheus}/alerts
-  what it knows                    {prometheus}/graph?g0.expr=tcp_keepalive_at_risk_connections
+  alerts, as Prometheus has them   {prometheus}/classic/alerts
+  what it knows                    {prometheus}/classic/graph?g0.expr=tcp_keepalive_at_risk_connections
 and in another terminal:
   alerts, as Alertmanager has them amtool alert --alertmanager.url={alertmanager}
-  a host's settings, judged        ip netns exec {netns} {exporter} check --config.file={config}
-  its connections                  ip netns exec {netns} {exporter} connections --config.file={config}
+  a host's settings, judged        nsenter --net=/run/netns/{netns} {exporter} check --config.file={config}
+  its connections                  nsenter --net=/run/netns/{netns} {exporter} connections --config.file={config}
 Repair it, and see alerts go:
-  correct the settings of web-1    ip netns exec {netns} sysctl net.ipv4.tcp_keepalive_time=10 \\
+  correct the settings of web-1    nsenter --net=/run/netns/{netns} sysctl net.ipv4.tcp_keepalive_time=10 \\
                                      net.ipv4.tcp_keepalive_intvl=5 net.ipv4.tcp_keepalive_probes=3
-  make the NAT remember for longer ip netns exec {nat} \\
+  make the NAT remember for longer nsenter --net=/run/netns/{nat} \\
                                      sysctl net.netfilter.nf_conntrack_tcp_timeout_established=600
 
 Everything goes faster here: Prometheus scrapes every second, and what an alert waits for (its `for`)
-is {hurry} times shorter than in deploy/prometheus, 9 s instead of 15 minutes. Nothing else differs.
+is {hurry} times shorter than in deploy/prometheus, {patience} s instead of 15 minutes. Nothing else differs.
 Watch the first alerts within a minute, the last within two. Ctrl-C takes it all down.
 """  # noqa: E501 - commands are for copying
 
@@ -64,6 +64,7 @@ def hints(stage: Stage, directory: Path) -> str:
         config=directory / "exporter.yml",
         idle_timeout=IDLE_TIMEOUT,
         hurry=HURRY,
+        patience=15 * 60 // HURRY,
     )
 
 

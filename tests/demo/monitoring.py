@@ -7,7 +7,7 @@ import shutil
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,18 +56,12 @@ class Monitoring:
 
 @contextmanager
 def monitoring(
-    host: Host,
-    directory: Path,
-    targets: Targets,
-    *,
-    every: str = "1s",
-    hurry: int = 1,
-    flags: Iterable[str] = (),
+    host: Host, directory: Path, targets: Targets, *, every: str = "1s", hurry: int = 1
 ) -> Iterator[Monitoring]:
     """
     Scrape the targets and evaluate the rules so often; alert so many times sooner than in earnest.
 
-    The flags are further ones of Prometheus. Its database is prometheus/ in the directory.
+    Prometheus' database is prometheus/ in the directory.
     """
     for command in ("prometheus", "prometheus-alertmanager"):
         if shutil.which(command) is None:
@@ -80,7 +74,7 @@ def monitoring(
     with ExitStack() as stack:
         ports = [stack.enter_context(forward(host, port)) for port in (_PROMETHEUS, _ALERTMANAGER)]
         found = Monitoring(*(f"http://localhost:{port}" for port in ports))
-        for name, own_flags in (
+        for name, flags in (
             (
                 "prometheus",
                 (
@@ -88,7 +82,6 @@ def monitoring(
                     f"--storage.tsdb.path={directory / 'prometheus'}",
                     f"--web.listen-address=127.0.0.1:{_PROMETHEUS}",
                     f"--web.external-url={found.prometheus}",
-                    *flags,
                 ),
             ),
             (
@@ -103,7 +96,7 @@ def monitoring(
             ),
         ):
             log = stack.enter_context((directory / f"{name}.log").open("w"))
-            host.start([name, *own_flags], stderr=log)
+            host.start([name, *flags], stderr=log)
         for url in (found.prometheus, found.alertmanager):
             wait_until_ready(url)
         yield found

@@ -63,6 +63,7 @@ def stage(directory: Path) -> Iterator[Stage]:
                 exporter_process(
                     f"--config.file={config}",
                     f"--web.listen-address=:{_EXPORTER_PORT}",
+                    command=[str(Path(sys.executable).with_name("tcp-keepalive-exporter"))],
                     start=hosts[machine.name].start,
                 )
             )

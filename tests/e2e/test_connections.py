@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from exporter.config import Config
-from exporter.connections.look import Owners, look
+from exporter.connections.look import Looker
 from exporter.connections.query import Query
 from exporter.connections.row import Connection
-from exporter.judge.history import History
+from exporter.memory import Memory
 from tests.e2e.proxies import start_haproxy, start_nginx
 from tests.e2e.servers import software, wait_for_ports
 from tests.exporter_process import COMMAND, ROOT
@@ -177,9 +177,9 @@ def look_as_nobody(rights: tuple[int, ...]) -> list[Connection]:
     """
     All connections of the thread's namespace, seen with these capabilities only.
     """
-    look(Query(limit=1), Config(), History(), Owners())  # imports what nobody may not read
+    Looker().look(Query(limit=1), Config(), Memory())  # imports what nobody may not read
     become_nobody(*rights)
-    return list(look(Query(everything=True), Config(), History(), Owners()).connections)
+    return list(Looker().look(Query(everything=True), Config(), Memory()).connections)
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=str)

@@ -13,10 +13,10 @@ import pytest
 
 from exporter.config import Config
 from exporter.connections.advice import Advice
-from exporter.connections.look import Look, Owners, look
+from exporter.connections.look import Look, Looker, remember
 from exporter.connections.query import Query
 from exporter.connections.row import Connection
-from exporter.judge.history import History
+from exporter.memory import Memory
 from exporter.model import IdleState, Protection, Risk
 from tests.exporter_process import AS_NOBODY, ROOT
 from tests.lab import LAB_MARKS, Host, Keepalive, nat_lab
@@ -60,7 +60,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """
     Connections of each kind, left alone for longer than the NAT remembers.
     """
-    owners = Owners()
+    looker, memory = Looker(), Memory()
     with nat_lab(idle_timeout=IDLE_TIMEOUT) as lab:
         client = lab.client
         pipes = {
@@ -79,22 +79,24 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             pipes["seems own"].client.send(b"x")
             time.sleep(0.2)
         pipes["hangs"].client.send(b"x")
-        first = look_when_resent(client, owners, pipes["seems own"])
+        first = look_when_resent(client, looker, pipes["seems own"])
+        remember(first, memory)
         client.sysctl("net.ipv4.tcp_keepalive_time", 2)
+        client.sysctl("net.ipv4.tcp_keepalive_intvl", 1)
         time.sleep(1.5)
-        second = client.call(look, QUERY, CONFIG, first.history, owners)
+        second = client.call(looker.look, QUERY, CONFIG, memory)
         as_nobody = look_as_nobody(client, tmp_path_factory.mktemp("config") / "exporter.yml")
         yield Story(pipes, first, second, as_nobody)
 
 
-def look_when_resent(host: Host, owners: Owners, active: Pipe) -> Look:
+def look_when_resent(host: Host, looker: Looker, active: Pipe) -> Look:
     """
     A first look, once what is sent into nothing has been sent again more than once.
     """
     end = time.monotonic() + 20
     while True:
         active.client.send(b"x")
-        found = host.call(look, QUERY, CONFIG, History(), owners)
+        found = host.call(looker.look, QUERY, CONFIG, Memory())
         if any(row.unanswered > 1 for row in found.connections):
             return found
         assert time.monotonic() < end, found.connections

@@ -50,7 +50,7 @@ class Event:
 @dataclass(frozen=True)
 class Row:
     """
-    What the last sample had shown; all but the last four in seconds before END.
+    What the last sample had shown; the first four are in seconds before END.
 
     The defaults are those of a connection that was idle for 190 s, without keepalive.
     """
@@ -60,6 +60,8 @@ class Row:
     received: float = 200.0
     check: float = NAN
     spell: float = NAN
+    spell_at_most: float = NAN
+    still: float = 175.0
     segments_in: int = 4
     armed: int = 0
     lasting: bool = False
@@ -176,6 +178,8 @@ def rows(known: Sequence[Row | None]) -> Rows:
             "received_at": END - row.received,
             "check_at": END - row.check,
             "spell": row.spell,
+            "spell_at_most": row.spell_at_most,
+            "still": row.still,
             "segments_in": row.segments_in & 0xFFFFFFFF,
             "armed": row.armed,
             "lasting": row.lasting,

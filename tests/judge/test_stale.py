@@ -70,6 +70,15 @@ def test_time_remembered() -> None:
     assert count(before, after, idle_timeout=1e9) == HARMLESS
 
 
+def test_switched_on_late() -> None:
+    """
+    Of a connection that was idle when keepalive came on, the running timer tells.
+    """
+    before = connection(at=1000, age=50)
+    after = connection(at=1015, age=65, expires=7190)
+    assert count(before, after, idle_timeout=1e9) == HARMLESS
+
+
 def test_long_interval() -> None:
     """
     After an answered probe the timer runs for the interval, which says nothing of the time.

@@ -4,7 +4,7 @@ Real network namespaces for tests; README.md beside this file shows how to use t
 
 from .forward import forward
 from .hosts import Host
-from .labs import NatLab, Pair, nat_lab, nat_labs, pair
+from .labs import NatLab, Pair, nat_lab, nat_labs, nats_in_a_row, pair
 from .nat import Nat, OnTimeout
 from .requirements import LAB_MARKS, LabError, requires_lab
 from .traffic import Connection, Keepalive
@@ -22,6 +22,7 @@ __all__ = [
     "forward",
     "nat_lab",
     "nat_labs",
+    "nats_in_a_row",
     "pair",
     "requires_lab",
 ]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
+from itertools import pairwise
 
 import psutil
 
@@ -121,10 +122,39 @@ def nat_labs(
         server = stack.enter_context(_server())
         for number, host in enumerate(hosts):
             _put_behind(nat, host, f"inside{number or ''}")
-        link(server, "eth0", nat, "outside")
-        _address(nat, "outside", nat.address, nat.address6)
-        _address(server, "eth0", server.address, server.address6)
+        _put_before(nat, server)
         yield [NatLab(host, server, nat=nat) for host in hosts]
+
+
+@contextmanager
+def nats_in_a_row(*idle_timeouts: int, on_timeout: OnTimeout = "drop") -> Iterator[NatLab]:
+    """
+    Build a client, a server and between them NATs one behind the other, the client's own first.
+
+    The lab's nat is the client's own.
+    """
+    with ExitStack() as stack:
+        client = stack.enter_context(_client())
+        nats = [
+            stack.enter_context(Nat(idle_timeout=timeout, on_timeout=on_timeout))
+            for timeout in idle_timeouts
+        ]
+        server = stack.enter_context(_server())
+        _put_behind(nats[0], client, "inside")
+        for number, (near, far) in enumerate(pairwise(nats), start=200):
+            link(near, "outside", far, "inside")
+            gateway, gateway6 = IPv4Address(f"10.0.{number}.1"), IPv6Address(f"fd00:{number}::1")
+            _address(far, "inside", gateway, gateway6)
+            _address(near, "outside", gateway + 1, gateway6 + 1)
+            near.ip(_BY_THE_NAT.format(address=gateway, address6=gateway6))
+        _put_before(nats[-1], server)
+        yield NatLab(client, server, nat=nats[0])
+
+
+def _put_before(nat: Nat, server: Host) -> None:
+    link(server, "eth0", nat, "outside")
+    _address(nat, "outside", nat.address, nat.address6)
+    _address(server, "eth0", server.address, server.address6)
 
 
 def _put_behind(nat: Nat, host: Host, device: str) -> None:

@@ -2,18 +2,27 @@
 What findings are made from.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from exporter.judge.settings import Cover, cover
-from exporter.model import HOST_NETNS, Path, Recommended, Settings, Severity, StaleTimers
+from exporter.model import (
+    HOST_NETNS,
+    IdleBounds,
+    Path,
+    Recommended,
+    Settings,
+    Severity,
+    StaleTimers,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """
-    What is known of one network namespace; host are the settings of the exporter's own.
+    What is known of one network namespace; host are the settings of the exporter's own, idle_bounds
+    what traffic has told of the paths, by name.
     """
 
     netns: str
@@ -22,6 +31,7 @@ class Facts:
     recommended: Recommended
     paths: tuple[Path, ...]
     stale_timers: StaleTimers
+    idle_bounds: Mapping[str, IdleBounds] = field(default_factory=dict)
 
     @property
     def is_host(self) -> bool:

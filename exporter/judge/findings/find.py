@@ -3,13 +3,15 @@ The list of findings, and which of them there are.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from exporter.judge.findings import paths as of_paths
-from exporter.judge.findings import surroundings, values, windows
+from exporter.judge.findings import surroundings, traffic, values, windows
 from exporter.judge.findings.facts import Facts, Rule
 from exporter.model import (
     HOST_NETNS,
     Finding,
+    IdleBounds,
     Path,
     Recommended,
     Settings,
@@ -115,6 +117,18 @@ RULES = (
         "Open connections probe later than the setting says",
         surroundings.stale,
     ),
+    Rule(
+        "KA016",
+        Severity.WARNING,
+        "Connections die sooner than a path's idle timeout says",
+        traffic.dies_sooner,
+    ),
+    Rule(
+        "KA017",
+        Severity.INFO,
+        "Connections outlive a path's idle timeout",
+        traffic.lives_longer,
+    ),
 )
 """By id. An id once published keeps its meaning; what is new comes last."""
 
@@ -139,9 +153,12 @@ def find_all(
     stale_timers: Mapping[str, StaleTimers],
     recommended: Recommended,
     paths: tuple[Path, ...],
+    idle_bounds: Mapping[str, IdleBounds] = MappingProxyType({}),
 ) -> tuple[Finding, ...]:
     """
-    The findings of all namespaces, one after the other. Both mappings are by the netns label.
+    The findings of all namespaces, one after the other.
+
+    settings and stale_timers are by the netns label, idle_bounds by the name of the path.
     """
     return tuple(
         finding
@@ -154,6 +171,7 @@ def find_all(
                 recommended=recommended,
                 paths=paths,
                 stale_timers=stale_timers.get(netns, StaleTimers()),
+                idle_bounds=idle_bounds,
             )
         )
     )

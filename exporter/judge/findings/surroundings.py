@@ -18,8 +18,6 @@ def unlike_host(facts: Facts) -> Found | None:
     """
     A namespace's settings are not those of the host.
     """
-    if facts.is_host:
-        return None
     differ = differences(facts.settings, "host", facts.host)
     if not differ:
         return None

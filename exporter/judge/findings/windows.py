@@ -21,23 +21,20 @@ def seconds_for_milliseconds(facts: Facts) -> Found | None:
     if settings.platform is not Platform.WINDOWS:
         return None
     trapped = []
-    if "time" in settings.configured and settings.time is not None:
-        milliseconds = round(settings.time * 1000)
-        # Whole thousands were written by somebody who knows the unit.
-        if 0 < milliseconds < _SHORT_TIME and milliseconds % 1000:
-            trapped.append(("KeepAliveTime", milliseconds))
-    if "interval" in settings.configured and settings.interval is not None:
-        milliseconds = round(settings.interval * 1000)
-        if 0 < milliseconds < _SHORT_INTERVAL:
-            trapped.append(("KeepAliveInterval", milliseconds))
+    time, interval = _milliseconds(settings.time), _milliseconds(settings.interval)
+    # Whole thousands were written by somebody who knows the unit.
+    if 0 < time < _SHORT_TIME and time % 1000:
+        trapped.append(("KeepAliveTime", time))
+    if 0 < interval < _SHORT_INTERVAL:
+        trapped.append(("KeepAliveInterval", interval))
     if not trapped:
         return None
     literally = ""
     if facts.values is not None:
-        time, interval, probes = facts.values
+        first, pause, probes = facts.values
         literally = (
-            f", so that connections are probed after {seconds(time)} of idling and given up after"
-            f" {seconds(interval * probes)} without an answer"
+            f", so that connections are probed after {seconds(first)} of idling and given up after"
+            f" {seconds(pause * probes)} without an answer"
         )
     written = listing([f"{name} is {value}" for name, value in trapped])
     meant = listing([f"{value} s are {value * 1000}" for _, value in trapped])
@@ -45,6 +42,10 @@ def seconds_for_milliseconds(facts: Facts) -> Found | None:
         f"{written}. The unit is milliseconds{literally}. Should seconds have been meant: {meant}.",
         apply_recommended(facts),
     )
+
+
+def _milliseconds(seconds: float | None) -> int:
+    return 0 if seconds is None else round(seconds * 1000)
 
 
 def retransmissions_for_probes(facts: Facts) -> Found | None:

@@ -15,7 +15,7 @@ from random import Random
 
 import pytest
 
-from exporter import sampler as sampler_module
+from exporter import reader as reader_module
 from exporter.config import Config
 from exporter.judge import sums
 from exporter.judge.history import Rows
@@ -115,7 +115,7 @@ def _sampling(host: Host, config: Config) -> Iterator[list[Sample]]:
             self, table: ConnectionTable, known: Rows, verdicts: Verdicts, path_of: PathIndices
         ) -> None:
             super().add(table, known, verdicts, path_of)
-            part = Part(time.monotonic(), table, known, verdicts, path_of)
+            part = Part(time.monotonic(), table, known.copy(), verdicts, path_of)
             samples[-1].parts.append(part)
 
     def sample_until_ended() -> None:
@@ -129,7 +129,7 @@ def _sampling(host: Host, config: Config) -> Iterator[list[Sample]]:
             pause = max(0.0, sample.began + config.sampling.interval - sample.over_at)
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
-        patch.setattr(sampler_module, "ConnectionCounter", RecordingCounter)
+        patch.setattr(reader_module, "ConnectionCounter", RecordingCounter)
         running = pool.submit(host.call, sample_until_ended)
         try:
             yield samples

@@ -1,0 +1,3 @@
+"""
+Tests of measuring a path's idle timeout.
+"""

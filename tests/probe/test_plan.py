@@ -1,0 +1,114 @@
+"""
+Which idle times are tried, and that they lead to the truth.
+"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.probe.infer import Bounds
+from exporter.probe.plan import Plan, PlanError
+from tests.probe.outcomes import PLAN, measurement
+from tests.probe.simulation import LATE, Simulation
+
+
+def test_first_round() -> None:
+    """
+    From the shortest to the longest, step by step, the longest in any case.
+    """
+    assert PLAN.first == tuple(range(30, 601, 15))
+    assert Plan(10, 25, 10, 5).first == (10, 20, 25)
+
+
+def test_pairs() -> None:
+    """
+    Where the first round is to be the last, each time is tried twice.
+    """
+    assert Plan(10, 20, 5, 5).first == (10, 10, 15, 15, 20, 20)
+
+
+def test_refining() -> None:
+    """
+    A second round divides what the first has left open, in pairs, its upper bound included.
+    """
+    assert PLAN.refine(Bounds(survived=225, fatal=255)) == (
+        *(230, 230, 235, 235, 240, 240),
+        *(245, 245, 250, 250, 255, 255),
+    )
+    assert PLAN.refine(Bounds(survived=235, fatal=240.2)) == ()
+
+
+def test_below_the_shortest() -> None:
+    """
+    Where the shortest time is too long already, shorter ones follow, down to a second.
+    """
+    assert min(PLAN.refine(Bounds(fatal=45))) == 5
+    assert min(Plan(2, 20, 2, 1).refine(Bounds(fatal=1.6))) == 1
+
+
+def test_suspicion() -> None:
+    """
+    A single death is looked into at once.
+    """
+    assert PLAN.refine(Bounds(survived=585, suspected=600.2))[-2:] == (600.2, 600.2)
+
+
+def test_again() -> None:
+    """
+    Where no bound was found for another reason than that there is none, the rest is tried again.
+    """
+    assert PLAN.refine(Bounds(survived=570)) == (585, 600)
+    assert PLAN.refine(Bounds(survived=600)) == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0.5, 600, 15, 5), "the shortest idle time must be at least 1s, not 0.5s"),
+        ((30, 600, 0.1, 5), "the step must be at least 1s, not 0.1s"),
+        ((30, 600, 15, 0.9), "the resolution must be at least 1s, not 0.9s"),
+        ((30, 30, 15, 5), "the longest idle time, 30s, must be longer than the shortest, 30s"),
+    ],
+)
+def test_refused(arguments: tuple[float, float, float, float], message: str) -> None:
+    """
+    What cannot be done is refused, and why.
+    """
+    with pytest.raises(PlanError, match=message):
+        Plan(*arguments)
+
+
+def test_default() -> None:
+    """
+    The defaults find Azure's timeout with 40 connections, in two rounds.
+    """
+    simulation = Simulation(measurement(), timeout=240.1)
+    found = simulation.run()
+    assert found.survived < 240.1 < (found.fatal or 0)
+    assert found.width <= 5 + LATE
+    assert (PLAN.connections, simulation.found.round) == (40, 2)
+    assert 1200 < PLAN.seconds < 1260
+
+
+@given(
+    shortest=st.integers(1, 60),
+    span=st.integers(1, 600),
+    step=st.integers(1, 60),
+    resolution=st.integers(1, 20),
+    timeout=st.floats(1.01, 700),
+    bad_luck=st.floats(0, 700),
+)
+def test_truth_is_found(
+    *, shortest: int, span: int, step: int, resolution: int, timeout: float, bad_luck: float
+) -> None:
+    """
+    Whatever is asked for, the bounds enclose the timeout, and the announced time is enough; if no
+    connection dies of something else, the bounds are as narrow as asked for.
+    """
+    plan = Plan(shortest, shortest + span, step, resolution)
+    unlucky = Simulation(measurement(plan=plan), timeout, bad_luck)
+    found = unlucky.run()
+    assert found.survived < timeout
+    assert found.fatal is None or found.fatal >= timeout
+    assert unlucky.seconds <= plan.seconds
+    assert plan.is_narrow(Simulation(measurement(plan=plan), timeout).run())
