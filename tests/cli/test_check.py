@@ -19,14 +19,15 @@ import structlog
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from exporter import sampler
+from exporter import reader, sampler
 from exporter.cli import main
 from exporter.cli.check_text import show
 from exporter.judge.findings import find_all
 from exporter.judge.report import Verdict, reports
-from exporter.model import HOST_NETNS, Recommended, Settings, Snapshot, StrandedError
+from exporter.model import HOST_NETNS, Counters, Recommended, Settings, Snapshot, StrandedError
 from exporter.model import Path as NetworkPath
-from exporter.paths import PROFILES, Profile
+from exporter.paths import PROFILES, Profile, Surroundings
+from exporter.sockets import NamespaceSockets
 from tests.exporter_process import AS_NOBODY, COMMAND, ROOT, run_exporter
 from tests.judge.findings import linux, path, windows
 from tests.lab import Host, requires_lab
@@ -52,9 +53,11 @@ def _log_as_before() -> Iterator[None]:
 
 def invoke(monkeypatch: pytest.MonkeyPatch, settings: Settings, *flags: str) -> Result:
     """
-    Run `check` on a host that has these settings.
+    Run `check` on a host that has these settings, and no connections.
     """
+    nothing = NamespaceSockets(Counters(0, 0, 0), Surroundings(frozenset(), frozenset()), ())
     monkeypatch.setattr(sampler, "read_settings", lambda: settings)
+    monkeypatch.setattr(reader, "read_sockets", lambda: nothing)
     return CliRunner().invoke(main, ["check", *flags])
 
 

@@ -52,7 +52,7 @@ async def talk(address: Address, *parts: bytes, pause: float = 0.0) -> bytes:
         for part in parts:
             writer.write(part)
             await asyncio.sleep(pause)
-            if reader.at_eof():
+            if reader.at_eof() or reader.exception() or writer.is_closing():  # or by a reset
                 break
         return await asyncio.wait_for(reader.read(), 10)
     except ConnectionError:
@@ -169,6 +169,20 @@ async def test_all_busy(latest: Latest, crowded: int) -> None:
         assert await get(address) == OK
         for client in flood:
             client.close()
+
+
+async def test_client_that_leaves(latest: Latest, caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Clients that go before they have had their answers are nothing to speak of.
+    """
+    async with serving(latest.app()) as address:
+        for _ in range(20):
+            with socket.create_connection(address) as client:
+                client.send(b"GET /metrics HTTP/1.1\r\nHost: exporter\r\n\r\n" * 3)
+                client.shutdown(socket.SHUT_WR)
+            await asyncio.sleep(0.01)
+        assert await get(address) == OK
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
 
 
 @pytest.fixture
