@@ -4,9 +4,8 @@ What `probe` has found, for programs. docs/probe.md promises these names.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
-from exporter.model import Recommended
+from exporter.model import Path, Recommended
 from exporter.probe.measurement import Found, Measurement, Unreachable
 from exporter.probe.outcome import Outcome
 from exporter.probe.report import Configured, advice, measured_path
@@ -40,9 +39,19 @@ def _server(found: Found, configured: Configured) -> dict[str, object]:
         "shortest_idle_fatal_seconds": None if bounds.fatal is None else _rounded(bounds.fatal),
         "on_timeout": bounds.on_timeout,
         "interrupted": found.interrupted,
-        "path": None if path is None else asdict(path),
+        "path": None if path is None else _path(path),
         "protection": _protection(found, configured),
         "connections": [_connection(outcome) for outcome in found.outcomes],
+    }
+
+
+def _path(path: Path) -> dict[str, object]:
+    return {
+        "name": path.name,
+        "direction": path.direction,
+        "remote": list(path.remote),
+        "idle_timeout_seconds": path.idle_timeout,
+        "on_timeout": path.on_timeout,
     }
 
 

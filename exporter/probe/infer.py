@@ -47,8 +47,8 @@ def bounds(outcomes: Iterable[Outcome]) -> Bounds:
     the server's. So one death says nothing, and two say nothing of a time that others outlived.
     """
     outcomes = list(outcomes)
-    survivals = sorted(each.at_least for each in outcomes if each.fate in ALIVE)
-    survived = max(0.0, *survivals) if survivals else 0.0
+    survivals = [each.at_least for each in outcomes if each.fate in ALIVE]
+    survived = max([0.0, *survivals])
     deaths = sorted((each for each in outcomes if each.fate in DEAD), key=lambda each: each.at_most)
     outlived = [each for each in deaths if each.at_most <= survived]
     mixed = len(outlived) >= _AGREE

@@ -5,7 +5,6 @@ Leaves connections idle side by side, round by round, until the bounds are narro
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from exporter.probe.connection import stay_idle
@@ -53,6 +52,7 @@ async def _measure(
         try:
             wire = await Wire.open(found.address, source)
         except UnreachableError:
+            found.refused += 1
             return
 
 
@@ -90,6 +90,7 @@ class _Round:
                     break
         finally:
             await _end(watching, *trying)
+            witness.close()
             self._sort_out(witness)
             found.lost += witness.lost.is_set()
         return witness.lost.is_set() or any(each.fate in DEAD for each in self._outcomes)
@@ -121,12 +122,13 @@ class _Round:
                 replace(each, fate=Fate.CLOSED) if each.fate is Fate.RESET_UNASKED else each
                 for each in outcomes
             ]
-        doubtful = [
-            each for each in outcomes if each.fate in DEAD and not witness.vouches_for(each)
-        ]
+        reliable: list[Outcome] = []
+        doubtful: list[Outcome] = []
+        for each in outcomes:
+            counts = each.fate not in DEAD or witness.vouches_for(each)
+            (reliable if counts else doubtful).append(each)
         earlier, not_counted = self._earlier
-        found.outcomes = earlier + [each for each in outcomes if each not in doubtful]
-        found.not_counted = not_counted + len(doubtful)
+        found.outcomes, found.not_counted = earlier + reliable, not_counted + len(doubtful)
         return any(
             each.fate is not Fate.SILENT and now < each.known_at + ANSWER for each in doubtful
         )
@@ -138,6 +140,6 @@ async def _end(*tasks: asyncio.Task[None]) -> None:
     """
     for task in tasks:
         task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError):
-            await task
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            raise result

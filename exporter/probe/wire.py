@@ -30,8 +30,6 @@ _SOON = 1
 """Seconds: the shortest keepalive time that can be set."""
 _NEVER, _PROBES = 32767, 127
 """Seconds and count, the most that can be set: we decide ourselves when to probe again."""
-
-
 _CHUNK = 1 << 16
 
 
@@ -77,10 +75,7 @@ class Wire:
             silence = f"no answer within {CONNECT:g} s"
             reason = os.strerror(error.errno).lower() if error.errno else silence
             raise UnreachableError(reason) from error
-        if (
-            len(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))
-            < _TCP_INFO.size
-        ):
+        if len(_info(sock)) < _TCP_INFO.size:
             sock.close()
             raise UnreachableError("cannot be probed from here: that needs Linux 4.2 or newer")
         return cls(sock)
@@ -97,9 +92,9 @@ class Wire:
         What the kernel says of the connection now.
         """
         at = time.monotonic()
-        info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-        state, probes, data_age, ack_age, round_trip, *segments = _TCP_INFO.unpack(info)
-        segments_out, segments_in = segments
+        state, probes, data_age, ack_age, round_trip, segments_out, segments_in = _TCP_INFO.unpack(
+            _info(self._socket)
+        )
         return Reading(
             at=at,
             state=state,
@@ -159,6 +154,10 @@ class Wire:
         # Nothing to read, or the connection's end, is what read() shows.
         with suppress(OSError):
             self._socket.recv(_CHUNK)
+
+
+def _info(sock: socket.socket) -> bytes:
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
 
 
 async def _connect(sock: socket.socket, address: Address, source: Source) -> None:

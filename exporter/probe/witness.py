@@ -49,23 +49,27 @@ class Witness:
         """
         Keep the connection busy until it is lost.
         """
-        try:
-            while not self.lost.is_set():
-                await asyncio.sleep(self._interval)
-                await self._look()
-        finally:
-            self._close()
+        while not self.lost.is_set():
+            await asyncio.sleep(self._interval)
+            await self._look()
+
+    def close(self) -> None:
+        """
+        Let go of the connection.
+        """
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
 
     async def _look(self) -> None:
         if self._wire is None:
             await self._open()
             return
-        await self._wire.wait(0)
         reading = self._wire.read()
         if not reading.is_open:
             self._heard.append(reading.at)
             self.server_resets |= reading.is_dead
-            self._close()
+            self.close()
             await self._open()
             return
         outcome = await ask(self._wire, Spell(reading), self._interval)
@@ -82,8 +86,3 @@ class Witness:
         except UnreachableError:
             return  # a server may be busy; without a witness nothing is counted as dead
         self._heard.append(time.monotonic())
-
-    def _close(self) -> None:
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None

@@ -94,7 +94,7 @@ def test_json(server: str) -> None:
     assert 3 <= found["longest_idle_survived_seconds"] < 3.5
     assert found["shortest_idle_fatal_seconds"] is None
     assert found["on_timeout"] is found["protection"] is None
-    assert found["path"]["idle_timeout"] == 3
+    assert found["path"]["idle_timeout_seconds"] == 3
     assert {each["outcome"] for each in found["connections"]} == {"answered"}
     assert sorted(each["planned_idle_seconds"] for each in found["connections"]) == [
         *(1, 1, 2, 2, 3, 3)

@@ -20,6 +20,7 @@ from rich.console import Console
 from exporter.cli import main
 from exporter.cli.check_json import as_json
 from exporter.cli.check_text import show
+from exporter.cli.probe_json import as_json as probe_as_json
 from exporter.config import Config
 from exporter.connections.advice import Advice, sentences
 from exporter.connections.document import document
@@ -28,8 +29,12 @@ from exporter.judge.report import Report, reports
 from exporter.metrics import families
 from exporter.model import Recommended
 from exporter.paths import PROFILES
+from exporter.probe.outcome import Fate
+from exporter.probe.report import Configured
 from tests.alerts.rules import ALERTS
 from tests.connections.examples import EXAMPLES, look
+from tests.judge.findings import linux
+from tests.probe.outcomes import measurement, outcome
 from tests.snapshots import full_snapshot, no_closures
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +103,16 @@ def _check() -> str:
     return "\n".join(["```console", "$ tcp-keepalive-exporter check", *lines, "```", ""])
 
 
+def _probe_json() -> str:
+    found = measurement(
+        outcome(Fate.ANSWERED, 235.0, at_most=235.1),
+        outcome(Fate.SILENT, 240.0, at_most=240.2),
+        outcome(Fate.SILENT, 240.0, at_most=240.2),
+    )
+    configured = Configured(linux(7200, 75, 9), Recommended(), Config().paths)
+    return f"```json\n{probe_as_json([found], configured)}\n```\n"
+
+
 def _check_json() -> str:
     return f"```json\n{as_json(_reports(), Recommended(), absent=0)}\n```\n"
 
@@ -158,12 +173,13 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "flags": _flags,
     "profiles": _profiles,
     "check-flags": lambda: _flags("check"),
-    "probe-flags": lambda: _flags("probe"),
     "check": _check,
     "check-json": _check_json,
     "fix-flags": lambda: _flags("fix"),
     "fix": lambda: _fix("--for", "sysctl", width=200),
     "fix-refused": lambda: _fix("--for", "sysctl", "--time", "230s"),
+    "probe-flags": lambda: _flags("probe"),
+    "probe-json": _probe_json,
     "connections-flags": lambda: _flags("connections"),
     "connections-json": _connections_json,
     "advice": _advice,

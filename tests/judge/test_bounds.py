@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.judge.bounds import Evidence
@@ -206,6 +206,7 @@ def test_longer_than_a_day() -> None:
     assert bounds.fatal is None
 
 
+@settings(deadline=None)
 @given(
     timeout=st.floats(5, 5000),
     spells=st.lists(st.tuples(st.floats(1, 20_000), st.integers(0, 3)), max_size=60),

@@ -10,6 +10,7 @@ from exporter.probe.plan import Plan
 from exporter.probe.target import Address, Target
 
 PLAN = Plan(shortest=30, longest=600, step=15, resolution=5)
+_PROBES = {Fate.ANSWERED: 1, Fate.RESET: 1, Fate.SILENT: 5}
 SERVER = Address(socket.AF_INET, ("203.0.113.10", 443))
 
 
@@ -26,6 +27,7 @@ def outcome(
         at_most=seconds if at_most is None else at_most,
         ended_at=0.0,
         known_at=5.0,
+        probes=_PROBES.get(fate, 0),
     )
 
 

@@ -3,7 +3,7 @@ Which idle times are tried, and that they lead to the truth.
 """
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.probe.infer import Bounds
@@ -90,6 +90,7 @@ def test_default() -> None:
     assert 1200 < PLAN.seconds < 1260
 
 
+@settings(deadline=None)
 @given(
     shortest=st.integers(1, 60),
     span=st.integers(1, 600),
