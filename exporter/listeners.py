@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 from exporter.memory import NamespaceMemory
 from exporter.model import CollectorError, ConnectionTable, Namespace
-from exporter.sockets import ClosureStream, is_inhabited, open_closures
+from exporter.sockets import SUPPORTED, ClosureStream, is_inhabited, open_closures
+
+if SUPPORTED:
+    # The sampler's thread opens streams while that of the page of connections may look around, and
+    # pyroute2's modules import one another: were two threads to import them for the first time at
+    # once, one would meet them half made.
+    import exporter.sockets.closures
+    import exporter.sockets.diag  # noqa: F401
 
 _LOOK_EVERY = 1.0
 """Seconds between two looks at which namespaces have been deserted. An open stream keeps its

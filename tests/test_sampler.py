@@ -22,11 +22,18 @@ from exporter import sampler as module
 from exporter.config import Config
 from exporter.memory import Memory
 from exporter.metrics import families
-from exporter.model import CollectorError, Counters, InterruptedReadError, Settings
+from exporter.model import (
+    CollectorError,
+    ConnectionTable,
+    Counters,
+    InterruptedReadError,
+    Settings,
+)
 from exporter.paths import Surroundings
 from exporter.sampler import STALE_AFTER_SAMPLES, Sampler
 from exporter.sockets import NamespaceSockets
 from exporter.sockets.cgroups import Workloads
+from tests.judge.rows import connection
 
 SETTINGS = Settings(
     time=120, interval=30, probes=8, data_retransmissions=15, configured=frozenset()
@@ -46,6 +53,7 @@ class Kernel:
     error: Exception | None = None
     hung: Event | None = None
     settings: Settings = SETTINGS
+    tables: tuple[ConnectionTable, ...] = ()
     reads: list[tuple[float, float]] = field(default_factory=list)
 
     def read_settings(self) -> Settings:
@@ -66,7 +74,7 @@ class Kernel:
         if self.error is not None:
             raise self.error
         nowhere = Surroundings(frozenset(), frozenset())
-        return NamespaceSockets(Counters(0, 0, 0), nowhere, tables=iter(()))
+        return NamespaceSockets(Counters(0, 0, 0), nowhere, tables=self.tables)
 
 
 @pytest.fixture
@@ -271,6 +279,26 @@ def test_sums_of_a_failing_collector(kernel: Kernel) -> None:
     stale = shown(sampler, begun + STALE_AFTER_SAMPLES * 15 + 1)
     assert CONNECTIONS not in stale
     assert stale[TIME] == {"host": 300}
+
+
+def test_findings_of_connections(kernel: Kernel) -> None:
+    """
+    Stale timers of all tables are one finding, which goes when the sockets have not been read for
+    long, and leaves the findings of settings alone.
+    """
+    kernel.tables = tuple(
+        connection(at=time.monotonic(), expires=7200, cookie=cookie) for cookie in (1, 2)
+    )
+    sampler = make_sampler("10ms")
+    findings = {each.id: each for each in sampler.sample().findings}
+    assert set(findings) == {"KA009", "KA010"}
+    assert findings["KA009"].problem.startswith("At least 2 open connections ")
+
+    kernel.error = REFUSED
+    end = time.monotonic() + 10
+    while "KA009" in findings and time.monotonic() < end:
+        findings = {each.id: each for each in sampler.sample().findings}
+    assert set(findings) == {"KA010"}
 
 
 def test_sums_of_a_slow_sample(kernel: Kernel) -> None:

@@ -11,11 +11,12 @@ import click
 from exporter.cli import log
 from exporter.cli.check_json import as_json
 from exporter.cli.check_text import show
-from exporter.cli.options import config_file_option, load_or_exit, namespaces_option
-from exporter.config import Namespaces
-from exporter.judge.report import Report, Verdict, reports
+from exporter.cli.options import config_file_option, exit_for, load_or_exit, namespaces_option
+from exporter.config import Config, Namespaces
+from exporter.judge.findings.words import plural
+from exporter.judge.report import Report, Verdict, missing, reports
 from exporter.memory import Memory
-from exporter.model import Recommended
+from exporter.model import Recommended, Snapshot, StrandedError
 from exporter.sampler import Sampler
 
 _EXIT_FINDINGS = 1
@@ -67,21 +68,31 @@ def check(
         other = load_or_exit(paths_file)
         config = config.model_copy(update={"profile": other.profile, "own_paths": other.own_paths})
     log.for_people()
-    found = reports(Sampler(config, Memory(), _COLLECTORS).sample(), config.paths)
+    snapshot = _look(config)
+    found, absent = reports(snapshot, config.paths), missing(snapshot)
     recommended = Recommended(**config.recommended.model_dump())
     if output_format == "json":
-        click.echo(as_json(found, recommended))
+        click.echo(as_json(found, recommended, absent))
     elif quiet:
         for report in found:
             if report.verdict is not Verdict.ALL_RIGHT:
                 click.echo(report.summary)
     else:
         show(found, recommended)
-    sys.exit(_exit_code(found))
+    if absent and output_format == "text":
+        click.echo(f"{plural(absent, 'network namespace')} cannot be read")
+    sys.exit(_exit_code(found, absent))
 
 
-def _exit_code(found: Sequence[Report]) -> int:
+def _look(config: Config) -> Snapshot:
+    try:
+        return Sampler(config, Memory(), _COLLECTORS).sample()
+    except StrandedError as error:
+        exit_for(error)
+
+
+def _exit_code(found: Sequence[Report], absent: int) -> int:
     verdicts = {report.verdict for report in found}
     if verdicts & {Verdict.AT_RISK, Verdict.DOUBTFUL}:
         return _EXIT_FINDINGS
-    return 0 if verdicts == {Verdict.ALL_RIGHT} else _EXIT_UNKNOWN
+    return _EXIT_UNKNOWN if absent or Verdict.UNKNOWN in verdicts else 0

@@ -12,9 +12,9 @@ _FORMAT = 1
 """Counts up when a name changes its meaning or goes."""
 
 
-def as_json(reports: Sequence[Report], recommended: Recommended) -> str:
+def as_json(reports: Sequence[Report], recommended: Recommended, absent: int) -> str:
     """
-    The reports as JSON.
+    The reports as JSON; absent is how many namespaces could not be read.
     """
     document = {
         "format": _FORMAT,
@@ -24,6 +24,7 @@ def as_json(reports: Sequence[Report], recommended: Recommended) -> str:
             "probes": recommended.probes,
         },
         "namespaces": [_namespace(report) for report in reports],
+        "unreadable_namespaces": absent,
     }
     return json.dumps(document, indent=2)
 

@@ -18,18 +18,22 @@ FORMATS = ("logfmt", "json")
 
 def for_people() -> None:
     """
-    Plain lines instead, and of errors alone: for commands that a person runs.
+    Plain lines instead, of warnings and errors alone: for commands that a person runs.
     """
     structlog.configure(
         processors=[_as_line],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
 
-def _as_line(_: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict) -> str:
-    parts = (str(value) for name, value in event.items() if name not in ("event", "exc_info"))
-    return f"Error: {event['event']}: {': '.join(parts)}"
+def _as_line(
+    _: structlog.typing.WrappedLogger, level: str, event: structlog.typing.EventDict
+) -> str:
+    what, why = event.pop("event"), event.pop("error")
+    event.pop("exc_info", None)
+    details = ", ".join(f"{name} {value}" for name, value in event.items())
+    return f"{level.capitalize()}: {what} ({details}): {why}"
 
 
 def configure(level: str, log_format: str) -> None:

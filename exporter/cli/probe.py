@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
 
 from exporter.cli.options import (
     EXIT_USAGE,
@@ -149,7 +150,7 @@ def probe(  # noqa: PLR0913  one argument a flag
     if output_format == "json":
         click.echo(as_json(found, configured))
     else:
-        show(found, configured, to_stderr=write)
+        show(found, configured, Console(stderr=write, highlight=False, emoji=False))
     if write:
         entries = (
             path_entry(each, config.paths) for each in found if isinstance(each, Measurement)
@@ -178,7 +179,8 @@ def _measure(
 
 
 def _audience() -> "AbstractContextManager[Audience]":
-    return Screen() if sys.stderr.isatty() else nullcontext(Lines())
+    console = Console(stderr=True, highlight=False)
+    return Screen(console) if console.is_terminal else nullcontext(Lines())
 
 
 def _exit_code(found: Sequence[Found]) -> int:

@@ -62,7 +62,9 @@ def introduction(found: Sequence[Found]) -> Iterator[str]:
         if isinstance(each, Unreachable):
             yield f"{each.target.name}: {each.reason}"
         else:
-            yield f"{each.target.name} is {each.address.host}, from {each.own_address}."
+            host = each.address.host
+            known = "" if host in each.target.name else f" is {host}"
+            yield f"{each.target.name}{known}, from {each.own_address}"
     plans = [each.plan for each in found if isinstance(each, Measurement)]
     if plans:
         yield (

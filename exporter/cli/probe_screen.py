@@ -3,8 +3,9 @@ How `probe` fares, on a terminal: a mark for each connection, the bounds so far,
 """
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -28,16 +29,26 @@ _MARKS = {
 """On a terminal with and without Unicode, and its style."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """
+    The idle times of one round, and those that are over with what came of them.
+    """
+
+    times: tuple[float, ...]
+    told: list[tuple[float, str]] = field(default_factory=list)
+
+
 class Screen:
     """
     The picture, while the block is not left; after it the last one stays.
     """
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._console.width = min(self._console.width, _WIDEST)
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._console.width = min(console.width, _WIDEST)
         self._measurements: list[Measurement] = []
-        self._told: defaultdict[tuple[str, int], list[Outcome]] = defaultdict(list)
+        self._rounds: defaultdict[str, dict[int, _Round]] = defaultdict(dict)
         # It draws in a thread of its own.
         self._live = Live(console=self._console, get_renderable=self._render)
 
@@ -59,6 +70,8 @@ class Screen:
         for line in introduction(found):
             self._console.print(Text(line))
         self._measurements = [each for each in found if isinstance(each, Measurement)]
+        for each in self._measurements:
+            self._round(each)
         if self._measurements:
             self._live.start(refresh=True)
 
@@ -67,7 +80,10 @@ class Screen:
         Note what is known.
         """
         if outcome.fate is not Fate.SPOKE:
-            self._told[found.target.name, found.round].append(outcome)
+            self._round(found).told.append((outcome.planned, _kind(outcome.fate)))
+
+    def _round(self, found: Measurement) -> "_Round":
+        return self._rounds[found.target.name].setdefault(found.round, _Round(found.times))
 
     def _render(self) -> RenderableType:
         return Group(*map(self._picture, self._measurements), self._legend())
@@ -79,16 +95,17 @@ class Screen:
         heading.add_column(justify="right")
         state = "done" if found.is_over else f"round {found.round}, at most {left} left"
         heading.add_row(Text(found.target.name, "bold"), Text(state, "dim"))
-        return Group(Text(), heading, self._marks(found), Text(_so_far(found)))
+        rounds = map(self._marks, list(self._rounds[found.target.name].values()))
+        return Group(Text(), heading, *rounds, Text(_so_far(found)))
 
-    def _marks(self, found: Measurement) -> Text:
-        told = defaultdict(list)
-        for outcome in self._told[found.target.name, found.round].copy():
-            told[outcome.planned].append(_kind(outcome.fate))
-        times = sorted(found.times)
-        marks = Text(f"  {seconds(times[0])} ", "dim")
+    def _marks(self, one: "_Round") -> Text:
+        left = Counter(one.told.copy())
+        times = sorted(one.times)
+        marks = Text().append(f"  {seconds(times[0]):>5} ", "dim")
         for planned in times:
-            marks.append(*self._mark(told[planned].pop() if told[planned] else "idle"))
+            kind = next((kind for kind in _MARKS if left[planned, kind]), "idle")
+            left[planned, kind] -= 1
+            marks.append(*self._mark(kind))
         return marks.append(f" {seconds(times[-1])}", "dim")
 
     def _legend(self) -> Text:

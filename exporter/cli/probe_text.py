@@ -24,11 +24,10 @@ _WIDEST = 100
 Row = tuple[str, Text]
 
 
-def show(found: Sequence[Found], configured: Configured, *, to_stderr: bool) -> None:
+def show(found: Sequence[Found], configured: Configured, console: Console) -> None:
     """
     Print what is known of each path, and what follows from it for this host.
     """
-    console = Console(stderr=to_stderr, highlight=False, emoji=False)
     console.width = min(console.width, _WIDEST)
     for each in found:
         console.print()

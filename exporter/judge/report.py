@@ -79,6 +79,14 @@ class Report:
         return f"{len(self.paths)} {of_paths} protected" if self.paths else "no path is configured"
 
 
+def missing(snapshot: Snapshot) -> int:
+    """
+    How many namespaces there are that nothing could be read of to report.
+    """
+    found = snapshot.readable_namespaces + snapshot.unreadable_namespaces
+    return max(0, found - len(snapshot.settings))  # one may have gone after it was read
+
+
 def reports(snapshot: Snapshot, paths: tuple[Path, ...]) -> tuple[Report, ...]:
     """
     A report of each namespace whose settings were read, the host's first.

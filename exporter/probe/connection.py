@@ -31,9 +31,12 @@ async def stay_idle(wire: Wire, planned: float, tell: Callable[[Outcome], None])
 
     If the server itself sends something the spell begins anew, but for a greeting only.
     """
-    spell = Spell(wire.read())
-    latest = spell.last.at + planned + SETTLE
-    longest = 0.0
+    reading = wire.read()
+    spell, latest, longest = Spell(reading), reading.at + planned + SETTLE, 0.0
+    if not reading.is_open:  # a server that has too many clients closes the next ones at once
+        fate = _fate_unasked(reading)
+        tell(Outcome(fate, planned, 0.0, 0.0, ended_at=reading.at, known_at=reading.at))
+        return
     while (left := min(spell.before + planned, latest) - time.monotonic()) > 0:
         await wire.wait(min(left, _LOOK_EVERY))
         reading = wire.read()

@@ -87,7 +87,7 @@ def _early(found: Measurement, fate: Fate) -> str:
     When spells ended in this way that were to be longer; nothing if none did.
     """
     ends = [
-        outcome.at_most
+        outcome.at_least
         for outcome in found.outcomes
         if outcome.fate is fate
         and outcome.at_most < outcome.planned

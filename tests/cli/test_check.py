@@ -11,6 +11,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,15 @@ import structlog
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from exporter import sampler
+from exporter import reader, sampler
 from exporter.cli import main
 from exporter.cli.check_text import show
 from exporter.judge.findings import find_all
-from exporter.judge.report import Report, Verdict, reports
-from exporter.model import HOST_NETNS, Recommended, Settings, Snapshot
+from exporter.judge.report import Verdict, reports
+from exporter.model import HOST_NETNS, Counters, Recommended, Settings, Snapshot, StrandedError
 from exporter.model import Path as NetworkPath
-from exporter.paths import PROFILES, Profile
+from exporter.paths import PROFILES, Profile, Surroundings
+from exporter.sockets import NamespaceSockets
 from tests.exporter_process import AS_NOBODY, COMMAND, ROOT, run_exporter
 from tests.judge.findings import linux, path, windows
 from tests.lab import Host, requires_lab
@@ -51,27 +53,27 @@ def _log_as_before() -> Iterator[None]:
 
 def invoke(monkeypatch: pytest.MonkeyPatch, settings: Settings, *flags: str) -> Result:
     """
-    Run `check` on a host that has these settings.
+    Run `check` on a host that has these settings, and no connections.
     """
+    nothing = NamespaceSockets(Counters(0, 0, 0), Surroundings(frozenset(), frozenset()), ())
     monkeypatch.setattr(sampler, "read_settings", lambda: settings)
+    monkeypatch.setattr(reader, "read_sockets", lambda: nothing)
     return CliRunner().invoke(main, ["check", *flags])
 
 
-def report(settings: dict[str, Settings], paths: tuple[NetworkPath, ...]) -> tuple[Report, ...]:
+def snapshot(settings: dict[str, Settings], paths: tuple[NetworkPath, ...]) -> Snapshot:
     """
-    The reports of namespaces that have these settings.
+    A sample of namespaces that have these settings.
     """
-    findings = find_all(settings, {}, Recommended(), paths)
-    snapshot = Snapshot(
+    return Snapshot(
         settings=settings,
         sockets=None,
         readable_namespaces=len(settings),
         unreadable_namespaces=0,
         runs={},
         due=0.0,
-        findings=findings,
+        findings=find_all(settings, {}, Recommended(), paths),
     )
-    return reports(snapshot, paths)
 
 
 def text(settings: dict[str, Settings], *paths: NetworkPath, colour: bool = False) -> str:
@@ -86,7 +88,7 @@ def text(settings: dict[str, Settings], *paths: NetworkPath, colour: bool = Fals
         color_system="standard" if colour else None,
     )
     with console.capture() as printed:
-        show(report(settings, paths), Recommended(), console)
+        show(reports(snapshot(settings, paths), paths), Recommended(), console)
     return printed.get()
 
 
@@ -119,7 +121,9 @@ def test_exit_codes(
     quiet = invoke(monkeypatch, settings, "--quiet")
     assert quiet.exit_code == code
     assert quiet.stdout == ("" if line is None else f"{line}\n")
-    problem = f"Error: collector fails: settings: {PROBLEM}\n" if settings.problems else ""
+    problem = (
+        f"Error: collector fails (collector settings): {PROBLEM}\n" if settings.problems else ""
+    )
     for flags in (["--quiet"], ["--format=json"], ["--format=text"], []):
         result = invoke(monkeypatch, settings, *flags)
         assert (result.exit_code, result.stderr) == (code, problem)
@@ -135,8 +139,52 @@ def test_no_settings_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sampler, "read_settings", fail)
     result = CliRunner().invoke(main, ["check", "--quiet"])
-    assert (result.exit_code, result.stdout) == (2, "")
+    assert (result.exit_code, result.stdout) == (2, "1 network namespace cannot be read\n")
     assert "unexpected ZeroDivisionError: a fault" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "lines"),
+    [
+        (GOOD, 2, ["3 network namespaces cannot be read"]),
+        (
+            BAD,
+            1,
+            [
+                "host: at risk: 2 of 2 paths unprotected (KA001)",
+                "3 network namespaces cannot be read",
+            ],
+        ),
+    ],
+)
+def test_namespaces_missing(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, code: int, lines: list[str]
+) -> None:
+    """
+    Namespaces that nothing could be read of are not taken to be all right.
+    """
+    seen = replace(snapshot({HOST_NETNS: settings}, AZURE), unreadable_namespaces=3)
+    monkeypatch.setattr(sampler.Sampler, "sample", lambda _: seen)
+    quiet, as_json = (
+        CliRunner().invoke(main, ["check", flag]) for flag in ("--quiet", "--format=json")
+    )
+    assert (quiet.exit_code, as_json.exit_code) == (code, code)
+    assert quiet.stdout.splitlines() == lines
+    assert json.loads(as_json.stdout)["unreadable_namespaces"] == 3
+
+
+def test_stranded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Should the command not come back from another namespace, it claims nothing.
+    """
+
+    def strand(_: sampler.Sampler) -> Snapshot:
+        raise StrandedError("cannot come back from web: Invalid argument")
+
+    monkeypatch.setattr(sampler.Sampler, "sample", strand)
+    result = CliRunner().invoke(main, ["check"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "Error: cannot come back from web: Invalid argument\n"
 
 
 def test_text() -> None:
@@ -263,6 +311,7 @@ def test_json(monkeypatch: pytest.MonkeyPatch) -> None:
     (namespace,) = document.pop("namespaces")
     assert document == {
         "format": 1,
+        "unreadable_namespaces": 0,
         "recommended": {"time_seconds": 120, "interval_seconds": 30, "probes": 8},
     }
     findings = namespace.pop("findings")
@@ -374,7 +423,9 @@ def test_netlink_refused() -> None:
         ended = host.run([*refused, "check", "--quiet"], cwd=ROOT, check=False)
     assert ended.returncode == 1
     assert ended.stdout == "host: at risk: 2 of 2 paths unprotected (KA001)\n"
-    assert ended.stderr.startswith("Error: collector fails: sockets: netlink is not permitted here")
+    assert ended.stderr.startswith(
+        "Error: collector fails (collector sockets): netlink is not permitted here"
+    )
 
 
 @requires_lab

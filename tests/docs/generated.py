@@ -99,7 +99,7 @@ def _check() -> str:
 
 
 def _check_json() -> str:
-    return f"```json\n{as_json(_reports(), Recommended())}\n```\n"
+    return f"```json\n{as_json(_reports(), Recommended(), absent=0)}\n```\n"
 
 
 def _reports() -> tuple[Report, ...]:
@@ -158,6 +158,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "flags": _flags,
     "profiles": _profiles,
     "check-flags": lambda: _flags("check"),
+    "probe-flags": lambda: _flags("probe"),
     "check": _check,
     "check-json": _check_json,
     "fix-flags": lambda: _flags("fix"),

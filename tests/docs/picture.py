@@ -1,18 +1,25 @@
 """
-The picture of the command `connections` in the docs, from examples.
+The pictures of commands in the docs, from examples.
 """
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
 from exporter.cli.connections_table import render
+from exporter.cli.probe_screen import Screen
+from exporter.cli.probe_text import show
+from exporter.config import Config
+from exporter.model import Recommended
+from exporter.probe.report import Configured
 from tests.connections.examples import EXAMPLES, look
 from tests.docs.generated import ROOT
+from tests.judge.findings import linux
+from tests.probe.outcomes import measurement
+from tests.probe.simulation import Simulation
 
-FILE: Path = ROOT / "docs/images/connections.svg"
-_WIDTH = 112
 _FORMAT = """\
 <svg viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www.w3.org/2000/svg" role="img">
 <style>
@@ -32,10 +39,40 @@ _FORMAT = """\
 """Rich's own would load a font from elsewhere."""
 
 
-def draw() -> str:
-    """
-    The table of the examples, as SVG.
-    """
-    console = Console(file=io.StringIO(), record=True, width=_WIDTH, highlight=False)
+def _connections(console: Console) -> None:
     console.print(render(look(*EXAMPLES), console))
-    return console.export_svg(code_format=_FORMAT, unique_id="connections")
+
+
+def _probe(console: Console) -> None:
+    found = measurement()
+    console.print("$ tcp-keepalive-exporter probe db.example.com:5432", style="bold")
+    with Screen(console) as screen:
+        screen.begin([found])
+        Simulation(found, timeout=239.0).run(screen.tell)
+    console.print()
+    settings = linux(7200, 75, 9)
+    show([found], Configured(settings, Recommended(), Config().paths), console)
+
+
+PICTURES: dict[str, tuple[int, Callable[[Console], None]]] = {
+    "connections": (112, _connections),
+    "probe": (88, _probe),
+}
+"""By name, each with its columns."""
+
+
+def picture_file(name: str) -> Path:
+    """
+    Where the picture is kept.
+    """
+    return ROOT / f"docs/images/{name}.svg"
+
+
+def draw(name: str) -> str:
+    """
+    The picture as SVG.
+    """
+    width, show_example = PICTURES[name]
+    console = Console(file=io.StringIO(), record=True, width=width, highlight=False, emoji=False)
+    show_example(console)
+    return console.export_svg(code_format=_FORMAT, unique_id=name)

@@ -9,7 +9,7 @@ import pytest
 
 from exporter.judge.findings import RULES
 from tests.docs.generated import GENERATORS, ROOT, files, regenerate
-from tests.docs.picture import FILE, draw
+from tests.docs.picture import PICTURES, draw, picture_file
 
 PLACES = ("docs", "deploy", "dashboards")
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
@@ -32,12 +32,14 @@ def test_every_generator_is_used() -> None:
         assert f"<!-- {name}: " in text
 
 
-def test_picture_is_fresh() -> None:
+@pytest.mark.parametrize("name", PICTURES)
+def test_picture_is_fresh(name: str) -> None:
     """
-    The picture of `connections` says what the command would; another Rich may draw it otherwise.
+    The picture of a command says what the command would; another Rich may draw it otherwise.
     """
-    drawn, kept = (re.findall(r"<text[^>]*>([^<]*)", text) for text in (draw(), FILE.read_text()))
-    assert kept == drawn, "run `make docs`"
+    kept = picture_file(name).read_text(encoding="utf-8")
+    said = [re.findall(r"<text[^>]*>([^<]*)", text) for text in (kept, draw(name))]
+    assert said[0] == said[1], "run `make docs`"
 
 
 def test_every_finding_has_a_section() -> None:

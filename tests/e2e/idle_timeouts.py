@@ -11,8 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from tests.e2e.probing import Probed, Running, probe
+from tests.e2e.proxies import start_nginx
+from tests.e2e.servers import OpenSSH, PostgreSQL, Redis, Software, wait_for_ports
 from tests.lab import Host, OnTimeout, Pair, nat_lab, nats_in_a_row, pair
 from tests.lab.traffic import abort
 
@@ -92,11 +95,11 @@ def without_nat() -> Probed:
         return probe(lab.client, SERVERS[0], *FLAGS[5].split(), *source)
 
 
-def closing_server() -> Probed:
+def closing_server(after: float) -> Probed:
     """
     A server that closes idle clients before the NAT forgets them.
     """
-    with nat_lab(idle_timeout=13) as lab, _closing(lab, CLOSES_AFTER):
+    with nat_lab(idle_timeout=13) as lab, _closing(lab, after):
         return probe(lab.client, SERVERS[0], *FLAGS[8].split())
 
 
@@ -187,6 +190,29 @@ def silent_host() -> Probed:
         return probe(lab.client, SERVERS[0])
 
 
+def real_servers(postgresql: PostgreSQL, directory: Path, *, by_themselves: bool) -> Probed:
+    """
+    Servers as they come, behind a NAT of 8 s; or such as act by themselves before their NAT does.
+    """
+    kinds: dict[str, tuple[Software, str]] = {
+        "5432": (postgresql, "authentication_timeout = 5s"),
+        "6379": (Redis(directory), "timeout 4"),
+        "22": (OpenSSH(directory), "LoginGraceTime 5"),
+    }
+    with nat_lab(idle_timeout=30 if by_themselves else 8) as lab:
+        for port, (kind, setting) in kinds.items():
+            kind.start(lab.server, int(port), setting if by_themselves else "")
+        words = "; client_header_timeout 5s" if by_themselves else ""
+        start_nginx(lab.server, directory, {80: words})
+        ports = [*kinds, "80"]
+        if by_themselves:
+            Redis(directory).start(lab.server, 6380, "tcp-keepalive 4")
+            ports.append("6380")
+        wait_for_ports(lab.server, [int(port) for port in ports])
+        servers = [f"203.0.113.10:{port}" for port in ports]
+        return probe(lab.client, *servers, *FLAGS[8].split(), "--parallel=100")
+
+
 def _answered(running: Running) -> list[str]:
     return [line for line in running.lines if "answered" in line]
 
@@ -235,9 +261,17 @@ OTHERS = [
     Scenario("NAT of 8 s behind one of 20 s", 8, partial(through_two_nats, 20, 8)),
     Scenario("no NAT", None, without_nat, words="idle for 8 s, the most tried"),
     Scenario(
+        "server closes at once",
+        13,
+        partial(closing_server, 0.0),
+        is_narrow=False,
+        words="Nothing is known of this path: the server closes idle clients by itself, after 0",
+        code=1,
+    ),
+    Scenario(
         "server closes after 6 s",
         13,
-        closing_server,
+        partial(closing_server, CLOSES_AFTER),
         is_narrow=False,
         words="the server closes idle clients by itself, after 6",
         code=1,

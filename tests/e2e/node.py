@@ -35,8 +35,9 @@ class Node(Host):
         process = self.start([*_UNSHARE, "sh", "-c", _INIT], stdout=subprocess.PIPE)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        (self._init,) = psutil.Process(process.pid).children()
-        self._inside = ("nsenter", f"--target={self._init.pid}", "--mount", "--pid", "--")
+        (init,) = psutil.Process(process.pid).children()
+        self._cleanup.callback(init.kill)  # its pid 1 takes all others along
+        self._inside = ("nsenter", f"--target={init.pid}", "--mount", "--pid", "--")
 
     def start(self, argv: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
         """

@@ -7,6 +7,7 @@ import math
 import re
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from tests.exporter_process import AS_NOBODY, ROOT
 from tests.lab import Host
 
 _PATIENCE = 280.0
+_STARTING = threading.Semaphore(2)
+"""So many may start at a time: all at once would take each other's time away."""
 _ANNOUNCED = re.compile(r"connections at once and (\d+):(\d+) minutes at most")
 
 
@@ -99,6 +102,13 @@ class Running:
         """
         return self.log.read_text().splitlines()
 
+    def wait_for_begin(self) -> None:
+        """
+        Return when it has connected, or ended.
+        """
+        while self.process.poll() is None and not self.lines:
+            time.sleep(0.05)
+
     def wait_for(self, words: str, times: int = 1) -> None:
         """
         Return when it has said these words so often.
@@ -116,11 +126,13 @@ def probe(
     """
     Run the command to its end; the incident happens meanwhile.
     """
-    started = time.monotonic()
     argv = [*AS_NOBODY, "probe", *arguments, "--format=json"]
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
-        process = host.start(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=log)
-        running = Running(process, Path(log.name))
+        with _STARTING:
+            process = host.start(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=log)
+            running = Running(process, Path(log.name))
+            running.wait_for_begin()
+        started = time.monotonic()
         incident(running)
         output, _ = process.communicate(timeout=_PATIENCE)
         seconds = time.monotonic() - started

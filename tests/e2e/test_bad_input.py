@@ -18,6 +18,8 @@ SOCKETS = 'tcp_keepalive_collector_success{collector="sockets"}'
 TIME = 'tcp_keepalive_time_seconds{netns="host"}'
 SYSCTLS = "/proc/sys/net/ipv4"
 SOME_SAMPLES = 0.8
+PATIENCE = 10.0
+"""Seconds that a failure may take to be logged, on a busy machine."""
 
 
 @pytest.fixture
@@ -49,8 +51,15 @@ def failures(exporter: ExporterProcess, *collectors: str) -> list[str]:
     The reason it has logged for each of these collectors, in the alphabet's order, which fail, some
     samples later.
     """
+
+    def logged() -> list[str]:
+        return [line for line in exporter.log if 'msg="collector fails"' in line]
+
+    end = time.monotonic() + PATIENCE
+    while len(logged()) < len(collectors) and time.monotonic() < end:
+        time.sleep(SOME_SAMPLES)
     time.sleep(SOME_SAMPLES)
-    lines = [line for line in exporter.log if 'msg="collector fails"' in line]
+    lines = logged()
     lines.sort(key=lambda line: line.partition("collector=")[2])
     assert len(lines) == len(collectors)
     for collector, line in zip(collectors, lines, strict=True):
@@ -81,7 +90,7 @@ def test_netlink_refused(flag: str, number: int, reason: str) -> None:
         metrics = exporter.wait_for({SETTINGS: 1, SOCKETS: 0})
         of_closures, of_sockets = failures(exporter, "closures", "sockets")
         assert exporter.get("/-/ready")[0] == 200
-    assert metrics['tcp_keepalive_namespaces{readable="true"}'] == 1
+    assert metrics['tcp_keepalive_namespaces{readable="false"}'] == 1
     assert TIME in metrics
     assert not names(metrics) & {"connections", "sampled_sockets", "sample_timestamp_seconds"}
     assert reason in of_sockets
@@ -152,7 +161,14 @@ def shown_to_root() -> set[str]:
     The series that the exporter shows where it may do everything.
     """
     with exporter_process() as exporter:
-        return set(exporter.wait_for({SETTINGS: 1, SOCKETS: 1}))
+        return steady(exporter.wait_for({SETTINGS: 1, SOCKETS: 1}))
+
+
+def steady(metrics: dict[str, float]) -> set[str]:
+    """
+    The series but for those of workloads: whoever has a connection at the moment has one.
+    """
+    return {series for series in metrics if "workload=" not in series}
 
 
 @requires_lab
@@ -170,6 +186,6 @@ def test_without_privilege(flag: str, command: tuple[str, ...], shown_to_root: s
     with exporter_process(flag, command=command) as exporter:
         exporter.wait_for({SETTINGS: 1, SOCKETS: 1})
         time.sleep(SOME_SAMPLES)
-        assert set(exporter.metrics()) == shown_to_root
+        assert steady(exporter.metrics()) == shown_to_root
         exporter.end()
         assert [line.partition("level=")[2] for line in exporter.log[1:]] == ["info msg=ending"]

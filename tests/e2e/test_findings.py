@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from exporter.judge.findings import find_all
+from exporter.judge.report import Verdict
 from exporter.judge.settings import Cover, cover
 from exporter.model import HOST_NETNS, Recommended, Settings, Severity
 from exporter.paths import PROFILES, Profile
@@ -289,6 +290,25 @@ def hang_up(client: Client) -> None:
     assert client.process.stdin is not None
     client.process.stdin.close()
     client.process.wait(PATIENCE)
+
+
+def test_other_namespaces() -> None:
+    """
+    Below a host that is configured right, a namespace at the kernel's defaults is found, by name.
+    """
+    with Host() as host, Host("web") as web:
+        configure(host, *RECOMMENDED)
+        argv = [*COMMAND, "check", "--format=json", "--namespaces=all"]
+        ended = host.run(argv, cwd=ROOT, check=False)
+    reports = {each["netns"]: each for each in json.loads(ended.stdout)["namespaces"]}
+    assert ended.returncode == 1
+    assert reports[HOST_NETNS]["verdict"] == Verdict.ALL_RIGHT
+    found = {each["id"]: each["problem"] for each in reports[web.name]["findings"]}
+    assert set(found) == {"KA001", "KA008", "KA010"}
+    assert found["KA008"] == (
+        "The namespace has settings of its own: time 7200 s (host 120 s), interval 75 s (host 30 s)"
+        " and probes 9 (host 8)."
+    )
 
 
 def test_harmless_stale_timers() -> None:

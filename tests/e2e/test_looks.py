@@ -83,6 +83,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         first = look_when_resent(client, looker, pipes["seems own"])
         remember(first, memory)
         client.sysctl("net.ipv4.tcp_keepalive_time", 2)
+        client.sysctl("net.ipv4.tcp_keepalive_intvl", 1)
         time.sleep(1.5)
         second = client.call(looker.look, QUERY, CONFIG, memory)
         as_nobody = look_as_nobody(client, tmp_path_factory.mktemp("config") / "exporter.yml")

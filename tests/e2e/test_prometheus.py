@@ -47,6 +47,8 @@ scrape_configs:
     static_configs: [{targets: ["127.0.0.1:9090"]}]
 """
 PROXY_PORT = 8080
+COME_LATER = 4
+"""Series that there are only once there is something to say."""
 FORMATS = pytest.mark.parametrize("job", ["openmetrics", "text"])
 
 
@@ -151,10 +153,11 @@ def report(prometheus: Prometheus) -> str:
 
 def documented() -> list[str]:
     """
-    The names of all metrics in the documentation.
+    The names of all metrics in the documentation, but for what takes an idle drop to be known.
     """
     text = (ROOT / "docs/metrics.md").read_text()
-    return re.findall(r"^\| `(tcp_keepalive_\w+)` \|", text, re.MULTILINE)
+    names = re.findall(r"^\| `(tcp_keepalive_\w+)` \|", text, re.MULTILINE)
+    return [name for name in names if name != "tcp_keepalive_shortest_idle_fatal_seconds"]
 
 
 @FORMATS
@@ -203,12 +206,14 @@ def test_prometheus_counts_no_bad_samples(prometheus: Scraping) -> None:
 @FORMATS
 def test_the_number_of_series_is_constant(prometheus: Scraping, job: str) -> None:
     """
-    Connections come and go, their series do not; there are fewer than 300.
+    Connections come and go, their series do not; there are fewer than 300. Those of workloads, and
+    of what is known of the paths, come once.
     """
     of_job = f'{{job="{job}"}}[5m]'
     least = prometheus.value(f"min_over_time(scrape_samples_scraped{of_job})")
     most = prometheus.value(f"max_over_time(scrape_samples_scraped{of_job})")
-    assert least == most < 300
+    assert most < 300
+    assert most - least <= COME_LATER
     assert prometheus.value(f"sum_over_time(scrape_series_added{of_job})") == most
     assert prometheus.value(f"changes(tcp_keepalive_sampled_sockets{of_job})") > 5
 

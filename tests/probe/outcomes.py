@@ -41,5 +41,7 @@ def measurement(*found: Outcome, plan: Plan = PLAN, address: Address = SERVER) -
     """
     A measurement that is over.
     """
-    target = Target("db.example.com:443", (address,))
-    return Measurement(target, address, plan, 0.0, "10.0.0.2", plan.first, outcomes=[*found])
+    target = Target("db.example.com:5432", (address,))
+    return Measurement(
+        target, address, plan, 0.0, "10.0.0.2", plan.first, outcomes=[*found], is_over=True
+    )

@@ -2,58 +2,14 @@
 Which idle times are tried, and that they lead to the truth.
 """
 
-from dataclasses import dataclass
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.probe.infer import Bounds, bounds, is_settled
-from exporter.probe.outcome import Fate, Outcome
-from exporter.probe.plan import ANSWER, Plan, PlanError
-from tests.probe.outcomes import PLAN, outcome
-
-LATE = 0.2
-"""Seconds by which a death is known late: another probe had to be sent."""
-
-
-@dataclass
-class Simulation:
-    """
-    A plan carried out on a path that forgets after timeout seconds; each round's first connection
-    in bad_luck dies of something else.
-    """
-
-    plan: Plan
-    timeout: float
-    bad_luck: float = float("inf")
-    seconds: float = 0.0
-    rounds: int = 0
-
-    def run(self) -> Bounds:
-        """
-        What is known in the end.
-        """
-        found: list[Outcome] = []
-        times = self.plan.first
-        while times and self.seconds + self.plan.seconds_of(times) <= self.plan.seconds:
-            assert len(times) < self.plan.connections
-            pending = sorted(times)
-            while pending and not is_settled(found, pending):
-                planned = pending.pop(0)
-                found.append(self._outcome(planned))
-            self.seconds += planned + ANSWER
-            self.rounds += 1
-            times = self.plan.refine(bounds(found))
-        return bounds(found)
-
-    def _outcome(self, planned: float) -> Outcome:
-        unlucky = planned >= self.bad_luck
-        if unlucky:
-            self.bad_luck = float("inf")
-        if planned < self.timeout and not unlucky:
-            return outcome(Fate.ANSWERED, planned)
-        return outcome(Fate.SILENT, planned, at_most=planned + LATE)
+from exporter.probe.infer import Bounds
+from exporter.probe.plan import Plan, PlanError
+from tests.probe.outcomes import PLAN, measurement
+from tests.probe.simulation import LATE, Simulation
 
 
 def test_first_round() -> None:
@@ -126,11 +82,11 @@ def test_default() -> None:
     """
     The defaults find Azure's timeout with 40 connections, in two rounds.
     """
-    simulation = Simulation(PLAN, timeout=240.1)
+    simulation = Simulation(measurement(), timeout=240.1)
     found = simulation.run()
     assert found.survived < 240.1 < (found.fatal or 0)
     assert found.width <= 5 + LATE
-    assert (PLAN.connections, simulation.rounds) == (40, 2)
+    assert (PLAN.connections, simulation.found.round) == (40, 2)
     assert 1200 < PLAN.seconds < 1260
 
 
@@ -150,9 +106,9 @@ def test_truth_is_found(
     connection dies of something else, the bounds are as narrow as asked for.
     """
     plan = Plan(shortest, shortest + span, step, resolution)
-    unlucky = Simulation(plan, timeout, bad_luck)
+    unlucky = Simulation(measurement(plan=plan), timeout, bad_luck)
     found = unlucky.run()
     assert found.survived < timeout
     assert found.fatal is None or found.fatal >= timeout
     assert unlucky.seconds <= plan.seconds
-    assert plan.is_narrow(Simulation(plan, timeout).run())
+    assert plan.is_narrow(Simulation(measurement(plan=plan), timeout).run())

@@ -151,6 +151,6 @@ def test_no_entry() -> None:
     Where nothing is known, a comment says so.
     """
     assert path_entry(NOTHING, AZURE) == (
-        "  # db.example.com:443: Nothing is known of this path: the server closes idle clients by"
+        "  # db.example.com:5432: Nothing is known of this path: the server closes idle clients by"
         " itself, after 0.1 s.\n"
     )

@@ -52,7 +52,7 @@ async def talk(address: Address, *parts: bytes, pause: float = 0.0) -> bytes:
         for part in parts:
             writer.write(part)
             await asyncio.sleep(pause)
-            if reader.at_eof():
+            if reader.at_eof() or reader.exception() or writer.is_closing():  # or by a reset
                 break
         return await asyncio.wait_for(reader.read(), 10)
     except ConnectionError:

@@ -115,7 +115,7 @@ def _sampling(host: Host, config: Config) -> Iterator[list[Sample]]:
             self, table: ConnectionTable, known: Rows, verdicts: Verdicts, path_of: PathIndices
         ) -> None:
             super().add(table, known, verdicts, path_of)
-            part = Part(time.monotonic(), table, known, verdicts, path_of)
+            part = Part(time.monotonic(), table, known.copy(), verdicts, path_of)
             samples[-1].parts.append(part)
 
     def sample_until_ended() -> None:

@@ -1,0 +1,194 @@
+"""
+The command `probe`: its flags, its output, and what it says of wrong usage.
+"""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import socket
+import struct
+import subprocess
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from exporter.cli import main
+from exporter.config import load
+from tests.exporter_process import COMMAND, ROOT, run_exporter
+
+FAST = ("--from=1s", "--to=3s", "--step=1s", "--resolution=1s")
+WITHIN = 60.0
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """
+    A server on this host, which stays still.
+    """
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def closed_port() -> str:
+    """
+    A server that nobody is.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "Missing argument 'HOST:PORT...'"),
+        (("db.example.com",), "'db.example.com' is no server; write it like db.example.com:5432"),
+        (("db:http",), "'db:http' is no server; write it like db.example.com:5432"),
+        (("db:70000",), "'db:70000' is no server; write it like db.example.com:5432"),
+        (("::1:80",), "'::1:80': an IPv6 address stands in brackets, like [2001:db8::10]:443"),
+        (("nowhere.invalid:80",), "nowhere.invalid:80: "),
+        (("a..b:80",), "a..b:80: "),
+        (("db:1", "--from=30"), "'30' is no duration; write it like 350s, 4m, 1h30m or 500ms"),
+        (("db:1", "--from=0s"), "the shortest idle time must be at least 1s, not 0s"),
+        (("db:1", "--to=20s"), "the longest idle time, 20s, must be longer than the shortest, 30s"),
+        (
+            ("db:1", "--step=2s"),
+            "573 connections are needed at once, more than --parallel=64 allows; widen --step or",
+        ),
+        (
+            ("db:1", "db:2"),
+            "40 connections to each of 2 servers are needed at once, more than --parallel=64",
+        ),
+        (("db:1", "--source=eth0"), "'eth0' does not appear to be an IPv4 or IPv6 address"),
+        (("db:1", "--write", "--format=json"), "--format=json has the entries anyway"),
+        (("db:1", "--config.file=/absent.yml"), "/absent.yml: cannot be read: No such file"),
+    ],
+)
+def test_wrong_usage(arguments: tuple[str, ...], message: str) -> None:
+    """
+    What cannot be done ends the command with exit code 2, and is named.
+    """
+    result = CliRunner().invoke(main, ["probe", *arguments])
+    assert (result.exit_code, result.stdout) == (2, "")
+    *_, last = result.stderr.splitlines()
+    assert last.startswith("Error: ")
+    assert message in last
+
+
+def test_json(server: str) -> None:
+    """
+    The document has what docs/probe.md promises, and nothing else is on standard output.
+    """
+    ended = run_exporter("probe", server, *FAST, "--format=json", within=WITHIN)
+    assert ended.returncode == 0, ended.stderr
+    document = json.loads(ended.stdout)
+    (found,) = document["servers"]
+    assert document["format"] == 1
+    assert found["server"] == server
+    assert found["address"] == found["own_address"] == "127.0.0.1"
+    assert found["as_narrow_as_asked"]
+    assert 3 <= found["longest_idle_survived_seconds"] < 3.5
+    assert found["shortest_idle_fatal_seconds"] is None
+    assert found["on_timeout"] is found["protection"] is None
+    assert found["path"]["idle_timeout"] == 3
+    assert {each["outcome"] for each in found["connections"]} == {"answered"}
+    assert sorted(each["planned_idle_seconds"] for each in found["connections"]) == [
+        *(1, 1, 2, 2, 3, 3)
+    ]
+
+
+def test_text(server: str) -> None:
+    """
+    People read on standard error how it goes, on standard output what was found.
+    """
+    nobody = closed_port()
+    ended = run_exporter("probe", server, nobody, *FAST, within=WITHIN)
+    assert ended.returncode == 2
+    assert [line.rstrip() for line in ended.stdout.splitlines()] == [
+        "",
+        server,
+        "  This path remembers connections that are idle for 3 s, the most tried.",
+        "",
+        "  connections  6 answered",
+        "",
+        nobody,
+        "  It cannot be connected to: connection refused.",
+    ]
+    lines = ended.stderr.splitlines()
+    assert lines[:3] == [
+        f"{server}, from 127.0.0.1",
+        f"{nobody}: connection refused",
+        "7 connections at once and 0:58 minutes at most; Ctrl-C ends it sooner.",
+    ]
+    assert len(lines) == 3 + 6
+    assert re.fullmatch(rf" +\d\.\d s  {server}  idle for 1 s: answered", lines[3])
+
+
+def test_write(server: str, tmp_path: Path) -> None:
+    """
+    With --write standard output can be appended to the config file.
+    """
+    ended = run_exporter("probe", server, *FAST, "--write", within=WITHIN)
+    assert "This path remembers" in ended.stderr
+    file = tmp_path / "config.yml"
+    file.write_text(f"profile: none\n{ended.stdout}")
+    (path,) = load(file).paths
+    assert (path.name, path.remote, path.idle_timeout) == ("to-127.0.0.1", ("127.0.0.1",), 3.0)
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (("--source=203.0.113.99",), "cannot assign requested address"),
+        (("--interface=absent0",), "no such device"),
+    ],
+)
+def test_no_such_source(server: str, flags: tuple[str, ...], reason: str) -> None:
+    """
+    A source that is not this host's is named as what it is.
+    """
+    ended = run_exporter("probe", server, *FAST, *flags, within=WITHIN)
+    assert ended.returncode == 2
+    assert ended.stderr == f"{server}: {reason}\n"
+
+
+def test_terminal(server: str) -> None:
+    """
+    On a terminal there is a mark for each connection, and in the end the result below.
+    """
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+    argv = [*COMMAND, "probe", server, *FAST]
+    environment = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8", "NO_COLOR": "1"}
+    with subprocess.Popen(
+        argv, cwd=ROOT, stdout=terminal, stderr=terminal, env=environment
+    ) as process:
+        os.close(terminal)
+        shown = read_all(controller)
+    os.close(controller)
+    assert process.returncode == 0
+    frames = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown).replace("\r", "")
+    assert "round 1, at most 0:5" in frames
+    assert "  1 s ······ 3 s\n" in frames
+    assert "  1 s ●●●●●● 3 s\n" in frames
+    assert frames.index("  remembered for 3 s") < frames.index("This path remembers connections")
+
+
+def read_all(controller: int) -> str:
+    """
+    What is written to a terminal until nobody has it open any more.
+    """
+    parts = []
+    while True:
+        try:
+            part = os.read(controller, 4096)
+        except OSError:  # EIO: how a terminal tells it on Linux
+            break
+        if not part:
+            break
+        parts.append(part)
+    return b"".join(parts).decode()
