@@ -49,8 +49,8 @@ def look(*flags: str) -> Any:
     """
     The document that the command writes.
     """
-    ended = run_exporter("connections", "--format=json", *flags)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    ended = CliRunner().invoke(main, ["connections", "--format=json", *flags])
+    assert (ended.exit_code, ended.stderr) == (0, "")
     return json.loads(ended.stdout)
 
 
