@@ -92,7 +92,7 @@ class Exposition:
     def _body(self, accept: str, names: list[str], *, zipped: bool) -> tuple[bytes, str]:
         try:
             encode, content_type = choose_encoder(accept)
-        except ValueError:  # version=x
+        except (TypeError, ValueError):  # version=x is a surprise to it
             encode, content_type = choose_encoder("")
         key = (content_type, str(zipped), *names)
         answer, snapshot, now = self._answers.get(key), self._sources.snapshot(), time.monotonic()

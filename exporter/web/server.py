@@ -244,7 +244,7 @@ class HttpServer:
                 await response.prepare(request)
                 await response.write_eof()
                 return response
-        except TimeoutError:
+        except (TimeoutError, ConnectionError):  # nobody reads the answer, or is there to read it
             connection.abort()
             return web.Response()
         finally:

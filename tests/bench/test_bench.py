@@ -55,6 +55,24 @@ def test_a_run_prints_every_budget_and_fails_if_strict() -> None:
     assert all(line.startswith(budget.what) for line, budget in zip(lines, BUDGETS, strict=True))
 
 
+@requires_lab
+def test_a_storm_of_scrapes_does_no_harm() -> None:
+    """
+    A thousand scrapes over fifty connections, three times: no error, and memory stays flat.
+    """
+    command = [sys.executable, "-m", "tests.bench.storm", "--sockets=2000", "--scrapes=1000"]
+    finished = subprocess.run(
+        [*command, "--strict"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert finished.stdout.count("\n") == 5
+
+
 def test_the_table_says_which_budgets_are_kept() -> None:
     """
     Some limits are the most that is allowed, others the least; the rows come in the budgets' order.

@@ -57,6 +57,19 @@ async def test_openmetrics(client: Client) -> None:
     assert [sample.value for sample in families["tcp_keepalive_probes"].samples] == [9, 9]
 
 
+@pytest.mark.parametrize("version", ["x", "1.x", "1" * 5000, "", "-1"])
+async def test_odd_version(client: Client, version: str) -> None:
+    """
+    Who asks for a version that is none gets some format all the same.
+    """
+    for kind in ("application/openmetrics-text", "text/plain"):
+        async with client.get(
+            "/metrics", headers={"Accept": f"{kind};version={version}"}
+        ) as answer:
+            assert answer.status == 200
+            assert "tcp_keepalive_probes" in await answer.text()
+
+
 async def test_both_formats_agree(client: Client) -> None:
     """
     The text format and OpenMetrics hold the same series.

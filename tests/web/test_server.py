@@ -171,6 +171,20 @@ async def test_all_busy(latest: Latest, crowded: int) -> None:
             client.close()
 
 
+async def test_client_that_leaves(latest: Latest, caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Clients that go before they have had their answers are nothing to speak of.
+    """
+    async with serving(latest.app()) as address:
+        for _ in range(20):
+            with socket.create_connection(address) as client:
+                client.send(b"GET /metrics HTTP/1.1\r\nHost: exporter\r\n\r\n" * 3)
+                client.shutdown(socket.SHUT_WR)
+            await asyncio.sleep(0.01)
+        assert await get(address) == OK
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
+
+
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     """
