@@ -72,7 +72,7 @@ def _heading(look: Look) -> Text:
             separator = ", "
     heading.append(".")
     if not look.connections:
-        heading.append(" None is asked for that is here; --all shows every one.")
+        heading.append(" Nothing to show; --all shows the safe ones too.")
     return heading
 
 

@@ -89,9 +89,9 @@ class TopWorkloads:
     Chooses the workloads that get a label of their own, so that they seldom change.
 
     A workload's weight is what it has now or, as that fades, had before. While there is room, every
-    one gets in; then one gets in that is clearly heavier than the lightest. It stays for some
-    samples after its last connection: after a minute by default if it had one, an hour if thousands
-    or any at risk.
+    one gets in; then one gets in that is clearly heavier than the lightest. It stays for a while
+    after its last connection: for 14 samples if that was its only one, for 150 if it had a thousand
+    or one at risk.
     """
 
     def __init__(self, most: int) -> None:

@@ -2,7 +2,8 @@
 Which process holds a socket, by the links in /proc/PID/fd.
 
 The kernel has no shorter way from a socket to its processes. Those of other users can be looked
-into with CAP_SYS_PTRACE only; those outside our PID namespace, not at all.
+into with CAP_DAC_READ_SEARCH, to open that directory, and CAP_SYS_PTRACE, to read its links; those
+outside our PID namespace, not at all.
 """
 
 import contextlib

@@ -19,7 +19,9 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from exporter.cli import main
 from exporter.cli.connections import connections
 from tests.exporter_process import COMMAND, ROOT, run_exporter
 
@@ -47,8 +49,8 @@ def look(*flags: str) -> Any:
     """
     The document that the command writes.
     """
-    ended = run_exporter("connections", "--format=json", *flags)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    ended = CliRunner().invoke(main, ["connections", "--format=json", *flags])
+    assert (ended.exit_code, ended.stderr) == (0, "")
     return json.loads(ended.stdout)
 
 
@@ -114,10 +116,9 @@ def test_wrong_flags(flags: tuple[str, ...], message: str) -> None:
     """
     What cannot be used is said, with what is allowed; exit code 2.
     """
-    ended = run_exporter("connections", *flags)
-    assert ended.returncode == 2
+    ended = CliRunner().invoke(main, ["connections", *flags])
+    assert ended.exit_code == 2
     assert message in " ".join(ended.stderr.split())
-    assert "Traceback" not in ended.stderr
 
 
 def test_netlink_refused() -> None:
@@ -138,7 +139,7 @@ def test_every_flag_has_help() -> None:
     for option in connections.params:
         assert isinstance(option, click.Option)
         assert option.help, option.name
-    shown = run_exporter("--help").stdout
+    shown = CliRunner().invoke(main, ["--help"]).stdout
     assert re.search(r"connections +Show connections, the worst first", shown)
 
 

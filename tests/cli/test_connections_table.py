@@ -92,7 +92,7 @@ def test_heading() -> None:
         "6 connections: 1 stalled, 3 at risk, 1 unprotected, 1 safe."
     )
     nothing = look(by_risk=look(*EXAMPLES[5:]).by_risk)
-    assert lines(nothing, 120)[0].startswith("1 connection: 1 safe. None is asked for")
+    assert lines(nothing, 120)[0].startswith("1 connection: 1 safe. Nothing to show; --all")
 
 
 def test_unknown() -> None:

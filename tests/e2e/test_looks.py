@@ -19,7 +19,7 @@ from exporter.connections.row import Connection
 from exporter.memory import Memory
 from exporter.model import IdleState, Protection, Risk
 from tests.exporter_process import AS_NOBODY, ROOT
-from tests.lab import LAB_MARKS, Host, Keepalive, nat_lab
+from tests.lab import LAB_MARKS, Host, Keepalive, nat_lab, pair
 from tests.lab import Connection as Pipe
 
 pytestmark = LAB_MARKS
@@ -63,6 +63,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     looker, memory = Looker(), Memory()
     with nat_lab(idle_timeout=IDLE_TIMEOUT) as lab:
         client = lab.client
+        client.sysctl("net.ipv4.tcp_keepalive_intvl", 1)
         pipes = {
             "none": lab.connect(),
             "hangs": lab.connect(),
@@ -189,3 +190,28 @@ def test_counts(story: Story) -> None:
         assert seen.by_risk.total() == len(seen.connections) == seen.matching == len(story.pipes)
         for risk in Risk:
             assert seen.by_risk[risk] == sum(row.risk is risk for row in seen.connections)
+
+
+def test_all_namespaces() -> None:
+    """
+    With all namespaces, each connection is shown with the one it is in and what holds there.
+    """
+    config = CONFIG.model_copy(update={"namespaces": "all"})
+    with pair() as lab:
+        lab.client.sysctl("net.ipv4.tcp_keepalive_time", 111)
+        pipe = lab.connect(keepalive=Keepalive())
+        port = pipe.client.getsockname()[1]
+        looker, memory = Looker(), Memory()
+        first = looker.look(QUERY, config, memory)
+        remember(first, memory)
+        second = looker.look(QUERY, config, memory)
+    assert (first.first, second.first) == (True, False)
+    for seen in (first, second):
+        ours = {
+            row.netns: row.keepalive
+            for row in seen.connections
+            if port in (row.local_port, row.remote_port)
+        }
+        assert ours.keys() == {lab.client.name, lab.server.name}
+        assert ours[lab.client.name].time == 111
+        assert ours[lab.server.name].on is False
