@@ -35,6 +35,7 @@ bench: $(VENV)/installed-dev ## Measure against the budgets (as root; some minut
 	tests/install-packages
 	$(BIN)/python -m tests.bench $(ARGS)
 	$(BIN)/python -m tests.bench.closures
+	$(BIN)/python -m tests.bench.namespaces
 	$(BIN)/python -m tests.bench.storm
 
 bench-fleet: $(VENV)/installed-dev ## Measure rules and panels on a fleet of 2,000 hosts (as root)

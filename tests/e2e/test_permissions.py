@@ -3,19 +3,21 @@ What works at each level of docs/permissions.md.
 """
 
 import json
+import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
+from tests.e2e.exporting import exporter_inside
+from tests.e2e.node import Node, inhabitants
 from tests.exporter_process import COMMAND, ExporterProcess, exporter_process
 from tests.lab import LAB_MARKS, Host
 from tests.lab.traffic import Keepalive
 
 pytestmark = LAB_MARKS
 
-READABLE = 'tcp_keepalive_namespaces{readable="true"}'
-UNREADABLE = 'tcp_keepalive_namespaces{readable="false"}'
 OF_OTHERS = ("sys_admin", "sys_ptrace", "dac_read_search")
 
 
@@ -51,11 +53,36 @@ class Level:
         )
 
 
+OFTEN = "namespaces: all\nsampling: {interval: 100ms, max_duty_cycle: 0.5}\n"
 NONE = Level("none")
 NET_ADMIN = Level("CAP_NET_ADMIN", ("net_admin",))
+ADMIN = Level("CAP_SYS_ADMIN", ("sys_admin",))
+PTRACE = Level("CAP_SYS_PTRACE", ("sys_ptrace",))
 NAMESPACES = Level("CAP_SYS_ADMIN and CAP_SYS_PTRACE", OF_OTHERS)
 ROOT = Level("root", is_root=True)
 LEVELS = (NONE, NET_ADMIN, NAMESPACES, ROOT)
+
+
+@dataclass(frozen=True)
+class Others:
+    """
+    A node, and what the other namespaces in it are called. All have a process of root's.
+    """
+
+    node: Node
+    named: list[str]
+    unnamed: list[str]
+
+
+@pytest.fixture(scope="module")
+def others() -> Iterator[Others]:
+    """
+    A node with one namespace that has a name and two that have none.
+    """
+    with Node() as node, inhabitants(node) as people:
+        node.run(["ip", "netns", "add", "web"])
+        node.start(["ip", "netns", "exec", "web", "sleep", "infinity"])
+        yield Others(node, ["web"], [f"net:[{inode}]" for inode in people.make(2)])
 
 
 @pytest.fixture(scope="module")
@@ -85,22 +112,38 @@ def test_own_namespace(host: Host, level: Level) -> None:
         assert metrics["tcp_keepalive_sampled_sockets"] >= 2
 
 
-@pytest.mark.parametrize("level", LEVELS, ids=str)
-def test_other_namespaces(host: Host, level: Level) -> None:
+@pytest.mark.parametrize(
+    ("level", "named", "unnamed", "lacking"),
+    [
+        (NONE, False, False, {"CAP_SYS_ADMIN", "CAP_SYS_PTRACE"}),
+        (NET_ADMIN, False, False, {"CAP_SYS_ADMIN", "CAP_SYS_PTRACE"}),
+        (ADMIN, True, False, {"CAP_SYS_PTRACE"}),
+        (PTRACE, False, False, {"CAP_SYS_ADMIN"}),
+        (NAMESPACES, True, True, set()),
+        (ROOT, True, True, set()),
+    ],
+    ids=str,
+)
+def test_other_namespaces(
+    others: Others, level: Level, named: bool, unnamed: bool, lacking: set[str]
+) -> None:
     """
-    They are read, or counted as what cannot be read, and the log says what that takes.
+    They are read, or counted as what cannot be read, and the log says once what that takes.
     """
-    with exporter_process("--namespaces=all", command=level.command) as exporter:
-        exporter.wait_for({'tcp_keepalive_collector_success{collector="settings"}': 1}, within=60)
-        metrics, name = exporter.metrics(), f'tcp_keepalive_time_seconds{{netns="{host.name}"}}'
-        if level in (NAMESPACES, ROOT):
-            assert name in metrics
-            assert metrics[READABLE] >= 2
-        else:
-            assert name not in metrics
-            assert metrics[READABLE] == 1
-            assert metrics[UNREADABLE] >= 1
-            assert any("CAP_SYS_ADMIN" in line for line in exporter.log)
+    with exporter_inside(others.node, OFTEN, level.command) as exporter:
+        first = exporter.scrape().total("sample_timestamp_seconds")
+        while (scrape := exporter.scrape()).total("sample_timestamp_seconds") == first:
+            time.sleep(0.05)
+        read = {"host", *(others.named if named else ()), *(others.unnamed if unnamed else ())}
+        assert {labels["netns"] for labels, _ in scrape.samples["time_seconds"]} == read
+        every = {"host", *others.named, *others.unnamed}
+        assert scrape.total("namespaces", readable="true") == len(read)
+        assert scrape.total("namespaces", readable="false") == len(every - read)
+        said = [line for line in exporter.log if "namespaces are not read" in line]
+        assert {name for line in said for name in re.findall("CAP_[A-Z_]+", line)} == lacking
+        assert len(said) == len(lacking)
+        for name in ("settings", "sockets", "closures"):
+            assert scrape.total("collector_success", collector=name) == 1
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=str)
