@@ -17,6 +17,7 @@ from exporter.yaml_file import ConfigError
 from tests.web.conftest import Latest, serving
 from tests.web.pki import authority
 from tests.web.secured import Address, Secured, get, replace, secured
+from tests.web.test_passwords import hashed
 
 OK = "HTTP/1.1 200 OK"
 
@@ -44,8 +45,21 @@ async def s_client(address: Address, *options: str) -> str:
     What `openssl s_client` prints of the connection it makes.
     """
     host, port = address
+    return await _output("openssl", "s_client", "-connect", f"{host}:{port}", *options)
+
+
+async def curl(address: Address, *options: str) -> str:
+    """
+    The status that curl reports of /metrics, 000 for none.
+    """
+    host, port = address
+    report = ("--silent", "--output", "/dev/null", "--write-out", "%{http_code}")
+    return await _output("curl", *report, *options, f"https://{host}:{port}/metrics")
+
+
+async def _output(*command: str) -> str:
     process = await asyncio.create_subprocess_exec(
-        *("openssl", "s_client", "-connect", f"{host}:{port}", *options),
+        *command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -64,6 +78,24 @@ async def test_tls(pki: Secured) -> None:
     assert "Verification: OK" in seen
     assert "TLSv1.3" in seen
     assert "ALPN protocol: http/1.1" in seen
+
+
+async def test_curl(pki: Secured) -> None:
+    """
+    Curl gets in with a client certificate and a password, and not with less.
+    """
+    own = pki.authority.sign("curl")
+    trust = ("--cacert", str(pki.authority.cert))
+    shown = ("--cert", str(own.cert), "--key", str(own.key))
+    users = {"alice": hashed("wonderland")}
+    async with exporter(pki.write(pki.verified(), basic_auth_users=users)) as address:
+        assert await curl(address, *trust, *shown, "--user", "alice:wonderland") == "200"
+        assert await curl(address, *trust, *shown, "--user", "alice:guess") == "401"
+        assert await curl(address, *trust, *shown) == "401"
+        assert await curl(address, *trust, "--user", "alice:wonderland") == "000"
+        assert await curl(address, *shown, "--user", "alice:wonderland") == "000"
+        plain = ("--insecure", "--http2", *shown, "--user", "alice:wonderland")
+        assert await curl(address, *plain) == "200"
 
 
 async def test_inline(pki: Secured) -> None:
