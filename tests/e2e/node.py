@@ -32,7 +32,9 @@ class Node(Host):
         """
         super().__init__(label)
         self._inside: tuple[str, ...] = ()
-        process = self.start([*_UNSHARE, "sh", "-c", _INIT], stdout=subprocess.PIPE)
+        process = self.start(
+            [*_UNSHARE, "sh", "-c", _INIT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         (init,) = psutil.Process(process.pid).children()
