@@ -214,7 +214,8 @@ def stays_on_host(table: ConnectionTable, surroundings: Surroundings) -> BoolArr
     """
     Which connections have both ends on this host.
     """
-    stays: BoolArray = (table.remote == table.local).all(axis=1)
+    same = table.remote == table.local
+    stays: BoolArray = same[:, 0] & same[:, 1]
     stays |= _in_networks(table.remote, _LOOPBACK)
     for high, low in surroundings.own_addresses:
         stays |= (table.remote[:, 1] == low) & (table.remote[:, 0] == high)
