@@ -4,13 +4,16 @@ The commands. Without one, the exporter serves metrics.
 
 import sys
 
-# structlog imports rich where that is installed, for tracebacks in colour: 3 MB and 60 modules that
-# serving can do without. Commands that print tables import it later.
-sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+# structlog imports these where they are installed, for tracebacks in colour and threads of another
+# kind: 4 MB that serving can do without. Commands that print tables import rich later.
+_OPTIONAL = ("greenlet", "rich")
+for _name in _OPTIONAL:
+    sys.modules.setdefault(_name, None)  # type: ignore[arg-type]
 import structlog  # noqa: F401, E402
 
-if sys.modules["rich"] is None:
-    del sys.modules["rich"]
+for _name in _OPTIONAL:
+    if sys.modules[_name] is None:
+        del sys.modules[_name]
 
 from exporter.cli.main import main  # noqa: E402
 

@@ -31,7 +31,6 @@ class History:
         self.rows = Rows.empty(0) if rows is None else rows
         self.gone_at = np.empty(0) if gone_at is None else gone_at
         self._order = np.argsort(self.rows["cookie"])
-        self._cookies = self.rows["cookie"][self._order]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -56,8 +55,10 @@ class History:
         return self._search(cookie)
 
     def _search(self, cookie: Cookies) -> npt.NDArray[np.intp]:
-        place = np.minimum(np.searchsorted(self._cookies, cookie), len(self.rows) - 1)
-        return np.where(self._cookies[place] == cookie, self._order[place], -1)
+        cookies = self.rows["cookie"]
+        place = np.searchsorted(cookies, cookie, sorter=self._order)
+        index = self._order[np.minimum(place, len(self.rows) - 1)]
+        return np.where(cookies[index] == cookie, index, -1)
 
     def recall(self, cookie: Cookies) -> Rows:
         """
@@ -97,7 +98,9 @@ class Recorder:
     def __init__(self, previous: History) -> None:
         self._previous = previous
         self._seen = np.zeros(len(previous.rows), np.bool_)
-        self._rows = Rows.empty(previous.living + _ROOM)
+        self._rows = Rows.empty(
+            len(previous) * 5 // 4 + _ROOM
+        )  # what is not filled takes no memory
         self._length = 0
 
     def recall(self, cookie: Cookies) -> Rows:
@@ -114,7 +117,7 @@ class Recorder:
         """
         end = self._length + rows
         if end > len(self._rows):
-            self._rows.resize(max(end, len(self._rows) * 2))
+            self._rows = self._rows[: self._length].grown(end + end // 4)
         room = self._rows[self._length : end]
         self._length = end
         return room
@@ -135,6 +138,5 @@ class Recorder:
         gone[told[told >= 0]] = False
         newest = np.flatnonzero(gone)
         newest = newest[np.argsort(gone_at[newest])][-_MAX_GONE:]
-        self._rows.resize(self._length + len(newest))
-        self._rows.put(slice(self._length, None), rows[newest])
-        return History(self._rows, gone_at[newest])
+        self.room(len(newest)).put(slice(None), rows[newest])
+        return History(self._rows[: self._length], gone_at[newest])

@@ -3,6 +3,7 @@ What the Linux kernel says of each connection. The platform is chosen here and n
 """
 
 import contextlib
+import importlib.util
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ from exporter.model import (
 from exporter.paths import Surroundings
 
 SUPPORTED = sys.platform == "linux"
+
+# As a package pyroute2 imports all protocols it knows. Of its modules, those that the few used here
+# need themselves are enough: 10 MB and 0.2 s less.
+if "pyroute2" not in sys.modules and (_spec := importlib.util.find_spec("pyroute2")):
+    sys.modules["pyroute2"] = importlib.util.module_from_spec(_spec)
 
 
 def namespace_finder(which: Literal["host", "all"]) -> Callable[[], Found]:

@@ -27,7 +27,7 @@ LISTENING = 1 << SS_LISTEN
 if sys.platform != "linux":
     raise ImportError("netlink exists on Linux only")
 
-_BATCH_SIZE = 4 << 20
+_BATCH_SIZE = 2 << 20
 """Bytes decoded at once: with less, the fixed cost of NumPy calls shows."""
 _DATAGRAM_SIZE = 32 << 10
 """The most netlink_dump() puts into one datagram, however large the receiver's buffer is."""

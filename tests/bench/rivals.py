@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from pyroute2 import DiagSocket
+from pyroute2.netlink.diag import DiagSocket
 
 from exporter.sockets.diag import CONNECTED
 from exporter.sockets.layout import INFO

@@ -171,6 +171,7 @@ def rows(known: Sequence[Row | None]) -> Rows:
     for index, row in enumerate(known):
         if row is None:
             continue
+        one = result[index : index + 1]
         values = {
             "cookie": index + 1,
             "read_at": END - row.read,
@@ -185,5 +186,5 @@ def rows(known: Sequence[Row | None]) -> Rows:
             "lasting": row.lasting,
         }
         for name, value in values.items():
-            result[name][index] = value
+            one[name] = np.array([value])
     return result

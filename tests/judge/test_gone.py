@@ -21,6 +21,7 @@ def rows(cookies: Iterable[int], idle_for: float = 1.0) -> Rows:
     cookies = np.fromiter(cookies, np.uint64)
     result = Rows.unknown(len(cookies))
     result["cookie"] = cookies
+    result["read_at"] = np.zeros(len(cookies))
     result["active_at"] = cookies + idle_for
     return result
 

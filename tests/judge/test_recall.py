@@ -82,6 +82,6 @@ def test_recalled_rows_do_not_change_the_history() -> None:
     """What is done to recalled rows is refused, or done to a copy."""
     history = remember(connection(at=1, cookie=10), connection(at=1, cookie=11))
     with pytest.raises(ValueError, match="read-only"):
-        history.recall(cookies(10, 11))["read_at"] = 99
-    history.recall(cookies(11, 10))["read_at"] = 99
+        history.recall(cookies(10, 11))["read_at"] = np.array([99.0, 99.0])
+    history.recall(cookies(11, 10))["read_at"] = np.array([99.0, 99.0])
     assert history.recall(cookies(10, 11))["read_at"].tolist() == [1, 1]
