@@ -31,12 +31,20 @@ def _no_process_left(_adoption: None) -> Iterator[None]:
     Fail if a process is left when a module's tests and fixtures are done, and end it.
     """
     yield
-    children = psutil.Process().children(recursive=True)
-    _, left = psutil.wait_procs([each for each in children if not is_guard(each)], _PATIENCE)
+    children = [child for child in psutil.Process().children() if not is_guard(child)]
+    offspring = [each for child in children for each in _offspring(child)]
+    _, left = psutil.wait_procs([*children, *offspring], _PATIENCE)
     names = [name for each in left if (name := _command(each))]
     for process in left:
         process.kill()
     assert not names, f"left running: {names}"
+
+
+def _offspring(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _command(process: psutil.Process) -> str:
