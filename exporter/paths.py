@@ -183,19 +183,15 @@ def first_match(
         Direction.OUTBOUND: ~inbound,
         Direction.ANY: everything,
     }
-    private = _in_networks(remote, PRIVATE)
-    is_remote: dict[str, BoolArray] = {"private": private, "public": ~private, "any": everything}
+    words = {word for path in paths for word in path.remote}
+    is_remote = {word: lead_to(remote, word) for word in words}
 
     path_of = np.full(len(remote), -1, np.int16)
     unassigned = crossing.copy()
     for index, path in enumerate(paths):
         matches: BoolArray = np.zeros(len(remote), np.bool_)
         for word in path.remote:
-            matches |= (
-                is_remote[word]
-                if word in is_remote
-                else _in_networks(remote, [ipaddress.ip_network(word)])
-            )
+            matches |= is_remote[word]
         matches &= unassigned & is_direction[path.direction]
         path_of[matches] = index
         unassigned &= ~matches
@@ -218,7 +214,8 @@ def stays_on_host(table: ConnectionTable, surroundings: Surroundings) -> BoolArr
     """
     Which connections have both ends on this host.
     """
-    stays: BoolArray = (table.remote == table.local).all(axis=1)
+    same = table.remote == table.local
+    stays: BoolArray = same[:, 0] & same[:, 1]
     stays |= _in_networks(table.remote, _LOOPBACK)
     for high, low in surroundings.own_addresses:
         stays |= (table.remote[:, 1] == low) & (table.remote[:, 0] == high)

@@ -13,7 +13,7 @@ import structlog
 from exporter.config import Config
 from exporter.failures import Failures
 from exporter.judge.closures import Closures, judge_closures
-from exporter.judge.history import Rows
+from exporter.judge.rows import Rows
 from exporter.judge.sums import ClosureCounter
 from exporter.listeners import Listener, Listeners
 from exporter.memory import Memory, NamespaceMemory
@@ -123,7 +123,7 @@ class ClosureWatcher:
         recalled = [_recall(listener.memory, table) for listener, table in heard]
         whose = np.repeat(np.arange(len(heard)), [len(table) for _, table in heard])
         table = ConnectionTable.concatenate([table for _, table in heard])
-        known = np.concatenate([each.known for each in recalled])
+        known = Rows.concatenate([each.known for each in recalled])
         gone_since = np.concatenate([each.gone_since for each in recalled])
         inbound = np.concatenate([each.inbound for each in recalled])
         on_host = np.concatenate([each.on_host for each in recalled])

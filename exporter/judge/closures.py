@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import numpy.typing as npt
 
-from exporter.judge.history import Rows
+from exporter.judge.rows import Rows
 from exporter.model import BoolArray, ConnectionTable, FloatArray, Reason
 
 _JUST_NOW = 1.0

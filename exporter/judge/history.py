@@ -7,54 +7,10 @@ from collections.abc import Collection
 import numpy as np
 import numpy.typing as npt
 
+from exporter.judge.rows import Rows
 from exporter.model import FloatArray
 
-Rows = npt.NDArray[np.void]
-"""An array of ROW."""
 Cookies = npt.NDArray[np.uint64]
-
-ROW = np.dtype(
-    [
-        ("cookie", "u8"),
-        ("read_at", "f8"),
-        ("active_at", "f8"),
-        ("received_at", "f8"),
-        ("heard_at", "f8"),
-        ("check_at", "f8"),
-        ("keepalive_time", "f4"),
-        ("peer_gap", "f4"),
-        ("spell", "f4"),
-        ("spell_at_most", "f4"),
-        ("still", "f4"),
-        ("segments_in", "u4"),
-        ("segments", "u4"),
-        ("armed", "i1"),
-        ("bounded", "?"),
-        ("lasting", "?"),
-        ("inbound", "?"),
-        ("cgroup", "u4"),
-    ]
-)
-"""
-What is known of one connection at one sample. Times are seconds, points in time on the monotonic
-clock; NaN is "not known".
-
-active_at: when a segment crossed the wire in either direction, or later. received_at: when one was
-received, the peer's probes aside. heard_at: when the peer received one, our probes aside, or later.
-check_at: when the keepalive timer is due. keepalive_time: it is at least that long. peer_gap: the
-peer probes at least this often. armed: whether keepalive is on (1 yes, 0 no, -1 not known).
-bounded: whether the timer's present run bounds keepalive_time. spell: how long the connection had
-been idle when it sent what is unanswered since, at least; NaN while nothing is; spell_at_most: the
-same at most. lasting: whether that was unanswered at the sample before already. still: for how long
-its segment counters have stood still, at least. inbound: whether its local port has been listened
-on while it lived; a server that is stopped no longer listens, but may still serve its clients.
-cgroup: the lower half of its cgroup's id, which tells it from all others that exist or still have
-sockets (kernfs_new_node in fs/kernfs/dir.c); 0 is not known.
-"""
-
-_NAN = float("nan")
-_UNKNOWN = np.array([(0, *[_NAN] * 10, 0, 0, -1, True, False, False, 0)], ROW)
-"""The row of a connection never seen; the kernel's cookies begin at 1."""
 
 _ROOM = 256
 _MAX_GONE = 1 << 16
@@ -71,11 +27,11 @@ class History:
     its whole life, and to no other in any namespace. Never changes, so that any thread may read it.
     """
 
-    def __init__(self, rows: Rows = _UNKNOWN[:0], gone_at: FloatArray | None = None) -> None:
-        self.rows = rows
+    def __init__(self, rows: Rows | None = None, gone_at: FloatArray | None = None) -> None:
+        self.rows = Rows.empty(0) if rows is None else rows
         self.gone_at = np.empty(0) if gone_at is None else gone_at
-        self._order = np.argsort(rows["cookie"])
-        self._cookies = rows["cookie"][self._order]
+        self._order = np.argsort(self.rows["cookie"])
+        self._cookies = self.rows["cookie"][self._order]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -114,13 +70,13 @@ class History:
         The rows that find() found, not to be written to; where it is -1, all is unknown.
         """
         if not len(self.rows) or not len(index):
-            return np.repeat(_UNKNOWN, len(index))
+            return Rows.unknown(len(index))
         if index[0] >= 0 and (np.diff(index) == 1).all():  # of an undisturbed dump: needs no copy
             rows = self.rows[index[0] : index[-1] + 1]
-            rows.flags.writeable = False
+            rows.freeze()
             return rows
         rows = self.rows[index]
-        rows[index < 0] = _UNKNOWN
+        rows.forget(index < 0)
         return rows
 
     def gone_since(self, index: npt.NDArray[np.intp]) -> FloatArray:
@@ -141,7 +97,7 @@ class Recorder:
     def __init__(self, previous: History) -> None:
         self._previous = previous
         self._seen = np.zeros(len(previous.rows), np.bool_)
-        self._rows = np.empty(previous.living + _ROOM, ROW)
+        self._rows = Rows.empty(previous.living + _ROOM)
         self._length = 0
 
     def recall(self, cookie: Cookies) -> Rows:
@@ -158,7 +114,7 @@ class Recorder:
         """
         end = self._length + rows
         if end > len(self._rows):
-            self._rows.resize(max(end, len(self._rows) * 2), refcheck=False)
+            self._rows.resize(max(end, len(self._rows) * 2))
         room = self._rows[self._length : end]
         self._length = end
         return room
@@ -179,6 +135,6 @@ class Recorder:
         gone[told[told >= 0]] = False
         newest = np.flatnonzero(gone)
         newest = newest[np.argsort(gone_at[newest])][-_MAX_GONE:]
-        self._rows.resize(self._length + len(newest), refcheck=False)
-        self._rows[self._length :] = rows[newest]
+        self._rows.resize(self._length + len(newest))
+        self._rows.put(slice(self._length, None), rows[newest])
         return History(self._rows, gone_at[newest])

@@ -9,8 +9,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from exporter.judge.history import Recorder, Rows
+from exporter.judge.history import Recorder
 from exporter.judge.observation import observe
+from exporter.judge.rows import Rows
 from exporter.judge.survivals import survived
 from exporter.judge.verdicts import Verdicts, judge
 from exporter.model import (
@@ -79,7 +80,7 @@ class Judged:
         """
         return cls(
             ConnectionTable.concatenate([part.table for part in parts]),
-            np.concatenate([part.known for part in parts]),
+            Rows.concatenate([part.known for part in parts]),
             np.concatenate([part.path_of for part in parts]),
             Verdicts(
                 np.concatenate([part.verdicts.protection for part in parts]),

@@ -15,7 +15,7 @@ is relied on, in net/ipv4/tcp_timer.c, tcp_output.c and tcp_input.c:
 
 import numpy as np
 
-from exporter.judge.history import Rows
+from exporter.judge.rows import Rows
 from exporter.judge.settings import TIMER_LATENESS
 from exporter.model import BoolArray, ConnectionTable, FloatArray, Timer
 

@@ -7,7 +7,7 @@ does one that sets TCP_KEEPIDLE. The two look alike from outside.
 
 import numpy as np
 
-from exporter.judge.history import Rows
+from exporter.judge.rows import Rows
 from exporter.judge.verdicts import Verdicts
 from exporter.model import ConnectionTable, Protection, Settings, StaleTimers, Timer
 

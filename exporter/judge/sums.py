@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.judge.closures import Closures
-from exporter.judge.history import Rows
 from exporter.judge.observation import idle
+from exporter.judge.rows import Rows
 from exporter.judge.verdicts import Verdicts
 from exporter.model import (
     NO_PATH,

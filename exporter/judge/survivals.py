@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from exporter.judge.history import Rows
+from exporter.judge.rows import Rows
 from exporter.judge.sums import PathIndices
 from exporter.model import FloatArray, IntArray, Path
 

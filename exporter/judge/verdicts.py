@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from exporter.judge.history import Rows
 from exporter.judge.observation import idle
+from exporter.judge.rows import Rows
 from exporter.model import (
     AT_RISK_IDLE_STATES,
     AT_RISK_PROTECTIONS,

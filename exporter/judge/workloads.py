@@ -39,7 +39,7 @@ class CgroupCounter:
         """
         Count connections, given the cgroup of each and whether it is at risk.
         """
-        cgroup = cgroup.astype(np.uint32)  # the lower half, as in ROW
+        cgroup = cgroup.astype(np.uint32)  # the lower half, as in Rows
         place = self._guesses[cgroup % _GUESSES]
         wrong = self._cgroups[place] != cgroup
         if wrong.any():

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from exporter.judge.closures import Closures, judge_closures
-from exporter.judge.history import History, Rows
+from exporter.judge.rows import Rows
 from exporter.model import ConnectionTable
 
 NAN = float("nan")
@@ -167,7 +167,7 @@ def rows(known: Sequence[Row | None]) -> Rows:
     """
     The rows that the history gives for these.
     """
-    result = History().at(np.full(len(known), -1))
+    result = Rows.unknown(len(known))
     for index, row in enumerate(known):
         if row is None:
             continue

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from exporter.judge.history import ROW, History, Recorder, Rows
+from exporter.judge.history import History, Recorder
 from exporter.judge.observation import observe
+from exporter.judge.rows import Rows
 from exporter.model import ConnectionTable, Timer
 from tests.tables import connections
 
@@ -74,7 +75,7 @@ def observed(sample: ConnectionTable, history: History) -> Rows:
     """
     What is known of a sample's connections, given the history of those before.
     """
-    known = np.empty(len(sample), ROW)
+    known = Rows.empty(len(sample))
     observe(sample, history.recall(sample.cookie), known)
     return known
 
@@ -85,7 +86,7 @@ def remembered(*parts: Rows) -> History:
     """
     recorder = Recorder(History())
     for part in parts:
-        recorder.room(len(part))[:] = part
+        recorder.room(len(part)).put(slice(None), part)
     return recorder.finish(0.0, None)
 
 

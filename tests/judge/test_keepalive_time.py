@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exporter.judge.history import Rows
+from exporter.judge.rows import Rows
 from exporter.model import ConnectionTable, Timer
 from tests.judge.rows import connection, watch
 

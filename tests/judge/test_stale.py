@@ -5,7 +5,7 @@ Connections whose timers follow another time than the present setting.
 import numpy as np
 import pytest
 
-from exporter.judge.history import Rows
+from exporter.judge.rows import Rows
 from exporter.judge.stale import count_stale
 from exporter.judge.verdicts import judge
 from exporter.model import ConnectionTable, Settings, StaleTimers, Timer

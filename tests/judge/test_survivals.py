@@ -5,7 +5,8 @@ Idle spells that samples find survived: never longer than they were.
 import numpy as np
 import pytest
 
-from exporter.judge.history import History, Rows
+from exporter.judge.history import History
+from exporter.judge.rows import Rows
 from exporter.judge.survivals import Survivals, survived
 from exporter.model import ConnectionTable, Direction, OnTimeout, Path
 from tests.judge.rows import connection, observed, remembered

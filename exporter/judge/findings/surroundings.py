@@ -32,11 +32,10 @@ def stale_and_late(facts: Facts) -> Found | None:
     """
     Open connections have a longer keepalive time than the setting, too long for their path.
     """
-    count, time = facts.stale_timers.late, facts.settings.time
-    if not count or time is None:
-        return None
-    return Found(
-        f"{_stale(count, time)} The first probe comes too late for the path.",
+    return _stale(
+        facts,
+        facts.stale_timers.late,
+        "The first probe comes too late for the path.",
         "Restart the services that hold them, which `tcp-keepalive-exporter connections` names, or"
         " shorten the times that they set themselves.",
     )
@@ -46,20 +45,23 @@ def stale(facts: Facts) -> Found | None:
     """
     Open connections have a longer keepalive time than the setting, which harms none of them.
     """
-    count, time = facts.stale_timers.harmless, facts.settings.time
-    if not count or time is None:
-        return None
-    return Found(
-        f"{_stale(count, time)} No path would end them.",
+    return _stale(
+        facts,
+        facts.stale_timers.harmless,
+        "No path would end them.",
         "Nothing need be done. Connections opened from now on follow the setting.",
     )
 
 
-def _stale(count: int, time: float) -> str:
-    return (
+def _stale(facts: Facts, count: int, effect: str, remedy: str) -> Found | None:
+    time = facts.settings.time
+    if not count or time is None:
+        return None
+    return Found(
         f"At least {plural(count, 'open connection')} {'has' if count == 1 else 'have'} a keepalive"
         f" time of more than the {seconds(time)} now set: opened before the change, or by an"
-        " application that sets TCP_KEEPIDLE itself."
+        f" application that sets TCP_KEEPIDLE itself. {effect}",
+        remedy,
     )
 
 

@@ -18,7 +18,7 @@ import pytest
 from exporter import reader as reader_module
 from exporter.config import Config
 from exporter.judge import sums
-from exporter.judge.history import Rows
+from exporter.judge.rows import Rows
 from exporter.judge.sums import PathIndices
 from exporter.judge.verdicts import Verdicts
 from exporter.memory import Memory
@@ -115,7 +115,7 @@ def _sampling(host: Host, config: Config) -> Iterator[list[Sample]]:
             self, table: ConnectionTable, known: Rows, verdicts: Verdicts, path_of: PathIndices
         ) -> None:
             super().add(table, known, verdicts, path_of)
-            part = Part(time.monotonic(), table, known.copy(), verdicts, path_of)
+            part = Part(time.monotonic(), table, Rows.concatenate([known]), verdicts, path_of)
             samples[-1].parts.append(part)
 
     def sample_until_ended() -> None:
