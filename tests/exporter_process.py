@@ -3,6 +3,7 @@ The exporter as a process of its own, started as a user starts it.
 """
 
 import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -107,13 +108,15 @@ def exporter_process(
     if not any(flag.startswith("--web.listen-address") for flag in flags):
         flags = (ANY_PORT, *flags)
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
-        process = start([*command, *flags], cwd=ROOT, stderr=log)
+        # In a group of its own, with whatever the command starts.
+        process = start([*command, *flags], cwd=ROOT, stderr=log, start_new_session=True)
         exporter = ExporterProcess(process, Path(log.name))
         try:
             _until(lambda: len(exporter.addresses) >= addresses, exporter)
             yield exporter
         finally:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):  # all have ended
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 

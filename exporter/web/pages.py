@@ -13,6 +13,7 @@ from exporter.text import duration
 
 if TYPE_CHECKING:
     import jinja2
+    from markupsafe import Markup
 
 STATIC = "/-/static/"
 _CONTENT_TYPES = {
@@ -62,7 +63,12 @@ def _environment() -> "jinja2.Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"duration": _duration, "utc": _utc}
+    environment.filters |= {
+        "address": _address,
+        "code": _code,
+        "duration": _duration,
+        "utc": _utc,
+    }
     return environment
 
 
@@ -77,3 +83,27 @@ def _duration(seconds: float | None) -> str:
 
 def _utc(timestamp: float, form: str) -> str:
     return datetime.fromtimestamp(timestamp, UTC).strftime(form)
+
+
+def _address(text: str) -> "Markup":
+    """
+    With a real arrow that stays with what it points to. A long one is broken before the port.
+    """
+    arrow, _, rest = text.replace("->", "→").replace("<-", "←").rpartition(" ")
+    host, _, port = rest.rpartition(":")
+    return _markup("{}\N{NO-BREAK SPACE}{}<wbr>:{}").format(arrow, host, port)
+
+
+def _code(text: str) -> "Markup":
+    """
+    What stands between backticks is code.
+    """
+    words = text.split("`")
+    html = "".join("<code>{}</code>" if number % 2 else "{}" for number in range(len(words)))
+    return _markup(html).format(*words)
+
+
+def _markup(html: str) -> "Markup":
+    from markupsafe import Markup  # noqa: PLC0415  comes with Jinja
+
+    return Markup(html)  # noqa: S704  what is filled in is escaped

@@ -47,6 +47,22 @@ def manifests(values: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
     return [manifest for manifest in yaml.safe_load_all(render(values)) if manifest]
 
 
+def of_kind(kind: str, values: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """
+    The manifests of one kind.
+    """
+    return [manifest for manifest in manifests(values) if manifest["kind"] == kind]
+
+
+def pod(values: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """
+    The pod that runs on each node.
+    """
+    (daemon_set,) = of_kind("DaemonSet", values)
+    spec: dict[str, Any] = daemon_set["spec"]["template"]["spec"]
+    return spec
+
+
 def plain_manifests() -> str:
     """
     What stands in deploy/kubernetes/manifests.yaml.

@@ -2,23 +2,20 @@
 What is there for Azure is made of the same parts as the rest.
 """
 
-import re
+from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from tests.deploy import cloud_init
+from tests.deploy import bicep, cloud_init
 from tests.exporter_process import ROOT
 
 AZURE = ROOT / "deploy/azure"
-
-
-def rules(name: str) -> list[dict[str, Any]]:
-    """
-    The rules of a file that the Bicep file reads.
-    """
-    groups = yaml.safe_load((AZURE / name).read_text("utf-8"))["groups"]
-    return [rule for group in groups for rule in group["rules"]]
+RULES = ROOT / "deploy/prometheus/rules"
+RULE_GROUPS = "Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01"
+SEVERITIES = {"critical": 0, "warning": 2, "info": 3}
+PARAMETERS = {"workspace": "/of/metrics", "actionGroups": ["/on/call", "/by/mail"]}
 
 
 def test_cloud_init_is_fresh() -> None:
@@ -28,21 +25,64 @@ def test_cloud_init_is_fresh() -> None:
     assert cloud_init.FILE.read_text("utf-8") == cloud_init.user_data()
 
 
-def test_bicep_reads_the_rules() -> None:
+def as_azure_has_it(rule: dict[str, Any]) -> dict[str, Any]:
     """
-    Every file it reads is there, and every rule has what it takes from it.
+    A rule of Prometheus in the words of Azure's rule groups.
+
+    https://learn.microsoft.com/azure/templates/microsoft.alertsmanagement/prometheusrulegroups
     """
-    text = (AZURE / "rules.bicep").read_text("utf-8")
-    recording, alerts = map(rules, re.findall(r"loadYamlContent\('([^']+)'\)", text))
-    severities = set(re.findall(r"(\w+): \d", text.partition("var severities")[2]))
-    assert recording
-    assert alerts
-    assert all({"record", "expr"} <= rule.keys() for rule in recording)
-    for alert in alerts:
-        assert {"alert", "expr", "labels", "annotations"} <= alert.keys()
-        assert alert["labels"]["severity"] in severities
-        # PT15M is what Azure calls 15m; it knows no PT15m.
-        assert re.fullmatch(r"\d+m", alert.get("for", "0m"))
+    azures: dict[str, Any] = {"expression": rule["expr"], "labels": rule.get("labels", {})}
+    azures |= {key: rule[key] for key in ("record", "alert", "annotations") if key in rule}
+    if "alert" not in rule:
+        return azures
+    return azures | {
+        "for": f"PT{rule.get('for', '0m').removesuffix('m')}M",  # a duration as ISO 8601 writes it
+        "severity": SEVERITIES[rule["labels"]["severity"]],
+        "actions": [{"actionGroupId": group} for group in PARAMETERS["actionGroups"]],
+    }
+
+
+@pytest.mark.parametrize(
+    ("resource", "file"),
+    [
+        ("recordingRules", "tcp-keepalive-recording.yml"),
+        ("alertingRules", "tcp-keepalive-alerts.yml"),
+    ],
+)
+def test_rules_of_managed_prometheus(resource: str, file: str) -> None:
+    """
+    What the Bicep file comes to are the groups of deploy/prometheus, each with all its rules.
+    """
+    kind, groups = bicep.resources(AZURE / "rules.bicep", PARAMETERS)[resource]
+    assert kind == RULE_GROUPS
+    assert groups == [
+        {
+            "name": group["name"],
+            "location": "westeurope",
+            "properties": {
+                "scopes": [PARAMETERS["workspace"]],
+                "interval": "PT1M",
+                "rules": [as_azure_has_it(rule) for rule in group["rules"]],
+            },
+        }
+        for group in yaml.safe_load((RULES / file).read_text("utf-8"))["groups"]
+    ]
+
+
+def test_bicep_is_understood(tmp_path: Path) -> None:
+    """
+    Text that is not Bicep, or that uses what is not there, is told from what is right.
+    """
+    file = tmp_path / "wrong.bicep"
+    for text, error in (
+        ("var a = {", ValueError),
+        ("var a = b", KeyError),
+        ("var a = {}.b", KeyError),
+        ("param a string", KeyError),
+    ):
+        file.write_text(text)
+        with pytest.raises(error):
+            bicep.resources(file, {})
 
 
 def test_scrapes_of_managed_prometheus() -> None:

@@ -2,13 +2,19 @@
 The Helm chart: what it renders is what Kubernetes takes, and asks for no more than it needs.
 """
 
-from typing import Any
-
 import kubernetes_validate
 import pytest
 import yaml
 
-from tests.deploy.chart import CHART, MANIFESTS, helm, manifests, plain_manifests
+from tests.deploy.chart import (
+    CHART,
+    MANIFESTS,
+    helm,
+    manifests,
+    of_kind,
+    plain_manifests,
+    pod,
+)
 from tests.exporter_process import ROOT
 
 EVERYTHING = {
@@ -23,22 +29,6 @@ EVERYTHING = {
 }
 OPERATORS = "monitoring.coreos.com/v1"
 """Of Prometheus Operator's kinds, which are not among Kubernetes' own schemas."""
-
-
-def of_kind(kind: str, values: dict[str, str] | None = None) -> list[dict[str, Any]]:
-    """
-    The manifests of one kind.
-    """
-    return [manifest for manifest in manifests(values) if manifest["kind"] == kind]
-
-
-def pod(values: dict[str, str] | None = None) -> dict[str, Any]:
-    """
-    The pod that runs on each node.
-    """
-    (daemon_set,) = of_kind("DaemonSet", values)
-    spec: dict[str, Any] = daemon_set["spec"]["template"]["spec"]
-    return spec
 
 
 def test_lint() -> None:

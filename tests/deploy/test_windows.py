@@ -5,7 +5,7 @@ The script that installs the exporter on Windows, parsed: nothing here can run i
 import re
 
 from tests.exporter_process import ROOT
-from tests.powershell import every, parse, words
+from tests.syntax import every, powershell, words
 
 DIRECTORY = ROOT / "deploy" / "windows"
 SCRIPT = (DIRECTORY / "install.ps1").read_text(encoding="utf-8")
@@ -22,7 +22,7 @@ def test_parameters() -> None:
     """
     It is PowerShell, and each of its parameters is explained in it and in the README.
     """
-    (block,) = every(parse(SCRIPT), "param_block")
+    (block,) = every(powershell(SCRIPT), "param_block")
     names = re.findall(r"\] \$(\w+)", (block.text or b"").decode())
     assert names == ["Package", "Python", "Arguments", "Uninstall"]
     assert re.findall(r"\.PARAMETER (\w+)", SCRIPT) == names
@@ -33,7 +33,7 @@ def test_calls_windows_alone() -> None:
     """
     It needs nothing that Windows does not bring, but for the Python it is given.
     """
-    called = set(words(parse(SCRIPT), "command_name"))
+    called = set(words(powershell(SCRIPT), "command_name"))
     assert {name for name in called if not OF_WINDOWS.fullmatch(name)} == {"Invoke-Checked"}
 
 

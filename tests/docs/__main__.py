@@ -2,7 +2,7 @@
 Write the generated parts of the docs: `make docs`.
 """
 
-from tests.docs import picture
+from tests.docs import picture, screenshot
 from tests.docs.generated import ROOT, files, regenerate
 
 for file in files():
@@ -11,3 +11,5 @@ for file in files():
 for name in picture.PICTURES:
     picture.picture_file(name).write_text(picture.draw(name), encoding="utf-8")
     print(f"wrote {picture.picture_file(name).relative_to(ROOT)}")
+screenshot.FILE.write_bytes(screenshot.draw())
+print(f"wrote {screenshot.FILE.relative_to(ROOT)}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.judge.findings import RULES
+from tests.docs import screenshot
 from tests.docs.generated import GENERATORS, ROOT, files, regenerate
 from tests.docs.picture import PICTURES, draw, picture_file
 
@@ -40,6 +41,13 @@ def test_picture_is_fresh(name: str) -> None:
     kept = picture_file(name).read_text(encoding="utf-8")
     said = [re.findall(r"<text[^>]*>([^<]*)", text) for text in (kept, draw(name))]
     assert said[0] == said[1], "run `make docs`"
+
+
+def test_screenshot_is_fresh() -> None:
+    """
+    The picture of the page of connections is of the page as it is.
+    """
+    assert screenshot.noted(screenshot.FILE.read_bytes()) == screenshot.source(), "run `make docs`"
 
 
 def test_every_finding_has_a_section() -> None:

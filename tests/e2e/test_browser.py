@@ -1,187 +1,29 @@
 """
-A real Chromium opens the pages, as people do: mouse, keyboard, phone, dark, without JavaScript.
+A real Chromium opens the page of connections, as people do: mouse, keyboard, without JavaScript.
 """
 
 import re
-import shlex
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    Locator,
-    Page,
-    Request,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import expect
 
-from tests.exporter_process import ExporterProcess, exporter_process
-from tests.lab import LAB_MARKS, Keepalive, LabError, Pair, pair
+from tests.e2e.browser import HOSTILE, INTERVAL_MS, Stage, Window, browser_stage, eventually
+from tests.exporter_process import exporter_process
+from tests.lab import LAB_MARKS
 from tests.web.test_passwords import ALICE, hashed, write
 
 pytestmark = LAB_MARKS
-
-CONFIG = """
-near_limit_ratio: 0.005  # 1.2 s of 4 minutes
-sampling: {interval: 500ms, max_duty_cycle: 1}
-"""
-ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-HOSTILE = "<script>evil=1"
-HOSTILE_PROGRAM = """
-import ctypes, socket, sys
-ctypes.CDLL(None).prctl(15, sys.argv[1].encode())  # PR_SET_NAME
-client = socket.create_connection((sys.argv[2], int(sys.argv[3])))
-print("connected", flush=True)
-sys.stdin.read()
-"""
-WATCH_POLICY = """
-window.violations = [];
-document.addEventListener("securitypolicyviolation", (event) => {
-  window.violations.push(`${event.violatedDirective} ${event.blockedURI}`);
-});
-"""
-WAIT_MS = 20_000
-INTERVAL_MS = 5_000
-expect.set_options(timeout=WAIT_MS)
-PAGES = ["/", "/connections", "/connections?all=1", "/connections?limit=x"]
-SIZES = {"desktop": {"width": 1100, "height": 800}, "phone": {"width": 390, "height": 800}}
-
-
-@dataclass
-class Window:
-    """
-    A browser's window, and what it complained of.
-    """
-
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.set_default_timeout(WAIT_MS)
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
-        self.page.on("requestfailed", self._note_failure)
-        self.page.add_init_script(WATCH_POLICY)
-
-    def _note_failure(self, request: Request) -> None:
-        if request.failure != "net::ERR_ABORTED":  # the page itself wants another answer by now
-            self.complaints.append(f"{request.url}: {request.failure}")
-
-    def violations(self) -> list[str]:
-        """
-        What the Content-Security-Policy has forbidden.
-        """
-        found: list[str] = self.page.evaluate("window.violations")
-        return found
-
-    def field(self, name: str) -> Locator:
-        """
-        What is filled in under this name.
-        """
-        return self.page.locator(f"[name={name}]")
-
-    def after(self, milliseconds: int) -> int:
-        """
-        How many connections are shown so much later by the page's own clock, which stands still.
-        """
-        self.page.clock.run_for(milliseconds)
-        return len(self.column(1))
-
-    def column(self, number: int) -> list[str]:
-        """
-        The text of a column of the table, from 1.
-        """
-        cells = self.page.locator(f".connections tbody tr > :nth-child({number})")
-        return [text.strip() for text in cells.all_inner_texts()]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """
-    A lab whose client has an exporter, and a browser there.
-    """
-
-    lab: Pair
-    exporter: ExporterProcess
-    browser: Browser
-
-    def url(self, path: str) -> str:
-        """
-        Where the exporter serves a page.
-        """
-        return f"http://{self.exporter.addresses[0]}{path}"
-
-    @contextmanager
-    def window(self, path: str, **options: Any) -> Iterator[Window]:
-        """
-        A window of a new profile that shows a page, until the block is left.
-        """
-        context: BrowserContext = self.browser.new_context(**options)
-        try:
-            window = Window(context.new_page())
-            window.page.goto(self.url(path))
-            yield window
-        finally:
-            context.close()
-
-
-@contextmanager
-def browser_inside(lab: Pair, directory: Path) -> Iterator[Browser]:
-    """
-    Debian's Chromium, in the network namespace of a lab's client.
-    """
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise LabError("this test needs Debian's package chromium")
-    wrapper = directory / "chromium"
-    command = shlex.join(["ip", "netns", "exec", lab.client.name, chromium])
-    wrapper.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-    wrapper.chmod(0o755)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=wrapper, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """
-    Connections at risk and safe ones, one of them by a process with a hostile name.
+    The stage, with a browser.
     """
-    directory = tmp_path_factory.mktemp("browser")
-    config = directory / "exporter.yml"
-    config.write_text(CONFIG)
-    flags = (f"--config.file={config}", "--web.enable-connections")
-    with ExitStack() as stack:
-        lab = stack.enter_context(pair())
-        lab.connections(3)
-        lab.connections(2, keepalive=Keepalive(time=300))
-        lab.connections(2, keepalive=Keepalive(time=1, interval=1))
-        port = lab.connections(1)[0].client.getpeername()[1]
-        hostile = lab.client.start(
-            [sys.executable, "-c", HOSTILE_PROGRAM, HOSTILE, lab.server.address, str(port)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        stack.callback(hostile.kill)
-        assert hostile.stdout is not None
-        assert hostile.stdout.readline() == "connected\n"
-        exporter = stack.enter_context(exporter_process(*flags, start=lab.client.start))
-        yield Stage(lab, exporter, stack.enter_context(browser_inside(lab, directory)))
+    with browser_stage(tmp_path_factory.mktemp("browser")) as stage:
+        yield stage
 
 
 @pytest.fixture
@@ -193,44 +35,6 @@ def connections(stage: Stage) -> Iterator[Window]:
         yield window
         assert window.complaints == []
         assert window.violations() == []
-
-
-def eventually(condition: Callable[[], bool], window: Window) -> None:
-    """
-    Return when the condition holds.
-    """
-    for _ in range(WAIT_MS // 100):
-        if condition():
-            return
-        window.page.wait_for_timeout(100)
-    raise AssertionError(window.page.content())
-
-
-@pytest.mark.parametrize("path", PAGES)
-@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
-def test_accessible(stage: Stage, path: str, size: str, scheme: str, tmp_path: Path) -> None:
-    """
-    axe-core finds nothing wrong with contrast, names and structure; nothing overflows; no page asks
-    for what the policy forbids.
-    """
-    with stage.window(path, color_scheme=scheme, viewport=SIZES[size]) as window:
-        window.page.screenshot(path=tmp_path / "page.png", full_page=True)
-        results = Axe().run(window.page)
-        assert results.violations_count == 0, results.generate_report()
-        wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-        assert window.page.evaluate(wider) is False
-        assert window.violations() == []
-        refused = [] if "limit=x" not in path else window.complaints[:1]
-        assert window.complaints == refused
-
-
-def test_axe_finds_something(stage: Stage) -> None:
-    """
-    The check above could fail.
-    """
-    with stage.window("/") as window:
-        window.page.evaluate("document.querySelector('h1').style.color = '#eee'")
-        assert Axe().run(window.page).violations_count == 1
 
 
 def test_worst_first(connections: Window) -> None:

@@ -6,6 +6,8 @@ import functools
 import os
 import subprocess
 
+import psutil
+
 # $0 is the process. `cat` returns when the last copy of the pipe's other end is closed.
 _SCRIPT = """
 cat
@@ -43,3 +45,13 @@ def watch() -> None:
         check=True,
     )
     os.close(reader)
+
+
+def is_guard(process: psutil.Process) -> bool:
+    """
+    Whether that is what a process does. It ends after the one that it watches.
+    """
+    try:
+        return _SCRIPT in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False

@@ -10,7 +10,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET
 from typing import Any, ParamSpec, Self, TypeVar
@@ -49,6 +49,7 @@ class Host:
         watch()
         _ip("netns", "add", self.name)
         self._cleanup.callback(_ip, "netns", "delete", self.name)
+        self._cleanup.callback(_end_all, self.name)
         self.ip("link set lo up")
 
     def __enter__(self) -> Self:
@@ -208,11 +209,21 @@ def link(one: Host, device: str, other: Host, other_device: str) -> None:
     one.ip(f"link add {device} type veth peer name {other_device} netns {other.name}")
 
 
-def _ip(*arguments: str, script: str | None = None) -> None:
+def _end_all(name: str) -> None:
+    """
+    End what has left its process group, as the children of sshd do.
+    """
+    for number in map(int, _ip("netns", "pids", name).split()):
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+
+
+def _ip(*arguments: str, script: str | None = None) -> str:
     argv = ["ip", *arguments]
     finished = subprocess.run(argv, input=script, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
         raise _failure(finished)
+    return finished.stdout
 
 
 def _failure(finished: subprocess.CompletedProcess[str]) -> subprocess.CalledProcessError:

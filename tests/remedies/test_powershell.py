@@ -4,15 +4,15 @@ The PowerShell script, parsed: nothing here can run it.
 
 import pytest
 
-from tests.powershell import every, parse, words
 from tests.remedies.printed import INTERVAL, TIME, printed
+from tests.syntax import every, powershell, words
 
 
 def test_what_it_does() -> None:
     """
     It is PowerShell, sets the two times in milliseconds, and calls nothing else.
     """
-    script = parse(printed("powershell"))
+    script = powershell(printed("powershell"))
     values = dict((each.text or b"").decode().split(" = ") for each in every(script, "hash_entry"))
     assert {name.strip(): int(value) for name, value in values.items()} == {
         "KeepAliveTime": TIME * 1000,
@@ -30,4 +30,4 @@ def test_parser_would_tell(broken: str) -> None:
     text = printed("powershell")
     assert broken in text
     with pytest.raises(ValueError, match="cannot be parsed"):
-        parse(text.replace(broken, "", 1) if broken != "'" else text[: text.rindex("'")])
+        powershell(text.replace(broken, "", 1) if broken != "'" else text[: text.rindex("'")])

@@ -1,18 +1,30 @@
 """
-PowerShell, as far as a parser can tell without Windows.
+PowerShell and Bicep, as far as a parser can tell without what runs them.
 """
 
 from collections.abc import Iterator
 
+import tree_sitter_bicep
 import tree_sitter_powershell
 from tree_sitter import Language, Node, Parser
 
 
-def parse(script: str) -> Node:
+def powershell(script: str) -> Node:
     """
     The script's tree. Raises ValueError with the lines that are not PowerShell.
     """
-    tree = Parser(Language(tree_sitter_powershell.language())).parse(script.encode())
+    return _parse(script, tree_sitter_powershell.language())
+
+
+def bicep(text: str) -> Node:
+    """
+    The file's tree. Raises ValueError with the lines that are not Bicep.
+    """
+    return _parse(text, tree_sitter_bicep.language())
+
+
+def _parse(text: str, language: object) -> Node:
+    tree = Parser(Language(language)).parse(text.encode())
     wrong = [
         node.start_point.row + 1
         for node in every(tree.root_node)

@@ -1,0 +1,91 @@
+"""
+What a systemd service may do, as its unit and drop-ins say.
+"""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tests.exporter_process import ROOT
+
+UNITS = ROOT / "deploy/systemd"
+SERVICE = UNITS / "tcp-keepalive-exporter.service"
+NAMESPACES = UNITS / "namespaces.conf"
+_SETTING = re.compile(r"^(\w+)=(.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """
+    The settings of a unit and its drop-ins, in the order in which systemd reads them.
+    """
+
+    settings: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def read(cls, *files: Path) -> Self:
+        """
+        The unit in the first file, with the drop-ins in the others.
+        """
+        texts = (file.read_text("utf-8") for file in files)
+        return cls(tuple(setting for text in texts for setting in _SETTING.findall(text)))
+
+    def words(self, name: str) -> list[str]:
+        """
+        What a setting lists. An empty one takes back those before it.
+        """
+        words: list[str] = []
+        for value in self._values(name):
+            words = [*words, *value.split()] if value else []
+        return words
+
+    def last(self, name: str) -> str:
+        """
+        What a setting that holds one value holds.
+        """
+        return self._values(name)[-1]
+
+    def capabilities(self) -> list[str]:
+        """
+        Those that its processes have, in small letters and without CAP_.
+        """
+        bounding, ambient = map(self.words, ("CapabilityBoundingSet", "AmbientCapabilities"))
+        assert bounding == ambient, "its user is not root, which has what is not ambient"
+        return [word.removeprefix("CAP_").lower() for word in ambient]
+
+    def calls(self) -> set[str]:
+        """
+        The system calls that its filters leave.
+        """
+        allowed: set[str] = set()
+        for value in self._values("SystemCallFilter"):
+            calls = {call for word in value.removeprefix("~").split() for call in _calls_of(word)}
+            allowed = allowed - calls if value.startswith("~") else allowed | calls
+        return allowed
+
+    def _values(self, name: str) -> list[str]:
+        return [value for key, value in self.settings if key == name]
+
+
+def _calls_of(word: str) -> Iterator[str]:
+    if not word.startswith("@"):
+        yield word
+        return
+    lines = analyze("syscall-filter", "--no-pager", word).splitlines()[1:]
+    for member in (line.strip() for line in lines):
+        if member and not member.startswith("#"):
+            yield from _calls_of(member)
+
+
+def analyze(*arguments: str) -> str:
+    """
+    What systemd-analyze prints, which must have nothing to say on standard error.
+    """
+    ended = subprocess.run(
+        ["systemd-analyze", *arguments], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
