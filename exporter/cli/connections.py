@@ -16,6 +16,7 @@ from exporter.cli.options import (
     config_file_option,
     duration,
     exit_for,
+    format_option,
     load_or_exit,
     namespaces_option,
 )
@@ -74,14 +75,7 @@ def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote 
     metavar="N",
     help=f"Show at most so many; 0 is no limit.  [default: {_ROWS}, for JSON 0]",
 )
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="A table, or a document of JSON (one a line with --watch).",
-)
+@format_option("A table, or a document of JSON (one a line with --watch).")
 def connections(  # noqa: PLR0913  one argument a flag
     *,
     config_file: Path | None,

@@ -3,12 +3,15 @@ What several commands share.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import Any, NoReturn, TypeVar, get_args
 
 import click
 
 from exporter.config import Config, ConfigError, Namespaces, load, parse_duration
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 EXIT_USAGE = 2  # click's own for wrong flags
 
@@ -27,6 +30,20 @@ namespaces_option = click.option(
     help="Network namespaces to read, on Linux: the exporter's own or all of the host, whatever the"
     " configuration file says.",
 )
+
+
+def format_option(words: str = "Text for people, or JSON.") -> Callable[[_Command], _Command]:
+    """
+    The option for how a command prints what it has found; words are its help.
+    """
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(("text", "json")),
+        default="text",
+        show_default=True,
+        help=words,
+    )
 
 
 def duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:

@@ -18,6 +18,7 @@ from exporter.cli.options import (
     config_file_option,
     duration,
     exit_for,
+    format_option,
     load_or_exit,
 )
 from exporter.cli.probe_json import as_json
@@ -93,14 +94,7 @@ def _source(_: click.Context, __: click.Parameter, value: str | None) -> str | N
     "--source", callback=_source, metavar="ADDRESS", help="Address of this host to connect from."
 )
 @click.option("--interface", metavar="NAME", help="Interface to connect through.")
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="Text for people, or JSON.",
-)
+@format_option()
 @click.option(
     "--write",
     is_flag=True,
