@@ -14,7 +14,7 @@ import click
 
 from exporter.cli.options import (
     config_file_option,
-    duration,
+    duration_option,
     exit_for,
     format_option,
     load_or_exit,
@@ -46,14 +46,7 @@ def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote 
 @namespaces_option
 @click.option("--all", "everything", is_flag=True, help="Show all of them, safe ones too.")
 @click.option("--watch", is_flag=True, help="Look again and again, learning as time goes by.")
-@click.option(
-    "--interval",
-    default="5s",
-    show_default=True,
-    callback=duration,
-    metavar="DURATION",
-    help="Time between two looks with --watch.",
-)
+@duration_option("--interval", default="5s", words="Time between two looks with --watch.")
 @click.option(
     "--sort",
     type=click.Choice([str(sort) for sort in Sort]),

@@ -56,6 +56,20 @@ def duration(_: click.Context, __: click.Parameter, value: str | None) -> float 
         raise click.BadParameter(str(error)) from error
 
 
+def duration_option(*names: str, default: str, words: str) -> Callable[[_Command], _Command]:
+    """
+    An option that takes a duration, in seconds to the command; words are its help.
+    """
+    return click.option(
+        *names,
+        default=default,
+        show_default=True,
+        callback=duration,
+        metavar="DURATION",
+        help=words,
+    )
+
+
 def load_or_exit(file: Path | None, namespaces: Namespaces | None = None) -> Config:
     """
     The configuration; what is wrong with it ends the command with exit code 2.
