@@ -17,7 +17,7 @@ from rich.text import Text
 from exporter.cli.probe_lines import clock, introduction
 from exporter.probe.measurement import Found, Measurement
 from exporter.probe.outcome import DEAD, Fate, Outcome
-from exporter.probe.words import seconds
+from exporter.probe.words import at_least, at_most, seconds
 
 _WIDEST = 100
 _MARKS = {
@@ -127,5 +127,5 @@ def _kind(fate: Fate) -> str:
 
 def _so_far(found: Measurement) -> str:
     bounds = found.bounds
-    fatal = "" if bounds.fatal is None else f", forgotten by {seconds(bounds.fatal)}"
-    return f"  remembered for {seconds(bounds.survived)}{fatal}"
+    fatal = "" if bounds.fatal is None else f", forgotten by {at_most(bounds.fatal)}"
+    return f"  remembered for {at_least(bounds.survived)}{fatal}"
