@@ -45,9 +45,9 @@ def test_silent() -> None:
     """
     The sentence that people came for.
     """
-    found = measurement(*outcomes(30, 235.07, died=(240, 240.2)))
-    assert (
-        sentence(found) == "This path forgets idle connections between 235 s and 240.2 s, silently."
+    found = measurement(*outcomes(30, 235.27, died=(240, 240.2)))
+    assert sentence(found) == (
+        "This path forgets idle connections between 235.2 s and 240.2 s, silently."
     )
     assert found.is_narrow
     assert list(remarks(found)) == []
