@@ -21,7 +21,7 @@ from exporter.cli import main
 from exporter.config import load
 from tests.exporter_process import COMMAND, ROOT, run_exporter
 
-FAST = ("--from=1s", "--to=3s", "--step=1s", "--resolution=1500ms")
+FAST = ("--from=1s", "--to=3s", "--step=1s", "--resolution=2s")
 WITHIN = 60.0
 
 

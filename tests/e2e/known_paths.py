@@ -15,9 +15,9 @@ SERVERS = (f"203.0.113.10:{PORT}", f"[2001:db8::10]:{PORT}")
 FLAGS = {
     5: "--from=2s --to=8s --step=2s --resolution=1s",
     8: "--from=3s --to=12s --step=3s --resolution=1500ms",
-    13: "--from=10s --to=16s --step=2s --resolution=2500ms",
+    13: "--from=10s --to=16s --step=2s --resolution=3s",
     20: "--from=4s --to=24s --step=4s --resolution=2s",
-    30: "--from=25s --to=37s --step=3s --resolution=3500ms",
+    30: "--from=25s --to=37s --step=3s --resolution=4s",
 }
 """By the path's timeout; with 13 and 30 s the first round is fine enough to be the only one."""
 

@@ -32,9 +32,9 @@ def test_refining() -> None:
     """
     A second round divides what the first has left open, in pairs, its upper bound included.
     """
-    assert PLAN.refine(Bounds(survived=228, fatal=255)) == (
-        *(232.5, 232.5, 237, 237, 241.5, 241.5),
-        *(246, 246, 250.5, 250.5, 255, 255),
+    assert PLAN.refine(Bounds(survived=228, fatal=252)) == (
+        *(232, 232, 236, 236, 240, 240),
+        *(244, 244, 248, 248, 252, 252),
     )
     assert PLAN.refine(Bounds(survived=235, fatal=240)) == ()
     assert PLAN.refine(Bounds(survived=235, fatal=240.2)) == (237.6, 237.6, 240.2, 240.2)
@@ -44,8 +44,8 @@ def test_below_the_shortest() -> None:
     """
     Where the shortest time is too long already, shorter ones follow, down to a second.
     """
-    assert min(PLAN.refine(Bounds(fatal=45))) == 4.5
-    assert min(Plan(2, 20, 2, 1).refine(Bounds(fatal=1.6))) == 1
+    assert min(PLAN.refine(Bounds(fatal=44))) == 4.4
+    assert min(Plan(2, 20, 2, 1).refine(Bounds(fatal=1.7))) == 1
     assert Plan(2, 20, 2, 1).refine(Bounds(fatal=1.4)) == (), "no shorter one can be tried"
 
 
