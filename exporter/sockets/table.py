@@ -73,7 +73,8 @@ def _addresses(halves: AddressArray, is_v4: npt.NDArray[np.bool_]) -> AddressArr
     """
     Both halves of each address, IPv4 (the first four bytes of the field) in its mapped form.
     """
-    addresses = halves.astype(np.uint64)
-    addresses[is_v4, 1] = _MAPPED_PREFIX | (addresses[is_v4, 0] >> _V4_SHIFT)
-    addresses[is_v4, 0] = 0
-    return addresses
+    high, low = halves[:, 0], halves[:, 1]
+    addresses = np.empty((2, len(halves)), np.uint64)
+    addresses[0] = np.where(is_v4, 0, high)
+    addresses[1] = np.where(is_v4, _MAPPED_PREFIX | (high >> _V4_SHIFT), low)
+    return addresses.T
