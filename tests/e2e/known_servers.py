@@ -4,6 +4,7 @@ Servers that act by themselves, and real ones, behind a NAT whose idle timeout i
 """
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -16,10 +17,10 @@ from tests.e2e.known_paths import FLAGS, SERVERS, listen
 from tests.e2e.probing import Probed, probe
 from tests.e2e.proxies import start_nginx
 from tests.e2e.servers import software, wait_for_ports
-from tests.lab import Pair, nat_lab
+from tests.lab import Pair, nat_lab, pair
 from tests.lab.traffic import abort
 
-_LOOK_EVERY = 0.2
+_LOOK_EVERY = 0.05
 _PORTS = {"PostgreSQL": 5432, "Redis": 6379, "OpenSSH": 22}
 _NGINX, _PROBING_REDIS = 80, 6380
 _CLOSING = {
@@ -28,6 +29,8 @@ _CLOSING = {
     "OpenSSH": "LoginGraceTime 5",
 }
 """Settings with which servers close silent clients within seconds."""
+_SEGMENTS_IN = struct.Struct("=140x I")
+"""In TCP_INFO."""
 
 
 def ending_server(after: float, timeout: int, *, reset: bool = False) -> Probed:
@@ -36,6 +39,15 @@ def ending_server(after: float, timeout: int, *, reset: bool = False) -> Probed:
     """
     with nat_lab(idle_timeout=timeout) as lab, _ending(lab, after, reset=reset):
         return probe(lab.client, *SERVERS, *FLAGS[timeout].split())
+
+
+def resetting_path(timeout: float) -> Probed:
+    """
+    A load balancer that resets what has been idle, unasked. It stands where the server does, since
+    it ends the connections, but like a path it goes by the segments that come, probes included.
+    """
+    with pair() as lab, _ending(lab, timeout, reset=True, spare_busy=True):
+        return probe(lab.client, *SERVERS, *FLAGS[8].split())
 
 
 def real_servers(timeout: int, *, by_themselves: bool) -> Probed:
@@ -62,22 +74,28 @@ def real_servers(timeout: int, *, by_themselves: bool) -> Probed:
 
 
 @contextmanager
-def _ending(lab: Pair, after: float, *, reset: bool) -> Iterator[None]:
+def _ending(lab: Pair, after: float, *, reset: bool, spare_busy: bool = False) -> Iterator[None]:
     """
-    A server that ends each connection so many seconds after it was accepted.
+    A server that ends each connection so many seconds after it was accepted or, to spare the busy
+    ones, after the last segment came.
     """
     over = threading.Event()
     end = abort if reset else socket.socket.close
 
     def serve(listener: socket.socket) -> None:
-        clients: list[tuple[float, socket.socket]] = []
+        clients: dict[socket.socket, tuple[int, float]] = {}
         listener.settimeout(_LOOK_EVERY)
         while not over.is_set():
             with suppress(TimeoutError):
                 client, _ = listener.accept()
-                clients.append((time.monotonic() + after, lab.server.adopt(client)))
-            while clients and clients[0][0] < time.monotonic():
-                end(clients.pop(0)[1])
+                clients[lab.server.adopt(client)] = 0, time.monotonic()
+            for client, (segments, since) in list(clients.items()):
+                now, present = time.monotonic(), _segments(client) if spare_busy else 0
+                if present != segments:
+                    clients[client] = present, now
+                elif now > since + after:
+                    end(client)
+                    del clients[client]
 
     listeners = listen(lab.server)
     with ThreadPoolExecutor(len(listeners)) as pool:
@@ -88,3 +106,9 @@ def _ending(lab: Pair, after: float, *, reset: bool) -> Iterator[None]:
             over.set()
         for each in served:
             each.result()
+
+
+def _segments(client: socket.socket) -> int:
+    info = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SEGMENTS_IN.size)
+    (segments,) = _SEGMENTS_IN.unpack(info)
+    return int(segments)
