@@ -116,10 +116,10 @@ IN_A_ROW = [
     Scenario("NAT of 20 s behind one of 8 s", 8, partial(paths.through_two_nats, 8, 20)),
     Scenario("NAT of 8 s behind one of 20 s", 8, partial(paths.through_two_nats, 20, 8)),
 ]
-RESETTING = _ending("resets after 10 s", 10, 20, f"{_BY_ITSELF} 10", reset=True)
+RESETTING = _ending("resets after 10 s", 10, 20, _BY_ITSELF, reset=True)
 ENDING = [
     _ending("closes at once", 0, 20, f"Nothing is known of this path: {_BY_ITSELF} 0"),
-    _ending("closes after 10 s", 10, 20, f"{_BY_ITSELF} 10"),
+    _ending("closes after 10 s", 10, 20, _BY_ITSELF),
     RESETTING,
     Scenario("server closes after 10 s", 5, partial(servers.ending_server, 10, 5)),
 ]
