@@ -131,7 +131,7 @@ UNASKED = Scenario(
     late=0.5,
 )
 INCIDENTS = [
-    Scenario("no NAT", None, paths.without_nat, words="idle for 8 s, the most tried"),
+    Scenario("no NAT", None, paths.without_nat, words="the most tried"),
     Scenario("NAT restarted, drop", 8, partial(paths.flushed_nat, "drop"), None, _LOST),
     Scenario("NAT restarted, reset", 8, partial(paths.flushed_nat, "reset"), None, _LOST),
     Scenario("NAT restarted later", 8, paths.flushed_nat_later, None, _LOST),
