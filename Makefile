@@ -7,7 +7,7 @@ ARGS ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench bench-fleet test-kernels windows-wheels lab demo dashboards docs clean
+.PHONY: help run test lint format bench bench-fleet probe-truth test-kernels windows-wheels lab demo dashboards docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -42,6 +42,10 @@ bench-fleet: $(VENV)/installed-dev ## Measure rules and panels on a fleet of 2,0
 	tests/install-packages
 	$(BIN)/python -m tests.bench.rules $(ARGS)
 	$(BIN)/python -m tests.bench.dashboards $(ARGS)
+
+probe-truth: $(VENV)/installed-dev ## Measure paths of known timeouts with probe, truth against result (as root)
+	tests/install-packages
+	$(BIN)/python -m tests.e2e.idle_timeouts
 
 test-kernels: $(VENV)/installed-dev ## Run the decoder's tests on Debian's own kernel, in a virtual machine
 	tests/kernels/run tests/sockets/test_oracle.py

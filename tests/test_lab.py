@@ -24,6 +24,7 @@ from tests.lab import (
     NatLab,
     OnTimeout,
     nat_lab,
+    nats_in_a_row,
     pair,
     requires_lab,
 )
@@ -231,6 +232,20 @@ class TestNat:
         connection = lab.connect(family=family)
         assert connection.client.getsockname()[0] == lab.client.address_of(family)
         assert connection.server.getpeername()[0] == lab.nat.address_of(family)
+
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_nats_in_a_row(self, family: int) -> None:
+        """
+        The server sees the far NAT's address, which is not one of the near one's.
+        """
+        with nats_in_a_row(600, 600) as lab:
+            connection = lab.connect(family=family)
+            assert connection.reaches_server()
+            assert connection.reaches_client()
+            seen = connection.server.getpeername()[0]
+            assert seen == lab.nat.address_of(family)
+            near = lab.nat.run(["ip", "-brief", "address"]).stdout
+            assert seen not in near.replace("/", " ").split()
 
     @pytest.mark.parametrize("family", FAMILIES)
     def test_flush_forgets_everything(self, lab: NatLab, family: int) -> None:

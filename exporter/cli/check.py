@@ -11,7 +11,13 @@ import click
 from exporter.cli import log
 from exporter.cli.check_json import as_json
 from exporter.cli.check_text import show
-from exporter.cli.options import config_file_option, exit_for, load_or_exit, namespaces_option
+from exporter.cli.options import (
+    config_file_option,
+    exit_for,
+    format_option,
+    load_or_exit,
+    namespaces_option,
+)
 from exporter.config import Config, Namespaces
 from exporter.judge.findings.words import plural
 from exporter.judge.report import Report, Verdict, missing, reports
@@ -34,14 +40,7 @@ _COLLECTORS = ("settings", "sockets")
     metavar="FILE",
     help="Judge by the profile and paths of this configuration file instead.",
 )
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="Text for people, or JSON.",
-)
+@format_option()
 @click.option(
     "--quiet",
     is_flag=True,

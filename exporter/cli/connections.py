@@ -14,8 +14,9 @@ import click
 
 from exporter.cli.options import (
     config_file_option,
-    duration,
+    duration_option,
     exit_for,
+    format_option,
     load_or_exit,
     namespaces_option,
 )
@@ -45,14 +46,7 @@ def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote 
 @namespaces_option
 @click.option("--all", "everything", is_flag=True, help="Show all of them, safe ones too.")
 @click.option("--watch", is_flag=True, help="Look again and again, learning as time goes by.")
-@click.option(
-    "--interval",
-    default="5s",
-    show_default=True,
-    callback=duration,
-    metavar="DURATION",
-    help="Time between two looks with --watch.",
-)
+@duration_option("--interval", default="5s", words="Time between two looks with --watch.")
 @click.option(
     "--sort",
     type=click.Choice([str(sort) for sort in Sort]),
@@ -74,14 +68,7 @@ def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote 
     metavar="N",
     help=f"Show at most so many; 0 is no limit.  [default: {_ROWS}, for JSON 0]",
 )
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="A table, or a document of JSON (one a line with --watch).",
-)
+@format_option("A table, or a document of JSON (one a line with --watch).")
 def connections(  # noqa: PLR0913  one argument a flag
     *,
     config_file: Path | None,

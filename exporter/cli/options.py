@@ -3,12 +3,15 @@ What several commands share.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import Any, NoReturn, TypeVar, get_args
 
 import click
 
 from exporter.config import Config, ConfigError, Namespaces, load, parse_duration
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 EXIT_USAGE = 2  # click's own for wrong flags
 
@@ -29,6 +32,20 @@ namespaces_option = click.option(
 )
 
 
+def format_option(words: str = "Text for people, or JSON.") -> Callable[[_Command], _Command]:
+    """
+    The option for how a command prints what it has found; words are its help.
+    """
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(("text", "json")),
+        default="text",
+        show_default=True,
+        help=words,
+    )
+
+
 def duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
     """
     For an option's callback: the seconds of a duration, written as the config file has them.
@@ -37,6 +54,20 @@ def duration(_: click.Context, __: click.Parameter, value: str | None) -> float 
         return None if value is None else parse_duration(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def duration_option(*names: str, default: str, words: str) -> Callable[[_Command], _Command]:
+    """
+    An option that takes a duration, in seconds to the command; words are its help.
+    """
+    return click.option(
+        *names,
+        default=default,
+        show_default=True,
+        callback=duration,
+        metavar="DURATION",
+        help=words,
+    )
 
 
 def load_or_exit(file: Path | None, namespaces: Namespaces | None = None) -> Config:

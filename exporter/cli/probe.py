@@ -16,8 +16,9 @@ from rich.console import Console
 from exporter.cli.options import (
     EXIT_USAGE,
     config_file_option,
-    duration,
+    duration_option,
     exit_for,
+    format_option,
     load_or_exit,
 )
 from exporter.cli.probe_json import as_json
@@ -48,39 +49,13 @@ def _source(_: click.Context, __: click.Parameter, value: str | None) -> str | N
 @click.command(short_help="Measure the idle timeout of the path to a server.")
 @click.argument("servers", nargs=-1, required=True, metavar="HOST:PORT...")
 @config_file_option
-@click.option(
-    "--from",
-    "shortest",
-    default="30s",
-    show_default=True,
-    callback=duration,
-    metavar="DURATION",
-    help="Shortest idle time to try.",
-)
-@click.option(
-    "--to",
-    "longest",
-    default="10m",
-    show_default=True,
-    callback=duration,
-    metavar="DURATION",
-    help="Longest idle time to try.",
-)
-@click.option(
-    "--step",
-    default="15s",
-    show_default=True,
-    callback=duration,
-    metavar="DURATION",
-    help="Between the idle times of the first round.",
-)
-@click.option(
+@duration_option("--from", "shortest", default="30s", words="Shortest idle time to try.")
+@duration_option("--to", "longest", default="10m", words="Longest idle time to try.")
+@duration_option("--step", default="15s", words="Between the idle times of the first round.")
+@duration_option(
     "--resolution",
     default="5s",
-    show_default=True,
-    callback=duration,
-    metavar="DURATION",
-    help="How near to each other the bounds shall be brought by further rounds.",
+    words="How near to each other the bounds shall be brought by further rounds.",
 )
 @click.option(
     "--parallel",
@@ -93,14 +68,7 @@ def _source(_: click.Context, __: click.Parameter, value: str | None) -> str | N
     "--source", callback=_source, metavar="ADDRESS", help="Address of this host to connect from."
 )
 @click.option("--interface", metavar="NAME", help="Interface to connect through.")
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="Text for people, or JSON.",
-)
+@format_option()
 @click.option(
     "--write",
     is_flag=True,

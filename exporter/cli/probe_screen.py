@@ -17,9 +17,11 @@ from rich.text import Text
 from exporter.cli.probe_lines import clock, introduction
 from exporter.probe.measurement import Found, Measurement
 from exporter.probe.outcome import DEAD, Fate, Outcome
-from exporter.probe.words import seconds
+from exporter.probe.words import at_least, at_most, seconds
 
 _WIDEST = 100
+_LABEL = 7
+"""Columns, for the shortest time of a round."""
 _MARKS = {
     "answered": ("●", "o", "green"),
     "died": ("✕", "x", "bold red"),
@@ -98,15 +100,20 @@ class Screen:
         rounds = map(self._marks, list(self._rounds[found.target.name].values()))
         return Group(Text(), heading, *rounds, Text(_so_far(found)))
 
-    def _marks(self, one: "_Round") -> Text:
+    def _marks(self, one: "_Round") -> Table:
         left = Counter(one.told.copy())
         times = sorted(one.times)
-        marks = Text().append(f"  {seconds(times[0]):>5} ", "dim")
+        marks = Text()
         for planned in times:
             kind = next((kind for kind in _MARKS if left[planned, kind]), "idle")
             left[planned, kind] -= 1
             marks.append(*self._mark(kind))
-        return marks.append(f" {seconds(times[-1])}", "dim")
+        row = Table.grid(padding=(0, 1, 0, 0))
+        row.add_column(style="dim", justify="right", no_wrap=True, width=_LABEL)
+        row.add_column(overflow="fold")
+        row.add_column(style="dim", vertical="bottom", no_wrap=True)
+        row.add_row(seconds(times[0]), marks, seconds(times[-1]))
+        return row
 
     def _legend(self) -> Text:
         legend = Text("\n  ")
@@ -127,5 +134,5 @@ def _kind(fate: Fate) -> str:
 
 def _so_far(found: Measurement) -> str:
     bounds = found.bounds
-    fatal = "" if bounds.fatal is None else f", forgotten by {seconds(bounds.fatal)}"
-    return f"  remembered for {seconds(bounds.survived)}{fatal}"
+    fatal = "" if bounds.fatal is None else f", forgotten by {at_most(bounds.fatal)}"
+    return f"  remembered for {at_least(bounds.survived)}{fatal}"

@@ -89,8 +89,12 @@ def _fate_unasked(reading: Reading) -> Fate:
 
 
 def _fate_asked(reading: Reading, before: Reading) -> Fate | None:
+    arrived = reading.segments_in - before.segments_in
     if reading.is_dead:
-        return Fate.RESET
+        # A reset may also come just before the probe, or just after its answer.
+        if reading.segments_out == before.segments_out:
+            return Fate.RESET_UNASKED
+        return Fate.RESET if arrived == 1 else Fate.ANSWERED
     if not reading.is_open:
         return Fate.CLOSED
-    return Fate.ANSWERED if reading.segments_in > before.segments_in else None
+    return Fate.ANSWERED if arrived else None

@@ -19,8 +19,11 @@ SHORTEST = 1.0
 """Seconds, for idle times and their differences: the kernel sends no probe sooner."""
 _ROUNDS = 2
 _PAIR = 2
-_TOLERANCE = 0.5
-"""Seconds by which the bounds may miss the resolution: what a busy host does late."""
+_SLACK = 0.6
+"""
+Seconds by which bounds may be further apart than the times that were tried: to be sure of a death
+takes a second probe, half a second later on a slow path, and a busy host is late.
+"""
 
 
 class PlanError(Exception):
@@ -61,7 +64,7 @@ class Plan:
         """
         steps = math.ceil((self.longest - self.shortest) / self.step)
         times = [*(self.shortest + number * self.step for number in range(steps)), self.longest]
-        return _repeat(times, 1 if self.step > self.resolution else _PAIR)
+        return _repeat(times, 1 if self.step > self._spacing else _PAIR)
 
     def refine(self, bounds: Bounds) -> tuple[float, ...]:
         """
@@ -73,7 +76,7 @@ class Plan:
             return ()
         if math.isinf(bounds.width):
             return tuple(time for time in self.first if time > bounds.survived)
-        parts = min(math.ceil(bounds.width / self.resolution), self._parts)
+        parts = min(math.ceil(bounds.width / self._spacing), self._parts)
         times = [bounds.survived + bounds.width * part / parts for part in range(1, parts + 1)]
         return _repeat([max(time, SHORTEST) for time in times], _PAIR)
 
@@ -83,7 +86,8 @@ class Plan:
         """
         if bounds.fatal is None:
             return bounds.survived >= self.longest
-        return bounds.width <= self.resolution + _TOLERANCE
+        too_short_to_divide = bounds.fatal <= SHORTEST + _SLACK
+        return bounds.width <= self.resolution or too_short_to_divide
 
     @property
     def connections(self) -> int:
@@ -106,12 +110,19 @@ class Plan:
         return CONNECT + PACE * len(times) + SETTLE + max(times) + 2 * ANSWER
 
     @property
+    def _spacing(self) -> float:
+        """
+        How near to each other the times of the last round must be.
+        """
+        return self.resolution - _SLACK
+
+    @property
     def _parts(self) -> int:
         """
         Into how many a first round's bounds may have to be divided.
         """
-        widest = self.step + max(self.step, self.shortest) + _TOLERANCE
-        return math.ceil(widest / self.resolution)
+        widest = self.step + max(self.step, self.shortest) + _SLACK
+        return math.ceil(widest / self._spacing)
 
 
 def _repeat(times: list[float], number: int) -> tuple[float, ...]:

@@ -93,7 +93,7 @@ class _Round:
             witness.close()
             self._sort_out(witness)
             found.lost += witness.lost.is_set()
-        return witness.lost.is_set() or any(each.fate in DEAD for each in self._outcomes)
+        return witness.lost.is_set() or any(each.fate in DEAD for each in self._judged(witness))
 
     async def _try(self, planned: float, delay: float) -> None:
         await asyncio.sleep(delay)
@@ -116,15 +116,9 @@ class _Round:
         Bring found.outcomes up to date; whether it may still turn out what some deaths mean.
         """
         found, now = self._found, time.monotonic()
-        outcomes = self._outcomes
-        if witness.server_resets:
-            outcomes = [
-                replace(each, fate=Fate.CLOSED) if each.fate is Fate.RESET_UNASKED else each
-                for each in outcomes
-            ]
         reliable: list[Outcome] = []
         doubtful: list[Outcome] = []
-        for each in outcomes:
+        for each in self._judged(witness):
             counts = each.fate not in DEAD or witness.vouches_for(each)
             (reliable if counts else doubtful).append(each)
         earlier, not_counted = self._earlier
@@ -132,6 +126,17 @@ class _Round:
         return any(
             each.fate is not Fate.SILENT and now < each.known_at + ANSWER for each in doubtful
         )
+
+    def _judged(self, witness: Witness) -> list[Outcome]:
+        """
+        The outcomes so far: where the server resets even the witness, a reset is its own doing.
+        """
+        if not witness.server_resets:
+            return self._outcomes
+        return [
+            replace(each, fate=Fate.CLOSED) if each.fate is Fate.RESET_UNASKED else each
+            for each in self._outcomes
+        ]
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:

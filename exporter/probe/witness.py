@@ -67,18 +67,23 @@ class Witness:
             return
         reading = self._wire.read()
         if not reading.is_open:
-            self._heard.append(reading.at)
-            self.server_resets |= reading.is_dead
-            self.close()
-            await self._open()
+            await self._replace(reading.at, is_reset=reading.is_dead)
             return
         outcome = await ask(self._wire, Spell(reading), self._interval)
-        if outcome is not None and outcome.fate in DEAD:
+        if outcome is not None and outcome.fate is Fate.RESET_UNASKED:
+            await self._replace(outcome.known_at, is_reset=True)
+        elif outcome is not None and outcome.fate in DEAD:
             self.lost.set()
         elif outcome is not None:
             self._heard.append(outcome.ended_at)
             if outcome.probes > _MISSED:
                 self._missed.append((outcome.ended_at, outcome.known_at))
+
+    async def _replace(self, ended_at: float, *, is_reset: bool) -> None:
+        self._heard.append(ended_at)
+        self.server_resets |= is_reset
+        self.close()
+        await self._open()
 
     async def _open(self) -> None:
         try:

@@ -3,6 +3,7 @@ What has been found, in sentences.
 """
 
 from collections.abc import Iterator
+from math import ceil, floor
 
 from exporter.model import OnTimeout
 from exporter.probe.measurement import Measurement
@@ -11,6 +12,9 @@ from exporter.probe.outcome import DEAD, Fate
 _LONG = 20.0
 _EARLY = 1.0
 """Seconds of a measured time from which on it is told in whole ones; and that are as good as 0."""
+_TENTHS = 10
+_PLACES = 6
+"""Whole tenths are to stay what they are, though most are no binary fractions."""
 _HOW = {OnTimeout.DROP: "silently", OnTimeout.RESET: "and answers with a reset"}
 
 
@@ -21,12 +25,26 @@ def seconds(value: float) -> str:
     return f"{round(value, 0 if value >= _LONG else 1):g} s"
 
 
+def at_least(bound: float) -> str:
+    """
+    A lower bound in tenths of a second: no digit that is left out makes it promise more.
+    """
+    return f"{floor(round(bound * _TENTHS, _PLACES)) / _TENTHS:g} s"
+
+
+def at_most(bound: float) -> str:
+    """
+    An upper bound.
+    """
+    return f"{ceil(round(bound * _TENTHS, _PLACES)) / _TENTHS:g} s"
+
+
 def sentence(found: Measurement) -> str:
     """
     What the path does with idle connections, as far as that is known.
     """
     bounds = found.bounds
-    survived = seconds(bounds.survived)
+    survived = at_least(bounds.survived)
     if bounds.fatal is None or bounds.on_timeout is None:
         if found.is_narrow:
             return f"This path remembers connections that are idle for {survived}, the most tried."
@@ -36,11 +54,8 @@ def sentence(found: Measurement) -> str:
             else f"This path remembers connections that are idle for {survived}. More is not known"
         )
         return f"{known}: {shortfall(found)}."
-    fatal = seconds(bounds.fatal)
-    if survived == fatal:
-        span = f"after {fatal}"
-    else:
-        span = f"within {fatal}" if bounds.survived < _EARLY else f"between {survived} and {fatal}"
+    fatal = at_most(bounds.fatal)
+    span = f"within {fatal}" if bounds.survived < _EARLY else f"between {survived} and {fatal}"
     if bounds.mixed:
         return (
             f"This path forgets some idle connections {span}, and remembers others for longer:"

@@ -3,6 +3,7 @@ The command `probe`: its flags, its output, and what it says of wrong usage.
 """
 
 import fcntl
+import io
 import json
 import os
 import pty
@@ -16,12 +17,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from exporter.cli import main
+from exporter.cli.probe_screen import Screen
 from exporter.config import load
+from exporter.probe.plan import Plan
 from tests.exporter_process import COMMAND, ROOT, run_exporter
+from tests.probe.outcomes import measurement
 
-FAST = ("--from=1s", "--to=3s", "--step=1s", "--resolution=1s")
+FAST = ("--from=1s", "--to=3s", "--step=1s", "--resolution=2s")
 WITHIN = 60.0
 
 
@@ -176,6 +181,18 @@ def test_terminal(server: str) -> None:
     assert "  1 s ······ 3 s\n" in frames
     assert "  1 s ●●●●●● 3 s\n" in frames
     assert frames.index("  remembered for 3 s") < frames.index("This path remembers connections")
+
+
+def test_more_connections_than_columns() -> None:
+    """
+    Marks that do not fit into a line go on below those above.
+    """
+    found, file = measurement(plan=Plan(30, 300, 2, 2)), io.StringIO()
+    with Screen(Console(file=file, width=80)) as screen:
+        screen.begin([found])
+    rows = [row for row in file.getvalue().splitlines() if "··" in row]
+    assert [row[:8] for row in rows] == ["   30 s ", *[" " * 8] * (len(rows) - 1)]
+    assert sum(row[8:].count("·") for row in rows) == len(found.times)
 
 
 def read_all(controller: int) -> str:

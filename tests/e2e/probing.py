@@ -32,6 +32,13 @@ class Measured:
     document: dict[str, Any]
 
     @property
+    def server(self) -> str:
+        """
+        Its address and port.
+        """
+        return str(self.document["server"])
+
+    @property
     def error(self) -> str | None:
         """
         Why it could not be connected to.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from exporter.probe.infer import Bounds
 from exporter.probe.plan import Plan, PlanError
 from tests.probe.outcomes import PLAN, measurement
-from tests.probe.simulation import LATE, Simulation
+from tests.probe.simulation import Simulation
 
 
 def test_first_round() -> None:
@@ -24,26 +24,29 @@ def test_pairs() -> None:
     """
     Where the first round is to be the last, each time is tried twice.
     """
-    assert Plan(10, 20, 5, 5).first == (10, 10, 15, 15, 20, 20)
+    assert Plan(10, 20, 5, 6).first == (10, 10, 15, 15, 20, 20)
+    assert Plan(10, 20, 5, 5).first == (10, 15, 20), "bounds are further apart than the times"
 
 
 def test_refining() -> None:
     """
     A second round divides what the first has left open, in pairs, its upper bound included.
     """
-    assert PLAN.refine(Bounds(survived=225, fatal=255)) == (
-        *(230, 230, 235, 235, 240, 240),
-        *(245, 245, 250, 250, 255, 255),
+    assert PLAN.refine(Bounds(survived=228, fatal=252)) == (
+        *(232, 232, 236, 236, 240, 240),
+        *(244, 244, 248, 248, 252, 252),
     )
-    assert PLAN.refine(Bounds(survived=235, fatal=240.2)) == ()
+    assert PLAN.refine(Bounds(survived=235, fatal=240)) == ()
+    assert PLAN.refine(Bounds(survived=235, fatal=240.2)) == (237.6, 237.6, 240.2, 240.2)
 
 
 def test_below_the_shortest() -> None:
     """
     Where the shortest time is too long already, shorter ones follow, down to a second.
     """
-    assert min(PLAN.refine(Bounds(fatal=45))) == 5
-    assert min(Plan(2, 20, 2, 1).refine(Bounds(fatal=1.6))) == 1
+    assert min(PLAN.refine(Bounds(fatal=44))) == 4.4
+    assert min(Plan(2, 20, 2, 1).refine(Bounds(fatal=1.7))) == 1
+    assert Plan(2, 20, 2, 1).refine(Bounds(fatal=1.4)) == (), "no shorter one can be tried"
 
 
 def test_suspicion() -> None:
@@ -85,7 +88,7 @@ def test_default() -> None:
     simulation = Simulation(measurement(), timeout=240.1)
     found = simulation.run()
     assert found.survived < 240.1 < (found.fatal or 0)
-    assert found.width <= 5 + LATE
+    assert found.width <= 5
     assert (PLAN.connections, simulation.found.round) == (40, 2)
     assert 1200 < PLAN.seconds < 1260
 

@@ -133,7 +133,7 @@ def test_entry_loads(tmp_path: FilePath) -> None:
         Path("to-203.0.113.10", Direction.OUTBOUND, (host,), 235.0, OnTimeout.DROP),
         Path("to-2001-db8--10", Direction.OUTBOUND, (host6,), 8.0, OnTimeout.RESET),
     )
-    assert "between 235 s and 240 s, silently" in file.read_text()
+    assert "between 235.4 s and 240 s, silently" in file.read_text()
 
 
 def test_entry_keeps_name() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from exporter.probe.outcome import Fate
 from exporter.probe.plan import Plan
-from exporter.probe.words import remarks, seconds, sentence
+from exporter.probe.words import at_least, at_most, remarks, seconds, sentence
 from tests.probe.outcomes import measurement, outcome, outcomes
 
 
@@ -24,13 +24,30 @@ def test_seconds(value: float, words: str) -> None:
     assert seconds(value) == words
 
 
+@pytest.mark.parametrize(
+    ("value", "lower", "upper"),
+    [
+        (5.7, "5.7 s", "5.7 s"),
+        (7.25, "7.2 s", "7.3 s"),
+        (235.0, "235 s", "235 s"),
+        (239.96, "239.9 s", "240 s"),
+    ],
+)
+def test_bounds_stay_bounds(value: float, lower: str, upper: str) -> None:
+    """
+    However few digits are told, a bound does not promise more than was found.
+    """
+    assert at_least(value) == lower
+    assert at_most(value) == upper
+
+
 def test_silent() -> None:
     """
     The sentence that people came for.
     """
-    found = measurement(*outcomes(30, 235, died=(240, 240.2)))
-    assert (
-        sentence(found) == "This path forgets idle connections between 235 s and 240 s, silently."
+    found = measurement(*outcomes(30, 235.27, died=(240, 240.2)))
+    assert sentence(found) == (
+        "This path forgets idle connections between 235.2 s and 240.2 s, silently."
     )
     assert found.is_narrow
     assert list(remarks(found)) == []
@@ -52,7 +69,7 @@ def test_reset_unasked() -> None:
     """
     found = measurement(*outcomes(225), *[outcome(Fate.RESET_UNASKED, 239.5, at_most=240)] * 2)
     assert sentence(found) == (
-        "This path resets idle connections after 240 s, without having been asked."
+        "This path resets idle connections between 239.5 s and 240 s, without having been asked."
     )
 
 
@@ -81,7 +98,7 @@ def test_server_closes() -> None:
     """
     closed = [outcome(Fate.CLOSED, 59.8, at_most=60.1, planned=planned) for planned in (75, 90)]
     assert sentence(measurement(*outcomes(30), *closed)) == (
-        "This path remembers connections that are idle for 60 s. More is not known: the server"
+        "This path remembers connections that are idle for 59.8 s. More is not known: the server"
         " closes idle clients by itself, after 60 s."
     )
     refusing = [outcome(Fate.CLOSED, 0.01, planned=300), outcome(Fate.CLOSED, 120, planned=300)]
@@ -96,7 +113,7 @@ def test_server_speaks() -> None:
     What the server sends after a greeting ends every longer spell.
     """
     greeting = outcome(Fate.SPOKE, 0.02, planned=600)
-    found = measurement(*outcomes(285), greeting, outcome(Fate.SPOKE, 299.6, planned=600))
+    found = measurement(*outcomes(285), greeting, outcome(Fate.SPOKE, 300, planned=600))
     assert sentence(found) == (
         "This path remembers connections that are idle for 300 s. More is not known: the server"
         " itself sends something, after 300 s."
