@@ -71,7 +71,7 @@ def _heading(look: Look) -> Text:
             heading.append(f"{number:,} {words.RISKS[risk]}", style=_STYLES[risk])
             separator = ", "
     heading.append(".")
-    if not look.connections:
+    if total and not look.connections:
         heading.append(" Nothing to show; --all shows the safe ones too.")
     return heading
 

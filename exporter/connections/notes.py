@@ -11,7 +11,7 @@ def notes(look: Look) -> list[str]:
     A sentence for each thing that could not be seen.
     """
     said = []
-    if look.first:
+    if look.first and look.by_risk.total():
         said.append(
             "This was the first look. The peers' probes have not been seen yet: a connection with"
             " protection none may be kept alive by its peer, and be idle for less than is shown."

@@ -93,6 +93,8 @@ def test_heading() -> None:
     )
     nothing = look(by_risk=look(*EXAMPLES[5:]).by_risk)
     assert lines(nothing, 120)[0].startswith("1 connection: 1 safe. Nothing to show; --all")
+    none = lines(look(first=True), 80)
+    assert [line for line in none if line.strip()] == ["0 connections."]
 
 
 def test_unknown() -> None:
