@@ -34,12 +34,6 @@ _ENDING = [
 
 _log = structlog.get_logger()
 
-_SWITCH_INTERVAL = 0.001
-"""
-Seconds after which a busy thread makes way. The sampler lets go of the interpreter with each of its
-thousands of receives; with Python's 5 ms, a storm of scrapes would delay it twice as much.
-"""
-
 
 async def serve(  # noqa: PLR0913  what the command line says
     live: Live,
@@ -60,7 +54,6 @@ async def serve(  # noqa: PLR0913  what the command line says
             " connections, how idle they are, whose they are and how they end Linux alone shows",
             platform=sys.platform,
         )
-    sys.setswitchinterval(_SWITCH_INTERVAL)
     ended = asyncio.Event()
     _on_signals(ended, live)
     memory = Memory()
