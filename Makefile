@@ -48,7 +48,7 @@ probe-truth: $(VENV)/installed-dev ## Measure paths of known timeouts with probe
 	$(BIN)/python -m tests.e2e.idle_timeouts
 
 test-kernels: $(VENV)/installed-dev ## Run the decoder's tests on Debian's own kernel, in a virtual machine
-	tests/kernels/run tests/sockets/test_oracle.py
+	tests/kernels/run tests/linux/netlink/test_oracle.py
 
 windows-wheels: $(VENV)/installed-dev ## Resolve and download all that Windows needs
 	$(BIN)/python -m tests.windows_wheels

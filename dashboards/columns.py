@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards import look
+from dashboards import style as look
 from dashboards.links import link_to
-from exporter.judge.findings import RULES
+from exporter.analysis.findings import RULES
 
 
 @dataclass(frozen=True, slots=True)

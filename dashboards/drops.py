@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders import bargauge, heatmap, stat, table, time
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.models import common as options
 
-from dashboards import look
+from dashboards import style as look
 from dashboards.columns import count, gauge, host, seconds, text
 from dashboards.frame import frame
 from dashboards.panels import (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from grafana_foundation_sdk.builders import bargauge, stat, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from dashboards import look
+from dashboards import style as look
 from dashboards.columns import count, finding, gauge, host, seconds, severity, text
 from dashboards.frame import frame
 from dashboards.panels import bars, bars_over_time, graph, number, of_evils, rows

@@ -19,9 +19,9 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from dashboards.links import DOCS, TAG, uid
-from dashboards.look import BLUE, PURPLE
 from dashboards.panels import DATASOURCE
 from dashboards.queries import PREFIX, of_exporters, own, raw
+from dashboards.style import BLUE, PURPLE
 
 
 def frame(name: str, description: str, *, since: str, by_path: bool = True) -> build.Dashboard:

@@ -4,7 +4,7 @@ How the exporter itself fares: a row for each dashboard that shows single hosts.
 
 from grafana_foundation_sdk.builders.dashboard import Row
 
-from dashboards import look
+from dashboards import style as look
 from dashboards.panels import graph, timeline
 from dashboards.queries import UNREADABLE, Query, of_exporters, own, per_minute, raw
 

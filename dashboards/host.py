@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from grafana_foundation_sdk.builders import bargauge, common, heatmap, stat, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from dashboards import look
+from dashboards import style as look
 from dashboards.columns import count, finding, gauge, seconds, severity, text, yes_or_no
 from dashboards.frame import frame
 from dashboards.health import health

@@ -21,7 +21,7 @@ from grafana_foundation_sdk.models.common import DataSourceRef
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 
-from dashboards import look
+from dashboards import style as look
 from dashboards.columns import Column
 from dashboards.links import runbook
 from dashboards.queries import Query

@@ -2,9 +2,10 @@
 A fixed snapshot that has every family.
 """
 
-from exporter.config import Config
-from exporter.judge.findings import find_all
-from exporter.judge.sums import ClosureCounter, ConnectionCounter
+from exporter.analysis.findings import find_all
+from exporter.analysis.sums import ClosureCounter, ConnectionCounter
+from exporter.collectors.sampler import COLLECTORS
+from exporter.config.schema import Config
 from exporter.model import (
     HOST_NETNS,
     OTHER_WORKLOADS,
@@ -19,7 +20,6 @@ from exporter.model import (
     SocketsReading,
     WorkloadSums,
 )
-from exporter.sampler import COLLECTORS
 
 
 def full_snapshot() -> Snapshot:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from exporter import listeners as module
-from exporter.listeners import Listeners
-from exporter.memory import NamespaceMemory
+from exporter.collectors import listeners as module
+from exporter.collectors.listeners import Listeners
+from exporter.collectors.state import NamespaceMemory
+from exporter.linux.netns.enter import inside
 from exporter.model import CollectorError, Namespace
-from exporter.paths import Surroundings
-from exporter.sockets.namespaces import inside
+from exporter.paths.matching import Surroundings
 from tests.lab import LAB_MARKS, Host
 from tests.lab.hosts import NAMESPACES
 

@@ -8,6 +8,13 @@ from pathlib import Path
 
 import click
 
+from exporter.analysis.findings.phrases import plural
+from exporter.analysis.report import (
+    Report,
+    Verdict,
+    missing,
+    reports,
+)
 from exporter.cli import log
 from exporter.cli.check_json import as_json
 from exporter.cli.check_text import show
@@ -18,12 +25,10 @@ from exporter.cli.options import (
     load_or_exit,
     namespaces_option,
 )
-from exporter.config import Config, Namespaces
-from exporter.judge.findings.words import plural
-from exporter.judge.report import Report, Verdict, missing, reports
-from exporter.memory import Memory
+from exporter.collectors.sampler import Sampler
+from exporter.collectors.state import Memory
+from exporter.config.schema import Config, Namespaces
 from exporter.model import Recommended, Snapshot, StrandedError
-from exporter.sampler import Sampler
 
 _EXIT_FINDINGS = 1
 _EXIT_UNKNOWN = 2

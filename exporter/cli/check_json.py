@@ -5,7 +5,7 @@ What `check` found, for programs. docs/check.md promises these names.
 import json
 from collections.abc import Sequence
 
-from exporter.judge.report import PathReport, Report
+from exporter.analysis.report import PathReport, Report
 from exporter.model import Finding, Recommended
 
 _FORMAT = 1

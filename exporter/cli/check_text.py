@@ -9,9 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from exporter.judge.findings.words import plural, seconds
-from exporter.judge.report import PathReport, Report, Verdict
-from exporter.judge.settings import Cover
+from exporter.analysis.coverage import Cover
+from exporter.analysis.findings.phrases import plural, seconds
+from exporter.analysis.report import PathReport, Report, Verdict
 from exporter.model import Finding, Recommended, Settings, Severity
 
 _WIDEST = 100

@@ -20,14 +20,14 @@ from exporter.cli.options import (
     load_or_exit,
     namespaces_option,
 )
-from exporter.config import Config, Namespaces
+from exporter.collectors.state import Memory
+from exporter.config.schema import Config, Namespaces
 from exporter.connections.query import Query, Remote, Sort, UnknownPathError, parse_remote
-from exporter.memory import Memory
+from exporter.linux import SUPPORTED
 from exporter.model import CollectorError, StrandedError
-from exporter.sockets import SUPPORTED
 
 if TYPE_CHECKING:  # what it imports exists on Linux only
-    from exporter.connections.look import Look
+    from exporter.connections.listing import Look
 
 _ROWS = 50
 _WIDTH_OF_PIPES = 200
@@ -122,7 +122,7 @@ def _looks(query: Query, config: Config, interval: float | None) -> "Iterator[Lo
     """
     if not SUPPORTED:
         raise CollectorError(f"connections cannot be looked at on {sys.platform}")
-    from exporter.connections.look import Looker, remember  # noqa: PLC0415  not elsewhere
+    from exporter.connections.listing import Looker, remember  # noqa: PLC0415  not elsewhere
 
     looker, memory = Looker(), Memory()
     while True:
@@ -137,7 +137,7 @@ def _looks(query: Query, config: Config, interval: float | None) -> "Iterator[Lo
 
 
 def _print_documents(looks: "Iterable[Look]", indent: int | None) -> None:
-    from exporter.connections.document import document  # noqa: PLC0415  not elsewhere
+    from exporter.connections.to_json import document  # noqa: PLC0415  not elsewhere
 
     for found in looks:
         click.echo(json.dumps(document(found), indent=indent))

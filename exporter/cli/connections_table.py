@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from exporter.connections import words
+from exporter.connections import format as words
 from exporter.connections.advice import Advice
-from exporter.connections.look import Look
+from exporter.connections.listing import Look
 from exporter.connections.notes import notes
 from exporter.connections.row import Connection
 from exporter.model import Protection, Risk

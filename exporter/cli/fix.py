@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from exporter.analysis.findings.phrases import plural, seconds
 from exporter.cli.options import EXIT_USAGE, config_file_option, duration, load_or_exit
-from exporter.judge.findings.words import plural, seconds
 from exporter.model import WINDOWS_PROBES, Platform, Recommended
 from exporter.remedies import TARGETS, objections, remedy
 

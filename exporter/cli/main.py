@@ -25,14 +25,14 @@ from exporter.cli.options import (
 )
 from exporter.cli.reload import Live
 from exporter.cli.serve import serve
-from exporter.config import ConfigError, Namespaces
-from exporter.sampler import COLLECTORS
-from exporter.sockets import SUPPORTED
-from exporter.systemd import inherited_sockets
-from exporter.watcher import COLLECTOR as CLOSURES
+from exporter.cli.systemd import inherited_sockets
+from exporter.collectors.closures import COLLECTOR as CLOSURES
+from exporter.collectors.sampler import COLLECTORS
+from exporter.config.schema import ConfigError, Namespaces
+from exporter.linux import SUPPORTED
 from exporter.web.access import Access
 from exporter.web.app import WebOptions
-from exporter.web.connections import API, PAGE
+from exporter.web.connections_page import API, PAGE
 from exporter.web.listen import ListenError, describe, is_loopback, listen, parse_address
 
 _COLLECTORS = (*COLLECTORS, CLOSURES) if SUPPORTED else COLLECTORS

@@ -9,7 +9,13 @@ from typing import Any, NoReturn, TypeVar, get_args
 
 import click
 
-from exporter.config import Config, ConfigError, Namespaces, load, parse_duration
+from exporter.config.schema import (
+    Config,
+    ConfigError,
+    Namespaces,
+    load,
+    parse_duration,
+)
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

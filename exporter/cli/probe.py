@@ -25,13 +25,13 @@ from exporter.cli.probe_json import as_json
 from exporter.cli.probe_lines import Lines
 from exporter.cli.probe_screen import Screen
 from exporter.cli.probe_text import show
+from exporter.linux import SUPPORTED
 from exporter.model import Recommended
 from exporter.probe.measurement import Found, Measurement
 from exporter.probe.plan import Plan, PlanError
 from exporter.probe.report import Configured, path_entry
 from exporter.probe.target import Target, TargetError, resolve
 from exporter.settings import read_settings
-from exporter.sockets import SUPPORTED
 
 if TYPE_CHECKING:  # what it imports exists on Linux only
     from exporter.probe.session import Audience
@@ -140,7 +140,7 @@ def _measure(
     targets: Sequence[Target], plan: Plan, source: str | None, interface: str | None
 ) -> list[Found]:
     from exporter.probe.session import measure_all  # noqa: PLC0415  exists on Linux only
-    from exporter.probe.wire import Source  # noqa: PLC0415
+    from exporter.probe.tcp_connection import Source  # noqa: PLC0415
 
     with _audience() as audience:
         return asyncio.run(measure_all(targets, plan, Source(source, interface), audience))

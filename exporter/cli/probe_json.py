@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 
 from exporter.model import Path, Recommended
+from exporter.probe.format import remarks, sentence
 from exporter.probe.measurement import Found, Measurement, Unreachable
 from exporter.probe.outcome import Outcome
 from exporter.probe.report import Configured, advice, measured_path
-from exporter.probe.words import remarks, sentence
 
 _FORMAT = 1
 """Counts up when a name changes its meaning or goes."""

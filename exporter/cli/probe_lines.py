@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from exporter.probe.format import seconds
 from exporter.probe.measurement import Found, Measurement, Unreachable
 from exporter.probe.outcome import Fate, Outcome
-from exporter.probe.words import seconds
 
 FATES = {
     Fate.ANSWERED: "answered",

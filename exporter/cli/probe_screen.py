@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.cli.probe_lines import clock, introduction
+from exporter.probe.format import at_least, at_most, seconds
 from exporter.probe.measurement import Found, Measurement
 from exporter.probe.outcome import DEAD, Fate, Outcome
-from exporter.probe.words import at_least, at_most, seconds
 
 _WIDEST = 100
 _LABEL = 7

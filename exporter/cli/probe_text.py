@@ -10,10 +10,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from exporter.analysis.findings.phrases import plural, seconds
 from exporter.cli.probe_lines import FATES
-from exporter.judge.findings.words import plural, seconds
 from exporter.model import Recommended, Settings
-from exporter.probe import words
+from exporter.probe import format as words
 from exporter.probe.measurement import Found, Measurement, Unreachable
 from exporter.probe.outcome import Fate
 from exporter.probe.report import Configured, advice, comparison

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import structlog
 
-from exporter.config import Config, ConfigError, Namespaces, load
+from exporter.config.schema import (
+    Config,
+    ConfigError,
+    Namespaces,
+    load,
+)
 
 _log = structlog.get_logger()
 

@@ -12,20 +12,20 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 import structlog
 
 from exporter.cli.reload import Live
-from exporter.config import ConfigError
-from exporter.memory import Memory
+from exporter.cli.systemd import keep_told, notify
+from exporter.collectors.closures import COLLECTOR as CLOSURES
+from exporter.collectors.closures import ClosureWatcher
+from exporter.collectors.sampler import Sampler
+from exporter.collectors.state import Memory
+from exporter.config.schema import ConfigError
+from exporter.linux import SUPPORTED
 from exporter.model import ClosureReading
-from exporter.sampler import Sampler
-from exporter.sockets import SUPPORTED
-from exporter.systemd import keep_told, notify
-from exporter.watcher import COLLECTOR as CLOSURES
-from exporter.watcher import ClosureWatcher
 from exporter.web.access import Access
 from exporter.web.app import WebOptions, make_app
+from exporter.web.connections_service import Viewer
 from exporter.web.exposition import Sources
 from exporter.web.listen import describe
 from exporter.web.server import HttpServer
-from exporter.web.viewer import Viewer
 
 _ENDING = [
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)

@@ -5,7 +5,7 @@ What to change about a connection that is at risk: one sentence for each kind of
 from collections.abc import Iterable
 from enum import StrEnum
 
-from exporter.config import Config
+from exporter.config.schema import Config
 from exporter.model import Path, Protection, Risk, SocketOptions
 
 

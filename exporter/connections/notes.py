@@ -2,8 +2,8 @@
 What a look could not see, and why.
 """
 
-from exporter.connections.look import Look
-from exporter.judge.findings.words import plural
+from exporter.analysis.findings.phrases import plural
+from exporter.connections.listing import Look
 
 
 def notes(look: Look) -> list[str]:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from exporter.paths import REMOTE_WORDS
+from exporter.paths.matching import REMOTE_WORDS
 
 _HIGHEST_PORT = 65535
 _ADDRESS_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<v4>[^:\[\]]*)):(?P<port>[0-9]{1,5})")

@@ -8,12 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from exporter.analysis.judged import Judged
+from exporter.analysis.observation import idle
+from exporter.analysis.verdicts import Verdicts, protection_by_options
 from exporter.connections.advice import advise
 from exporter.connections.row import Connection, Keepalive
 from exporter.connections.selection import Page
-from exporter.judge.judged import Judged
-from exporter.judge.observation import idle
-from exporter.judge.verdicts import Verdicts, protection_by_options
+from exporter.linux.procfs.processes import Processes
+from exporter.linux.procfs.socket_options import read_options
 from exporter.model import (
     Direction,
     IdleState,
@@ -23,9 +25,7 @@ from exporter.model import (
     SocketOptions,
     Timer,
 )
-from exporter.paths import to_text
-from exporter.sockets.options import read_options
-from exporter.sockets.processes import Processes
+from exporter.paths.matching import to_text
 
 _STATES = {1: "established", 8: "close_wait"}  # include/net/tcp_states.h
 

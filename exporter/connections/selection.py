@@ -12,11 +12,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from exporter.analysis.judged import Judged
+from exporter.analysis.observation import idle
 from exporter.connections.query import Query, Sort, UnknownPathError
-from exporter.judge.judged import Judged
-from exporter.judge.observation import idle
 from exporter.model import NO_PATH, BoolArray, Path, Risk
-from exporter.paths import idle_timeouts, lead_to
+from exporter.paths.matching import idle_timeouts, lead_to
 
 _SHOWN = (Risk.STALLED, Risk.AT_RISK, Risk.UNPROTECTED)
 

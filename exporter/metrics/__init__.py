@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 
 from exporter import __version__
-from exporter.config import Config
+from exporter.config.schema import Config
 from exporter.metrics.bounds import of_bounds
 from exporter.metrics.closures import of_closures
 from exporter.metrics.collectors import of_collectors

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from prometheus_client.metrics_core import Metric
 
-from exporter.config import Config
+from exporter.config.schema import Config
 from exporter.metrics.shapes import gauge
 
 

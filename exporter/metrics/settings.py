@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from prometheus_client.metrics_core import Metric
 
-from exporter.config import Config
-from exporter.judge.settings import dead_peer_detection, probes_before_timeout, protects
+from exporter.analysis.coverage import dead_peer_detection, probes_before_timeout, protects
+from exporter.config.schema import Config
 from exporter.metrics.shapes import gauge
 from exporter.model import Platform, Settings
 

@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from exporter.probe.idle_period import Reading, Spell
 from exporter.probe.outcome import Fate, Outcome
 from exporter.probe.plan import SETTLE
-from exporter.probe.spell import Reading, Spell
-from exporter.probe.wire import Wire
+from exporter.probe.tcp_connection import Wire
 
 _LOOK_EVERY = 0.5
 _BREATHE = 0.05

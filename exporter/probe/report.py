@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import floor
 
-from exporter.judge.findings import Facts, paths
-from exporter.judge.findings.remedies import better_recommended
-from exporter.judge.findings.words import number, seconds
+from exporter.analysis.findings import Facts, paths
+from exporter.analysis.findings.phrases import number, seconds
+from exporter.analysis.findings.remedies import better_recommended
 from exporter.model import (
     HOST_NETNS,
     Direction,
@@ -18,9 +18,9 @@ from exporter.model import (
     Settings,
     StaleTimers,
 )
-from exporter.paths import outbound_path
+from exporter.paths.matching import outbound_path
+from exporter.probe.format import sentence
 from exporter.probe.measurement import Measurement
-from exporter.probe.words import sentence
 
 _RULES = (paths.too_late, paths.lapses, paths.too_close, paths.single_probe)
 

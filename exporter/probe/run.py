@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from exporter.probe.connection import stay_idle
+from exporter.probe.control_connection import Witness
 from exporter.probe.infer import is_settled
 from exporter.probe.measurement import Measurement
 from exporter.probe.outcome import DEAD, Fate, Outcome
 from exporter.probe.plan import ANSWER, PACE
-from exporter.probe.wire import Source, UnreachableError, Wire
-from exporter.probe.witness import Witness
+from exporter.probe.tcp_connection import Source, UnreachableError, Wire
 
 Tell = Callable[[Outcome], None]
 """Is called with each outcome when it is known."""

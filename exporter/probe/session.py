@@ -14,7 +14,7 @@ from exporter.probe.outcome import Outcome
 from exporter.probe.plan import Plan
 from exporter.probe.run import measure
 from exporter.probe.target import Address, Target
-from exporter.probe.wire import Source, UnreachableError, Wire
+from exporter.probe.tcp_connection import Source, UnreachableError, Wire
 
 
 class Audience(Protocol):

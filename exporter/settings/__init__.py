@@ -12,11 +12,11 @@ def read_settings() -> Settings:
     The settings of the calling thread's network namespace, or of the host where there are none.
     """
     if sys.platform == "linux":
-        from exporter.settings import linux  # noqa: PLC0415  not importable elsewhere
+        from exporter.linux import sysctl as linux  # noqa: PLC0415  not importable elsewhere
 
         return linux.read_settings()
     if sys.platform == "win32":
-        from exporter.settings import windows  # noqa: PLC0415  not importable elsewhere
+        from exporter.windows import registry as windows  # noqa: PLC0415  not importable elsewhere
 
         return windows.read_settings()
     return Settings(

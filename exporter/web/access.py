@@ -9,11 +9,11 @@ from pathlib import Path
 
 import structlog
 
-from exporter.rate_limit import TokenBucket
+from exporter.collectors.rate_limit import TokenBucket
+from exporter.config.yaml_file import ConfigError
 from exporter.web.config import WebConfig, load
 from exporter.web.passwords import Passwords
 from exporter.web.tls import make_context
-from exporter.yaml_file import ConfigError
 
 _log = structlog.get_logger()
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from exporter.config.yaml_file import ConfigError
 from exporter.web.access import Access
-from exporter.web.connections import add_connections
+from exporter.web.connections_page import add_connections
+from exporter.web.connections_service import Viewer
 from exporter.web.exposition import Exposition, Sources
-from exporter.web.guard import add_headers, make_guard
 from exporter.web.landing import make_landing
-from exporter.web.pages import add_static
-from exporter.web.viewer import Viewer
-from exporter.yaml_file import ConfigError
+from exporter.web.middleware import add_headers, make_guard
+from exporter.web.templating import add_static
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -13,9 +13,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from exporter.config import parse_duration
+from exporter.config.schema import parse_duration
+from exporter.config.yaml_file import Section, read_yaml
 from exporter.web.go_names import CIPHER_SUITES, CURVES
-from exporter.yaml_file import Section, read_yaml
 
 _HASH = re.compile(r"\$2[abxy]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 _HEADERS: dict[str, tuple[str, ...]] = {

@@ -13,7 +13,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from exporter.config import Config
+from exporter.config.schema import Config
 from exporter.metrics import families
 from exporter.model import ClosureReading, Snapshot
 

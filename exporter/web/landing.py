@@ -9,7 +9,7 @@ from aiohttp import web
 
 from exporter.web.exposition import Sources
 from exporter.web.overview import State, overview
-from exporter.web.pages import render
+from exporter.web.templating import render
 
 _HEADLINES = {
     State.GOOD: "All is well",

@@ -8,8 +8,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from exporter.config import Config
-from exporter.judge.report import Report, reports
+from exporter.analysis.report import Report, reports
+from exporter.config.schema import Config
 from exporter.model import (
     AT_RISK_IDLE_STATES,
     AT_RISK_PROTECTIONS,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import promql_parser as promql
 
-from exporter.judge.findings import RULES
+from exporter.analysis.findings import RULES
 from exporter.model import IdleState, Protection, Reason, Severity
 from tests.alerts.rules import RECORDINGS, Rule, nodes, runbook_base, selectors
 from tests.exporter_process import ROOT

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from prometheus_client import Metric
 
-from exporter.config import Config
-from exporter.judge.findings import find_all
+from exporter.analysis.findings import find_all
+from exporter.config.schema import Config
 from exporter.metrics import families
 from exporter.model import HOST_NETNS, Recommended
 from tests.alerts.rules import ALERTS, DIRECTORY, FILES, TESTS, promtool

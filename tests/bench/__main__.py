@@ -9,8 +9,8 @@ import signal
 import sys
 
 from tests.bench.namespace import NamespaceError, enter
+from tests.bench.results_table import render
 from tests.bench.run import Plan, run
-from tests.bench.table import render
 
 _SOCKETS = 200_000
 _QUICK = 20_000

@@ -17,14 +17,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from exporter.config import Config
-from exporter.memory import Memory
+from exporter.collectors.sampler import Sampler
+from exporter.collectors.state import Memory
+from exporter.config.schema import Config
+from exporter.linux.netns.discovery import Finder
+from exporter.linux.netns.enter import inside
 from exporter.model import Namespace
-from exporter.sampler import Sampler
-from exporter.sockets.finder import Finder
-from exporter.sockets.namespaces import inside
-from tests.bench.crowd import crowd
-from tests.bench.ways import bare_loop
+from tests.bench.idle_connections import crowd
+from tests.bench.readers import bare_loop
 from tests.e2e.exporter_inside import table
 from tests.e2e.node import Inhabitants
 from tests.exporter_process import ROOT
@@ -120,7 +120,7 @@ def _spread(number: int, sockets: int) -> Iterator[None]:
             yield
         return
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.e2e.inhabitants"],
+        [sys.executable, "-m", "tests.e2e.unnamed_namespaces"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

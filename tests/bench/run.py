@@ -11,13 +11,18 @@ from dataclasses import dataclass
 
 from tests.bench import budgets
 from tests.bench.budgets import Budget
-from tests.bench.crowd import Crowd, crowd
 from tests.bench.exporters import Exporters, exporters
-from tests.bench.rivals import pyroute2, ss
+from tests.bench.idle_connections import Crowd, crowd
+from tests.bench.other_tools import pyroute2, ss
+from tests.bench.readers import (
+    WholeSample,
+    bare_loop,
+    connections,
+    dump,
+)
+from tests.bench.results_table import Row
 from tests.bench.service import memory, scrapes_while_sampling, start_to_ready
-from tests.bench.table import Row
 from tests.bench.timing import Times, Way, interleave
-from tests.bench.ways import WholeSample, bare_loop, connections, dump
 
 _FEW = 100
 _SIZES = (1_000, 10_000, 50_000)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from tests.bench.crowd import crowd
 from tests.bench.exporters import exporters, value, wait_for_samples
+from tests.bench.idle_connections import crowd
 from tests.bench.namespace import NamespaceError, enter
 from tests.exporter_process import ExporterProcess
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from tests.bench.budgets import BUDGETS, SAMPLE, SS
-from tests.bench.crowd import crowd
-from tests.bench.table import Row, render
+from tests.bench.idle_connections import crowd
+from tests.bench.results_table import Row, render
 from tests.lab import Host, requires_lab
 
 PROJECT = Path(__file__).parents[2]

@@ -19,17 +19,17 @@ import structlog
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from exporter import reader, sampler
+from exporter.analysis.findings import find_all
+from exporter.analysis.report import Verdict, reports
 from exporter.cli import main
 from exporter.cli.check_text import show
-from exporter.judge.findings import find_all
-from exporter.judge.report import Verdict, reports
+from exporter.collectors import reader, sampler
+from exporter.linux import NamespaceSockets
 from exporter.model import HOST_NETNS, Counters, Recommended, Settings, Snapshot, StrandedError
 from exporter.model import Path as NetworkPath
-from exporter.paths import PROFILES, Profile, Surroundings
-from exporter.sockets import NamespaceSockets
+from exporter.paths.matching import PROFILES, Profile, Surroundings
+from tests.analysis.findings import linux, path, windows
 from tests.exporter_process import AS_NOBODY, COMMAND, ROOT, run_exporter
-from tests.judge.findings import linux, path, windows
 from tests.lab import Host, requires_lab
 
 AZURE = PROFILES[Profile.AZURE]

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from exporter.cli.connections_table import render
-from exporter.connections.look import Look
+from exporter.connections.listing import Look
 from exporter.model import Direction, Holder
 from tests.connections.examples import EXAMPLES, connection, look
 

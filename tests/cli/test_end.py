@@ -16,7 +16,7 @@ SOON = 2.0
 
 HANGS = """
 import time
-from exporter import reader
+from exporter.collectors import reader
 reader.read_sockets = lambda: time.sleep(60)
 from exporter.cli import main
 main()

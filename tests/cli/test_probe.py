@@ -21,7 +21,7 @@ from rich.console import Console
 
 from exporter.cli import main
 from exporter.cli.probe_screen import Screen
-from exporter.config import load
+from exporter.config.schema import load
 from exporter.probe.plan import Plan
 from tests.exporter_process import COMMAND, ROOT, run_exporter
 from tests.probe.outcomes import measurement

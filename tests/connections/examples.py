@@ -5,9 +5,9 @@ A look made up of connections that have something of everything.
 from collections import Counter
 from typing import Any
 
-from exporter.config import Config
+from exporter.config.schema import Config
 from exporter.connections.advice import Advice, sentences
-from exporter.connections.look import Look
+from exporter.connections.listing import Look
 from exporter.connections.row import Connection, Keepalive
 from exporter.model import (
     HOST_NETNS,

@@ -4,7 +4,7 @@ What is advised about which connection.
 
 import pytest
 
-from exporter.config import Config
+from exporter.config.schema import Config
 from exporter.connections.advice import Advice, advise, sentences
 from exporter.model import Protection, Risk, SocketOptions
 from tests.connections.examples import OUTBOUND

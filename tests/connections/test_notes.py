@@ -4,8 +4,8 @@ What is said of what could not be seen.
 
 from dataclasses import replace
 
+from exporter.collectors.namespace_visits import Problem
 from exporter.connections.notes import notes
-from exporter.tour import Problem
 from tests.connections.examples import EXAMPLES, connection, look
 
 INEXACT = replace(EXAMPLES[5].keepalive, exact=False, interval=None, probes=None, user_timeout=None)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exporter.analysis.history import History, Recorder
+from exporter.analysis.judged import Judged, judge_table
 from exporter.connections.query import Query, Remote, Sort, UnknownPathError, parse_remote
 from exporter.connections.selection import Selection
-from exporter.judge.history import History, Recorder
-from exporter.judge.judged import Judged, judge_table
 from exporter.model import NO_PATH, Direction, OnTimeout, Path, Risk, Timer
-from exporter.paths import Surroundings
-from tests.judge.rows import table
+from exporter.paths.matching import Surroundings
+from tests.analysis.rows import table
 from tests.tables import connections
 
 PATHS = tuple(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from exporter.config import Config
+from exporter.config.schema import Config
 from exporter.metrics import families
 from tests.dashboards.committed import Query, dashboards, fill_in, queries
 from tests.dashboards.plans import CONFIG, plans

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from dashboards.files import files
-from exporter.config import Config
+from exporter.config.schema import Config
 from exporter.metrics import families
 from tests.dashboards.committed import (
     FOLDER,

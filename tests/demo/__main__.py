@@ -12,8 +12,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.demo.cast import HURRY, IDLE_TIMEOUT, MACHINES, Identity
-from tests.demo.stage import Stage, stage
+from tests.demo.environment import Stage, stage
+from tests.demo.scenario import (
+    HURRY,
+    IDLE_TIMEOUT,
+    MACHINES,
+    Identity,
+)
 from tests.lab import LabError
 
 _LOOK_EVERY = 1.0

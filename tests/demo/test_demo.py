@@ -24,8 +24,8 @@ from tests.alerts.rules import ALERTS, RECORDINGS, RUNBOOKS, Rule, runbook_base
 from tests.alerts.runbooks import COMMANDS, QUERIES, Command
 from tests.cgroups import writable
 from tests.demo.__main__ import identity
-from tests.demo.cast import EXPECTED, Identity
 from tests.demo.monitoring import Monitoring
+from tests.demo.scenario import EXPECTED, Identity
 from tests.exporter_process import ROOT
 from tests.lab import LAB_MARKS
 from tests.lab.hosts import NAMESPACES

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.cell import cell, privileges, python
 from tests.deploy.chart import pod
+from tests.deploy.sandbox import cell, privileges, python
 from tests.deploy.unit import NAMESPACES, SERVICE, Unit
 from tests.e2e.node import Node, inhabitants
 from tests.exporter_process import ROOT, ExporterProcess, exporter_process
@@ -97,7 +97,7 @@ def exporter(node: Node, confined: Confinement, *flags: str) -> Iterator[Exporte
     Run the confined exporter on the node until the block is left.
     """
     command = (*confined.prefix, *python("exporter"))
-    every = (*flags, "--config.file=tests/deploy/often.yml")
+    every = (*flags, "--config.file=tests/deploy/fast-sampling.yml")
     with exporter_process(*every, command=command, start=node.start) as process:
         yield process
 

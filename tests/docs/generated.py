@@ -17,23 +17,23 @@ from click.testing import CliRunner
 from prometheus_client.metrics_core import Metric
 from rich.console import Console
 
+from exporter.analysis.findings import RULES, Rule
+from exporter.analysis.report import Report, reports
 from exporter.cli import main
 from exporter.cli.check_json import as_json
 from exporter.cli.check_text import show
 from exporter.cli.probe_json import as_json as probe_as_json
-from exporter.config import Config
+from exporter.config.schema import Config
 from exporter.connections.advice import Advice, sentences
-from exporter.connections.document import document
-from exporter.judge.findings import RULES, Rule
-from exporter.judge.report import Report, reports
+from exporter.connections.to_json import document
 from exporter.metrics import families
 from exporter.model import Recommended
-from exporter.paths import PROFILES
+from exporter.paths.matching import PROFILES
 from exporter.probe.outcome import Fate
 from exporter.probe.report import Configured
 from tests.alerts.rules import ALERTS
+from tests.analysis.findings import linux
 from tests.connections.examples import EXAMPLES, look
-from tests.judge.findings import linux
 from tests.probe.outcomes import measurement, outcome
 from tests.snapshots import full_snapshot, no_closures
 

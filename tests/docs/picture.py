@@ -11,12 +11,12 @@ from rich.console import Console
 from exporter.cli.connections_table import render
 from exporter.cli.probe_screen import Screen
 from exporter.cli.probe_text import show
-from exporter.config import Config
+from exporter.config.schema import Config
 from exporter.model import Recommended
 from exporter.probe.report import Configured
+from tests.analysis.findings import linux
 from tests.connections.examples import EXAMPLES, look
 from tests.docs.generated import ROOT
-from tests.judge.findings import linux
 from tests.probe.outcomes import measurement
 from tests.probe.simulation import Simulation
 

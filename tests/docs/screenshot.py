@@ -11,8 +11,8 @@ import zlib
 from playwright.sync_api import Route, sync_playwright
 
 from exporter.connections.query import Query, Sort
-from exporter.web.connections import PAGE, _content
-from exporter.web.pages import STATIC, _read, render
+from exporter.web.connections_page import PAGE, _content
+from exporter.web.templating import STATIC, _read, render
 from tests.connections.examples import CONFIG, EXAMPLES, look
 from tests.docs.generated import ROOT
 

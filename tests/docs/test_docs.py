@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.judge.findings import RULES
+from exporter.analysis.findings import RULES
 from tests.docs import screenshot
 from tests.docs.generated import GENERATORS, ROOT, files, regenerate
 from tests.docs.picture import PICTURES, draw, picture_file

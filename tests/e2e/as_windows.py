@@ -14,9 +14,9 @@ import socket
 import sys
 from typing import Any
 
-from tests.settings.registry import REG_DWORD, Registry
+from tests.windows.registry_values import REG_DWORD, Registry
 
-_LATE = ("exporter.cli.check", "exporter.cli.fix", "exporter.remedies", "exporter.web.pages")
+_LATE = ("exporter.cli.check", "exporter.cli.fix", "exporter.remedies", "exporter.web.templating")
 _ABSENT = ("pyroute2", "fcntl", "resource", "pwd", "grp", "termios")
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from sched import scheduler
 
-from tests.e2e.stage import Talk
+from tests.e2e.scenario_endpoint import Talk
 from tests.lab import Connection, Keepalive, NatLab
 from tests.lab.traffic import abort
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.e2e.stage import Stage
+from tests.e2e.scenario_endpoint import Stage
 from tests.lab import OnTimeout
 
 

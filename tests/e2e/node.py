@@ -94,7 +94,7 @@ def inhabitants(node: Node) -> Iterator[Inhabitants]:
     None to begin with; all are gone when the block is left.
     """
     process = node.start(
-        [sys.executable, "-m", "tests.e2e.inhabitants"],
+        [sys.executable, "-m", "tests.e2e.unnamed_namespaces"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

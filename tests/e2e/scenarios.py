@@ -8,7 +8,7 @@ import socket
 from time import sleep
 
 from tests.e2e.fates import CRASH, PROBES_IN_VAIN, RESET, SCENARIOS, Ends, Fate, scenario
-from tests.e2e.stage import Stage, chat
+from tests.e2e.scenario_endpoint import Stage, chat
 from tests.lab import Connection, Keepalive
 from tests.lab.traffic import abort
 

@@ -6,8 +6,13 @@ import pytest
 
 from tests.e2e.exporting import table
 from tests.e2e.fates import Scenario
+from tests.e2e.scenario_runner import (
+    PLACES,
+    Place,
+    Play,
+    play_all,
+)
 from tests.e2e.scenarios import SCENARIOS
-from tests.e2e.theatre import PLACES, Place, Play, play_all
 from tests.lab import LAB_MARKS
 
 pytestmark = LAB_MARKS

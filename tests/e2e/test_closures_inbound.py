@@ -9,8 +9,8 @@ from time import sleep
 import pytest
 
 from tests.e2e.exporting import Scrape, exporter_inside
+from tests.e2e.scenario_endpoint import IDLE_TIMEOUT
 from tests.e2e.scenarios import IDLE, SYSCTLS, TOO_LATE
-from tests.e2e.stage import IDLE_TIMEOUT
 from tests.lab import LAB_MARKS, NatLab, nat_lab
 from tests.lab.traffic import abort
 

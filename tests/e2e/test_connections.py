@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from exporter.config import Config
-from exporter.connections.look import Looker
+from exporter.collectors.state import Memory
+from exporter.config.schema import Config
+from exporter.connections.listing import Looker
 from exporter.connections.query import Query
 from exporter.connections.row import Connection
-from exporter.memory import Memory
 from tests.e2e.proxies import start_haproxy, start_nginx
 from tests.e2e.servers import software, wait_for_ports
 from tests.exporter_process import COMMAND, ROOT
 from tests.lab import LAB_MARKS, Host, pair
-from tests.sockets.rights import (
+from tests.linux.rights import (
     CAP_DAC_READ_SEARCH,
     CAP_NET_ADMIN,
     CAP_SYS_ADMIN,

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from exporter.judge.findings import find_all
-from exporter.judge.report import Verdict
-from exporter.judge.settings import Cover, cover
+from exporter.analysis.coverage import Cover, cover
+from exporter.analysis.findings import find_all
+from exporter.analysis.report import Verdict
 from exporter.model import HOST_NETNS, Recommended, Settings, Severity
-from exporter.paths import PROFILES, Profile
+from exporter.paths.matching import PROFILES, Profile
 from exporter.settings import read_settings
 from tests.e2e.exporter_inside import Exporter
 from tests.e2e.exporting import exporter_inside

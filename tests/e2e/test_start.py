@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from exporter.sockets import SUPPORTED
+from exporter.linux import SUPPORTED
 
 _PROGRAM = """
 import sys
 import exporter.cli.serve
 known = set(sys.modules)
-from exporter.sockets import open_closures
+from exporter.linux import open_closures
 open_closures().close()
 print(*(name for name in set(sys.modules) - known if name.startswith(("exporter", "pyroute2"))))
 """

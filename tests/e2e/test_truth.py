@@ -12,11 +12,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from exporter.config import Config
+from exporter.config.schema import Config
 from exporter.model import NO_PATH, IdleState, Protection
-from tests.judge.truth.judgement import Cause, Truth, Verdict
-from tests.judge.truth.outcome import Outcome
-from tests.judge.truth.recording import Recording, record
+from tests.analysis.truth.judgement import Cause, Truth, Verdict
+from tests.analysis.truth.outcome import Outcome
+from tests.analysis.truth.recording import Recording, record
 from tests.lab import LAB_MARKS
 
 pytestmark = LAB_MARKS

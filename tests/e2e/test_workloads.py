@@ -95,7 +95,8 @@ def person(lab: NatLab, cgroup: Path, port: int, *words: str) -> "subprocess.Pop
     """
     A process in a cgroup that connects the client to the server, as the words say.
     """
-    argv = [sys.executable, "-m", "tests.e2e.people", lab.server.address, str(port), *words]
+    module = "tests.e2e.connection_holders"
+    argv = [sys.executable, "-m", module, lab.server.address, str(port), *words]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     return start_in(cgroup, lab.client, argv, cwd=ROOT, **pipes)
 

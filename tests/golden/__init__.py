@@ -11,7 +11,7 @@ from prometheus_client import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from exporter.config import Config
+from exporter.config.schema import Config
 from exporter.metrics import families
 from exporter.model import (
     HOST_NETNS,

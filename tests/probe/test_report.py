@@ -7,14 +7,14 @@ from pathlib import Path as FilePath
 
 import pytest
 
-from exporter.config import load
+from exporter.config.schema import load
 from exporter.model import Direction, OnTimeout, Path, Recommended, Settings
-from exporter.paths import PROFILES, Profile
+from exporter.paths.matching import PROFILES, Profile
 from exporter.probe.measurement import Measurement
 from exporter.probe.outcome import Fate
 from exporter.probe.report import Configured, advice, comparison, measured_path, path_entry
 from exporter.probe.target import Address
-from tests.judge.findings import linux
+from tests.analysis.findings import linux
 from tests.probe.outcomes import measurement, outcome, outcomes
 
 AZURE = PROFILES[Profile.AZURE]

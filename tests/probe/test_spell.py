@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exporter.probe.spell import Reading, Spell
+from exporter.probe.idle_period import Reading, Spell
 
 CLOSE_WAIT, CLOSE = 8, 7
 

@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 
+from exporter.probe.format import (
+    at_least,
+    at_most,
+    remarks,
+    seconds,
+    sentence,
+)
 from exporter.probe.outcome import Fate
 from exporter.probe.plan import Plan
-from exporter.probe.words import at_least, at_most, remarks, seconds, sentence
 from tests.probe.outcomes import measurement, outcome, outcomes
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.lab import requires_lab
+from tests.linux.test_sysctl import DEFAULTS
 from tests.remedies.machine import FILE, Machine
 from tests.remedies.printed import commands, printed
-from tests.settings.test_linux import DEFAULTS
 
 INVENTORY = f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}\n"
 # su is there on every Debian. Nothing of the user's own is read or written.

@@ -5,10 +5,10 @@ The user data, validated and carried out by cloud-init.
 from pathlib import Path
 
 from tests.lab import requires_lab
+from tests.linux.test_sysctl import DEFAULTS
 from tests.remedies.machine import FILE, Machine
 from tests.remedies.printed import commands, printed
 from tests.remedies.unpacked import unpacked
-from tests.settings.test_linux import DEFAULTS
 
 # What its modules write_files and runcmd do, but for the script being run later in the start.
 _START = """

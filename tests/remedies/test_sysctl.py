@@ -7,9 +7,9 @@ from subprocess import CalledProcessError
 import pytest
 
 from tests.lab import requires_lab
+from tests.linux.test_sysctl import DEFAULTS
 from tests.remedies.machine import FILE, Machine
 from tests.remedies.printed import commands, printed
-from tests.settings.test_linux import DEFAULTS
 
 
 @requires_lab

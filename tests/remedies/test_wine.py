@@ -10,8 +10,8 @@ from exporter.model import Settings
 from tests.lab.requirements import is_root
 from tests.remedies.printed import INTERVAL, TIME, commands, printed
 from tests.remedies.wine import Wine, find_wine, wine
-from tests.settings.registry import KEY, Registry, on_windows
-from tests.settings.test_windows import DEFAULTS
+from tests.windows.registry_values import KEY, Registry, on_windows
+from tests.windows.test_registry import DEFAULTS
 
 
 @pytest.fixture(scope="module")

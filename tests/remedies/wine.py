@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.settings.registry import REG_DWORD, REG_SZ
+from tests.windows.registry_values import REG_DWORD, REG_SZ
 
 _TYPES = {"REG_SZ": REG_SZ, "REG_DWORD": REG_DWORD}
 _VALUE = re.compile(r"^ {4}(\w+) {4}(REG_\w+) {4}(.*?)\r?$", re.MULTILINE)

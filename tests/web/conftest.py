@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientSession
 from aiohttp.web import Application
 
-from exporter.config import Config
+from exporter.config.schema import Config
 from exporter.model import Snapshot
 from exporter.web.access import Access
 from exporter.web.app import WebOptions, make_app

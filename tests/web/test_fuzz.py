@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.memory import Memory
-from exporter.sockets import SUPPORTED
+from exporter.collectors.state import Memory
+from exporter.linux import SUPPORTED
 from exporter.web.access import Access
 from exporter.web.app import WebOptions, make_app
-from exporter.web.viewer import Viewer
+from exporter.web.connections_service import Viewer
 from tests.web.conftest import Latest, serving
 from tests.web.secured import Address, get
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 from aiohttp import ClientSession
 
-from exporter.config import Config
-from exporter.judge.sums import ConnectionCounter
+from exporter.analysis.sums import ConnectionCounter
+from exporter.config.schema import Config
 from exporter.web.app import WebOptions
 from tests.web.conftest import Latest, serving
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.config import Config
+from exporter.config.schema import Config
 from exporter.model import (
     ClosureReading,
     CollectorRun,

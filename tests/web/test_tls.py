@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from exporter.config.yaml_file import ConfigError
 from exporter.web.access import Access
-from exporter.yaml_file import ConfigError
 from tests.web.conftest import Latest, serving
 from tests.web.pki import authority
 from tests.web.secured import Address, Secured, get, replace, secured

@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.config.yaml_file import ConfigError
 from exporter.web.access import Access
 from exporter.web.config import ClientAuth, WebConfig, load
 from exporter.web.go_names import CIPHER_SUITES, CURVES
-from exporter.yaml_file import ConfigError
 
 HASH = "$2y$10$mDwo.lAisC94iLAyP81MCesa29IzH37oigHC/42V2pdJlUprsJPze"
 

@@ -1,0 +1,3 @@
+"""
+The collectors, their schedule, and the state kept between samples.
+"""

@@ -1,0 +1,3 @@
+"""
+Loading and validation of the config file.
+"""

@@ -1,0 +1,69 @@
+"""
+A look as a document of JSON. docs/connections.md describes it; what is there stays as it is within
+one SCHEMA_VERSION, to which keys may be added.
+"""
+
+from typing import Any
+
+from exporter.connections.listing import Look
+from exporter.connections.notes import notes
+from exporter.connections.row import Connection
+from exporter.model import NO_PATH, Risk
+
+SCHEMA_VERSION = 1
+
+
+def document(look: Look) -> dict[str, Any]:
+    """
+    The look, of nothing but what JSON has.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "timestamp": round(look.timestamp, 3),
+        "connections_by_risk": {risk.name.lower(): look.by_risk[risk] for risk in Risk},
+        "matching": look.matching,
+        "connections": [_connection(row) for row in look.connections],
+        "advice": {str(advice): text for advice, text in look.advice.items()},
+        "notes": notes(look),
+    }
+
+
+def _connection(row: Connection) -> dict[str, Any]:
+    keepalive = row.keepalive
+    return {
+        "netns": row.netns,
+        "workload": row.workload,
+        "process": row.process and {"pid": row.process.pid, "name": row.process.name},
+        "uid": row.uid,
+        "direction": str(row.direction),
+        "local": {"address": row.local, "port": row.local_port},
+        "remote": {"address": row.remote, "port": row.remote_port},
+        "state": row.state,
+        "path": row.path.name if row.path else NO_PATH,
+        "idle_timeout_seconds": row.path.idle_timeout if row.path else None,
+        "risk": row.risk.name.lower(),
+        "idle_seconds": _rounded(row.idle),
+        "received_seconds": _rounded(row.received),
+        "idle_state": row.idle_state.name.lower(),
+        "protection": row.protection.name.lower(),
+        "timer": {
+            "name": row.timer.name.lower(),
+            "expires_seconds": _rounded(row.expires),
+            "unanswered": row.unanswered,
+        },
+        "send_queue_bytes": row.send_queue,
+        "receive_queue_bytes": row.receive_queue,
+        "keepalive": {
+            "exact": keepalive.exact,
+            "on": keepalive.on,
+            "time_seconds": _rounded(keepalive.time),
+            "interval_seconds": keepalive.interval,
+            "probes": keepalive.probes,
+            "user_timeout_seconds": _rounded(keepalive.user_timeout),
+        },
+        "advice": row.advice and str(row.advice),
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

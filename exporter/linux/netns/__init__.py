@@ -1,0 +1,3 @@
+"""
+Discovery, naming and entering of network namespaces.
+"""

@@ -1,0 +1,3 @@
+"""
+Readers of /proc and /sys/fs/cgroup.
+"""

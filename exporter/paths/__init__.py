@@ -1,0 +1,3 @@
+"""
+Paths with an idle timeout, and their assignment to connections.
+"""

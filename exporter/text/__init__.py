@@ -1,0 +1,3 @@
+"""
+Formatting of numbers and names.
+"""

@@ -1,0 +1,3 @@
+"""
+All Windows-specific code.
+"""

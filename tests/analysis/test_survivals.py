@@ -1,0 +1,130 @@
+"""
+Idle spells that samples find survived: never longer than they were.
+"""
+
+import numpy as np
+import pytest
+
+from exporter.analysis.history import History
+from exporter.analysis.history_table import Rows
+from exporter.analysis.survivals import Survivals, survived
+from exporter.model import ConnectionTable, Direction, OnTimeout, Path
+from tests.analysis.rows import connection, observed, remembered
+
+PATHS = tuple(
+    Path(name, Direction.ANY, ("any",), 240.0, OnTimeout.DROP) for name in ("one", "two", "three")
+)
+
+
+def last_two(*samples: ConnectionTable) -> tuple[Rows, Rows]:
+    """
+    What is known after the last of the samples, and after the one before it.
+    """
+    history, now = History(), History().rows
+    past = now
+    for sample in samples:
+        past = history.recall(sample.cookie)
+        now = observed(sample, history)
+        history = remembered(now)
+    return now, past
+
+
+def spell(*samples: ConnectionTable) -> float:
+    """
+    The spell that the last of the samples finds survived.
+    """
+    return float(survived(*last_two(*samples))[0])
+
+
+def idle_until(last: float, first: float = 0.0) -> list[ConnectionTable]:
+    """
+    A sample every 15 s of a connection whose last segment, data from the peer, came at time first.
+    """
+    return [connection(at=at, age=at - first) for at in np.arange(first + 10, last + 1, 15.0)]
+
+
+def test_answer() -> None:
+    """
+    A spell from 0 to 200 s, seen from 10 s to 190 s: it lasted at least 180 s.
+    """
+    answer = connection(at=205.0, age=4.5, sent=5.0, segments_in=11, segments_out=11)
+    assert spell(*idle_until(200), answer) == pytest.approx(180)
+
+
+def test_pushed_by_the_peer() -> None:
+    """
+    Data that the peer sends has come through, whether we sent any or not.
+    """
+    pushed = connection(at=205.0, age=5.0, sent=205.0, segments_in=11)
+    assert spell(*idle_until(200), pushed) == pytest.approx(180)
+
+
+def test_own_probe_answered() -> None:
+    """
+    So has the answer to a probe.
+    """
+    answered = connection(
+        at=205.0, age=205.0, acked=5.0, expires=25.0, segments_in=11, segments_out=11
+    )
+    assert spell(*idle_until(200), answered) == pytest.approx(180)
+
+
+def test_unanswered() -> None:
+    """
+    What we send proves nothing while nothing comes back; then the spell was short.
+    """
+    write = connection(at=205.0, age=205.0, sent=5.0, segments_out=11, unanswered=1, unacked=1)
+    again = connection(at=220.0, age=220.0, sent=1.0, segments_out=12, unanswered=2, unacked=1)
+    answer = connection(at=235.0, age=235.0, sent=4.0, acked=3.0, segments_in=11, segments_out=13)
+    assert np.isnan(spell(*idle_until(200), write))
+    assert np.isnan(spell(*idle_until(200), write, again))
+    assert spell(*idle_until(200), write, again, answer) == 0
+
+
+def test_probes_of_the_peer() -> None:
+    """
+    A probe of the peer's begins a new spell and proves none: one before it may have been lost.
+    """
+    probe = connection(at=205.0, age=205.0, segments_in=11, segments_out=11)
+    answer = connection(at=220.0, age=1.0, segments_in=12, segments_out=12)
+    assert np.isnan(spell(*idle_until(200), probe))
+    assert spell(*idle_until(200), probe, answer) == 0
+
+
+def test_hidden_probe() -> None:
+    """
+    A peer's probe right after data, seen in the same sample, does not make the spell longer.
+    """
+    data = connection(at=15.0, age=14.0, segments_in=12)
+    answer = connection(at=30.0, age=1.0, segments_in=13)
+    quiet = connection(at=29.0, age=28.0, segments_in=12)
+    assert spell(connection(at=0.0), data, answer) == 0
+    assert spell(connection(at=0.0), data, quiet, answer) == 14
+
+
+def test_first_seen() -> None:
+    """
+    Of a connection that is seen for the first time no spell is known, but that it receives.
+    """
+    assert spell(connection(at=100.0, age=90.0)) == 0
+
+
+def test_segments_not_counted() -> None:
+    """
+    Where the kernel does not count segments, nothing is known.
+    """
+    ages = {10.0: 10.0, 25.0: 25.0, 40.0: 40.0, 55.0: 1.0}
+    old = [connection(at, age, segments_in=-1, segments_out=-1) for at, age in ages.items()]
+    assert np.isnan(spell(*old))
+
+
+def test_counted_by_path() -> None:
+    """
+    Spells of at least a second count, by path; a path is heard where anything was received.
+    """
+    survivals = Survivals(PATHS)
+    survivals.add(np.array([0, 0, -1], np.int16), np.array([60.0, 61.0, 60.0]))
+    survivals.add(np.array([0, 1, 2], np.int16), np.array([600.0, 0.5, np.nan]))
+    (name, counts), *others = survivals.by_path()
+    assert (name, counts.sum(), others) == ("one", 3, [])
+    assert survivals.heard == {"one", "two"}

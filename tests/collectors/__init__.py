@@ -1,0 +1,3 @@
+"""
+Tests of the collectors and their schedule.
+"""

@@ -1,0 +1,128 @@
+"""
+The demo's hosts, with all that runs on them.
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from socket import AF_INET, AF_INET6, create_server
+from threading import Thread
+
+from tests.cgroups import cgroup_tree, start_in, writable
+from tests.demo.monitoring import Monitoring, monitoring
+from tests.demo.scenario import (
+    ABSENT,
+    CLOUD,
+    CONFIG,
+    HURRY,
+    IDLE_TIMEOUT,
+    MACHINES,
+    PARTNER,
+    SETTINGS,
+    Application,
+    Machine,
+)
+from tests.exporter_process import ROOT, exporter_process
+from tests.lab import Host, nat_labs
+from tests.lab.traffic import Socket
+
+PORT = 443
+_EXPORTER_PORT = 10240
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """
+    What is on the stage: the hosts by name, and where to look from outside.
+    """
+
+    hosts: dict[str, Host]
+    nat: Host
+    monitoring: Monitoring
+
+
+@contextmanager
+def stage(directory: Path) -> Iterator[Stage]:
+    """
+    Build the hosts and start everything, with the files in directory.
+    """
+    names = [machine.name for machine in MACHINES]
+    config = directory / "exporter.yml"
+    config.write_text(CONFIG)
+    with ExitStack() as stack:
+        tree = stack.enter_context(cgroup_tree()) if writable() else None
+        labs = stack.enter_context(nat_labs(*names, "monitor", idle_timeout=IDLE_TIMEOUT))
+        hosts = {name: lab.client for name, lab in zip(names, labs, strict=False)}
+        answer(labs[0].server)
+        for machine in MACHINES:
+            prepare(hosts[machine.name], machine)
+            stack.enter_context(
+                exporter_process(
+                    f"--config.file={config}",
+                    f"--web.listen-address=:{_EXPORTER_PORT}",
+                    command=[str(Path(sys.executable).with_name("tcp-keepalive-exporter"))],
+                    start=hosts[machine.name].start,
+                )
+            )
+        targets = {name: f"{host.address}:{_EXPORTER_PORT}" for name, host in hosts.items()}
+        targets[ABSENT] = f"{labs[-1].client.address}:{_EXPORTER_PORT}"
+        found = stack.enter_context(monitoring(labs[-1].client, directory, targets, hurry=HURRY))
+        for machine in MACHINES:
+            for app in machine.applications:
+                start(app, hosts[machine.name], tree)
+        yield Stage(hosts, labs[0].nat, found)
+
+
+def prepare(host: Host, machine: Machine) -> None:
+    """
+    Give a host its settings.
+    """
+    # Retransmission then gives up after some 12 s instead of 15 minutes.
+    host.sysctl("net.ipv4.tcp_retries2", 5)
+    if machine.configured:
+        host.sysctl("net.ipv4.tcp_keepalive_time", SETTINGS.time)
+        host.sysctl("net.ipv4.tcp_keepalive_intvl", SETTINGS.interval)
+        host.sysctl("net.ipv4.tcp_keepalive_probes", SETTINGS.probes)
+
+
+def start(app: Application, host: Host, tree: Path | None) -> None:
+    """
+    Start an application, as a service of its own where cgroups can be made.
+    """
+    argv = [sys.executable, "-m", "tests.demo.app", app.name, str(PORT), *app.servers]
+    if app.use_every is not None:
+        argv += ["--use-every", str(app.use_every)]
+    if app.keepalive is not None:
+        kept = (app.keepalive.time, app.keepalive.interval, app.keepalive.probes)
+        argv += ["--keepalive", *(str(value) for value in kept if value is not None)]
+    if tree is None:
+        host.start(argv, cwd=ROOT)
+    else:
+        start_in(tree / f"{app.name}.service", host, argv, cwd=ROOT)
+
+
+def answer(server: Host) -> None:
+    """
+    Have the server answer each byte with the same one, at all its addresses.
+    """
+    server.ip("\n".join(f"addr add {address}/64 dev eth0 nodad" for address in PARTNER[1:]))
+    listeners = [
+        server.adopt(server.call(create_server, (address, PORT), family=family))
+        for family, addresses in ((AF_INET, CLOUD), (AF_INET6, PARTNER))
+        for address in addresses
+    ]
+    Thread(target=lambda: asyncio.run(_answer(listeners)), daemon=True).start()
+
+
+async def _answer(listeners: list[Socket]) -> None:
+    servers = [await asyncio.start_server(_echo, sock=listener) for listener in listeners]
+    await asyncio.gather(*(server.serve_forever() for server in servers))
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(1024):
+        writer.write(data)
+    writer.close()

@@ -1,0 +1,213 @@
+"""
+What the decoder reads of real messages and of ones made by hand.
+"""
+
+import itertools
+import struct
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exporter.linux.netlink.decode import decode
+from tests.linux.netlink.agreement import agree, decoded
+from tests.linux.netlink.capture import SEQUENCE, messages
+from tests.linux.netlink.reference import Row
+from tests.linux.netlink.rivals import by_pyroute2
+from tests.linux.netlink.synthetic import (
+    CAPTURES,
+    INFO,
+    MARK,
+    SHUTDOWN,
+    attribute,
+    cgroup,
+    connection,
+    info,
+)
+
+OF_TCP_INFO = {
+    # column: length from which on it is there
+    "retransmits": 3,
+    "probes": 4,
+    "backoff": 5,
+    "unacked": 28,
+    "last_data_sent": 48,
+    "last_data_received": 56,
+    "last_ack_received": 60,
+    "segments_out": 140,
+    "segments_in": 144,
+    "bytes_acked": 128,
+    "bytes_sent": 208,
+    "bytes_retransmitted": 216,
+}
+ABSENT = dict.fromkeys(OF_TCP_INFO, -1) | dict.fromkeys(
+    ("last_data_sent", "last_data_received", "last_ack_received")
+)
+CGROUP = 77 << 40
+EXAMPLE = connection(info(280), cgroup(CGROUP))
+
+
+def only(data: bytes) -> Row:
+    """
+    The one connection in a batch.
+    """
+    (row,) = decoded(data)
+    return row
+
+
+class TestConnections:
+    """
+    Rows are read whatever attributes come with a connection, in whatever order.
+    """
+
+    def test_captures(self) -> None:
+        """
+        There are captures of two kernels whose tcp_info differs in length.
+        """
+        assert [path.stem for path in CAPTURES] == ["linux-6.1", "linux-6.18"]
+
+    @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
+    def test_captured(self, capture: Path) -> None:
+        """
+        Real messages of Linux 6.1 and 6.18 are read as pyroute2 and the reference read them.
+        """
+        data = capture.read_bytes()
+        assert agree(data)
+        assert sorted(decoded(data)) == sorted(by_pyroute2(data))
+        assert len(decoded(data)) == len(messages(data)) - 2, "two dumps, each with its end"
+
+    def test_every_column(self) -> None:
+        """
+        Each column has its own field, ages in seconds.
+        """
+        assert only(EXAMPLE) == Row(
+            cookie=1,
+            family=2,
+            state=1,
+            timer=2,
+            unanswered=3,
+            local=0xFFFF_C000_0201,
+            remote=0xFFFF_C000_0202,
+            local_port=80,
+            remote_port=5000,
+            expires=0.005,
+            receive_queue=6,
+            send_queue=7,
+            uid=8,
+            inode=9,
+            cgroup=CGROUP,
+            retransmits=3,
+            probes=4,
+            backoff=5,
+            unacked=0x1C1B1A19,
+            last_data_sent=0x302F2E2D / 1000,
+            last_data_received=0x38373635 / 1000,
+            last_ack_received=0x3C3B3A39 / 1000,
+            segments_out=0x8C8B8A89,
+            segments_in=0x908F8E8D,
+            bytes_acked=0x807F7E7D7C7B7A79 - (1 << 64),
+            bytes_sent=0xD0CFCECDCCCBCAC9 - (1 << 64),
+            bytes_retransmitted=0xD8D7D6D5D4D3D2D1 - (1 << 64),
+        )
+
+    @pytest.mark.parametrize("length", [0, 4, 5, 27, 28, 60, 104, 143, 144, 192, 232, 280, 400])
+    def test_tcp_info_of_other_kernels(self, length: int) -> None:
+        """
+        What a shorter tcp_info lacks is absent, and what a longer one adds is ignored.
+        """
+        row, whole = only(connection(info(length))), only(connection(info(280)))
+        for column, needed in OF_TCP_INFO.items():
+            expected = getattr(whole, column) if length >= needed else ABSENT[column]
+            assert getattr(row, column) == expected, column
+        assert row.expires == whole.expires
+
+    def test_nothing_but_the_header(self) -> None:
+        """
+        A connection without attributes, such as one in TIME_WAIT, lacks tcp_info and cgroup.
+        """
+        row = only(connection())
+        assert {column: getattr(row, column) for column in OF_TCP_INFO} == ABSENT
+        assert (row.cgroup, row.local_port) == (0, 80)
+
+    def test_order_of_attributes(self) -> None:
+        """
+        Every order of the same attributes gives the same row, though all have one length.
+        """
+        attributes = (
+            info(280),
+            cgroup(CGROUP),
+            attribute(SHUTDOWN, b"\x03"),
+            attribute(MARK, bytes(4)),
+        )
+        orders = [connection(*order) for order in itertools.permutations(attributes)]
+        assert decoded(b"".join(orders)) == [only(EXAMPLE)] * 24
+
+    @pytest.mark.parametrize("payload", [b"", b"x", b"xyz", b"x" * 1000])
+    def test_unknown_attributes(self, payload: bytes) -> None:
+        """
+        Attributes of kinds not known yet are passed over, whatever their length.
+        """
+        unknown = attribute(99, payload)
+        assert only(connection(unknown, info(280), unknown[:0], cgroup(CGROUP))) == only(EXAMPLE)
+        assert only(connection(info(280), cgroup(CGROUP), unknown)) == only(EXAMPLE)
+
+    def test_flags_of_attributes(self) -> None:
+        """
+        The flags in an attribute's type (nested, byte order) do not make it another kind.
+        """
+        assert only(connection(attribute(INFO | 0x8000, info(280)[4:]), cgroup(CGROUP))) == only(
+            EXAMPLE
+        )
+
+    def test_unpadded_end(self) -> None:
+        """
+        The last message need not be padded.
+        """
+        message = connection(info(280), cgroup(CGROUP), attribute(SHUTDOWN, b"\x03"))
+        (length,) = struct.unpack_from("=I", message)
+        assert only(struct.pack("=I", length - 3) + message[4:-3]) == only(EXAMPLE)
+
+    def test_mapped_and_native(self) -> None:
+        """
+        IPv4 is mapped into IPv6; an IPv6 address keeps all of its bits.
+        """
+        row = only(connection(family=10))
+        assert row.local == 0xC0000201_C0000201_C0000201_C0000201
+        assert row.remote == 0xC0000202_C0000202_C0000202_C0000202
+
+    def test_many_layouts_interleaved(self) -> None:
+        """
+        Layouts of one length, more than are compared at once, lose and mix up no connection.
+        """
+        others = [attribute(99, bytes(8))] * 20
+        kinds = [[*others[:place], cgroup(9), *others[place:]] for place in range(20)]
+        batch = b"".join(
+            connection(*kinds[cookie % 20], cookie=cookie) for cookie in range(1, 2001)
+        )
+        assert len({len(message) for message in messages(batch)}) == 1
+        assert agree(batch)
+
+    def test_rows_outlive_the_buffer(self) -> None:
+        """
+        The next batch is received into the same buffer: nothing of a table may lie in it.
+        """
+        buffer = bytearray(EXAMPLE * 10)
+        batch = decode(memoryview(buffer), SEQUENCE, 1.5)
+        buffer[:] = bytes(len(buffer))
+        (table,) = batch.tables
+        assert table.cookie.tolist() == [1] * 10
+        assert table.segments_in.tolist() == [0x908F8E8D] * 10
+        assert np.array_equal(table.read_at, [1.5] * 10)
+
+    def test_thousands_of_layouts_take_no_time(self) -> None:
+        """
+        Layouts that are all different, of one length and of many, are still read within seconds.
+        """
+        attributes = [attribute(90 + kind, bytes(4)) for kind in range(6)] + [cgroup(1)]
+        same_length = [connection(*order) for order in itertools.permutations(attributes)]
+        lengths = [connection(attribute(90, bytes(extra))) for extra in range(0, 12_000, 4)]
+        for batch in (same_length, lengths):
+            start = time.process_time()
+            assert len(decoded(b"".join(batch))) == len(batch)
+            assert time.process_time() - start < 10

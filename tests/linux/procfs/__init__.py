@@ -1,0 +1,3 @@
+"""
+Tests of the readers of /proc and /sys/fs/cgroup.
+"""

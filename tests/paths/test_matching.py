@@ -1,0 +1,280 @@
+"""
+Which connection crosses which path.
+"""
+
+import ipaddress
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.model import ConnectionTable, Direction, OnTimeout, Path
+from exporter.paths.matching import (
+    PROFILES,
+    Network,
+    Profile,
+    Surroundings,
+    assign,
+    halves,
+    is_listened_on,
+)
+from tests.tables import connections
+
+OWN_V4, OWN_V6 = "10.0.0.4", "fd00::4"
+SURROUNDINGS = Surroundings(
+    listening_ports=frozenset({443}),
+    own_addresses=frozenset(
+        halves(ipaddress.ip_address(address))
+        for address in ("127.0.0.1", "::1", OWN_V4, OWN_V6, "198.51.100.9")
+    ),
+)
+OUTBOUND, INBOUND = f"{OWN_V4}:50000", f"{OWN_V4}:443"
+OUTBOUND_V6, INBOUND_V6 = f"[{OWN_V6}]:50000", f"[{OWN_V6}]:443"
+
+
+def path(name: str, *remote: str, direction: Direction = Direction.ANY) -> Path:
+    """
+    A path whose timeout does not matter.
+    """
+    return Path(name, direction, remote or ("any",), 60.0, OnTimeout.DROP)
+
+
+def crossed(table: ConnectionTable, paths: Sequence[Path], surroundings: Surroundings) -> list[int]:
+    """
+    The index of the path that each connection crosses when it is first seen.
+    """
+    indices = assign(table, paths, surroundings, is_listened_on(table, surroundings))
+    return [int(index) for index in indices]
+
+
+def names(paths: Sequence[Path], *ends: tuple[str, str]) -> list[str | None]:
+    """
+    The name of the path that each connection crosses.
+    """
+    indices = crossed(connections(*ends), paths, SURROUNDINGS)
+    return [paths[index].name if index >= 0 else None for index in indices]
+
+
+@pytest.mark.parametrize(
+    ("profile", "outbound", "inbound", "private"),
+    [
+        (Profile.AZURE, "azure-outbound", "azure-inbound", None),
+        (Profile.AZURE_NAT_GATEWAY, "azure-nat-gateway", "azure-inbound", None),
+        (Profile.AKS, "aks-outbound", "azure-inbound", None),
+        (Profile.AWS, "aws-nat-gateway", "aws-nlb", None),
+        (Profile.GCP, "gcp-firewall", "gcp-firewall", "gcp-firewall"),
+        (Profile.NONE, None, None, None),
+    ],
+)
+def test_profiles(
+    profile: Profile, outbound: str | None, inbound: str | None, private: str | None
+) -> None:
+    """
+    Every profile has its paths for public peers, and GCP's for private ones too.
+    """
+    assert names(
+        PROFILES[profile],
+        (OUTBOUND, "203.0.113.1:443"),
+        (OUTBOUND_V6, "[2001:db8::1]:443"),
+        (INBOUND, "203.0.113.1:50000"),
+        (INBOUND_V6, "[2001:db8::1]:50000"),
+        (OUTBOUND, "10.1.0.1:443"),
+        (INBOUND_V6, "[fd00:1::1]:50000"),
+    ) == [outbound, outbound, inbound, inbound, private, private]
+
+
+@pytest.mark.parametrize(
+    ("address", "word"),
+    [
+        ("9.255.255.255", "public"),
+        ("10.0.0.0", "private"),
+        ("100.63.255.255", "public"),
+        ("100.64.0.0", "private"),
+        ("100.127.255.255", "private"),
+        ("100.128.0.0", "public"),
+        ("168.63.129.15", "public"),
+        ("168.63.129.16", "private"),  # Azure's platform service: no NAT stands before it
+        ("168.63.129.17", "public"),
+        ("169.254.169.254", "private"),
+        ("172.15.255.255", "public"),
+        ("172.16.0.0", "private"),
+        ("172.31.255.255", "private"),
+        ("172.32.0.0", "public"),
+        ("192.168.255.255", "private"),
+        ("192.169.0.0", "public"),
+        ("::ffff:10.1.2.3", "private"),
+        ("::ffff:203.0.113.1", "public"),
+        ("2001:db8::1", "public"),
+        ("fc00::1", "private"),
+        ("fdff::1", "private"),
+        ("fe00::1", "public"),
+        ("fe80::1", "private"),
+        ("fec0::1", "public"),
+    ],
+)
+def test_public_and_private(address: str, word: str) -> None:
+    """
+    The words public and private divide all addresses, IPv4 in its mapped form too.
+    """
+    host = f"[{address}]" if ":" in address else address
+    paths = [path("private", "private"), path("public", "public")]
+    assert names(paths, (OUTBOUND, f"{host}:443")) == [word]
+    assert names(paths[::-1], (OUTBOUND, f"{host}:443")) == [word]
+
+
+def test_azure_platform_crosses_no_nat() -> None:
+    """
+    Azure's own 168.63.129.16 is public in name only.
+    """
+    assert names(PROFILES[Profile.AZURE], (OUTBOUND, "168.63.129.16:80")) == [None]
+
+
+def test_first_match_wins() -> None:
+    """
+    An own path takes what it matches from the profile's paths, and an earlier one from a later one.
+    """
+    paths = [
+        path("office", "203.0.113.0/24", direction=Direction.OUTBOUND),
+        path("wider", "203.0.0.0/16"),
+        *PROFILES[Profile.AZURE],
+    ]
+    assert names(
+        paths,
+        (OUTBOUND, "203.0.113.1:443"),
+        (INBOUND, "203.0.113.1:50000"),
+        (OUTBOUND, "203.0.112.1:443"),
+        (OUTBOUND, "203.1.0.1:443"),
+    ) == ["office", "wider", "wider", "azure-outbound"]
+
+
+def test_any_of_several_remotes() -> None:
+    """
+    One of a path's remotes is enough, networks and words alike.
+    """
+    paths = [path("partners", "203.0.113.0/24", "2001:db8::/32", "private")]
+    assert names(
+        paths,
+        (OUTBOUND, "203.0.113.1:443"),
+        (OUTBOUND_V6, "[2001:db8::1]:443"),
+        (OUTBOUND, "192.168.1.1:443"),
+        (OUTBOUND, "203.0.114.1:443"),
+    ) == ["partners", "partners", "partners", None]
+
+
+def test_v4_network_matches_mapped_address() -> None:
+    """
+    A connection of an IPv6 socket to an IPv4 peer is matched by IPv4 networks.
+    """
+    paths = [path("v4", "203.0.113.0/24")]
+    assert names(
+        paths,
+        (f"[::ffff:{OWN_V4}]:50000", "[::ffff:203.0.113.1]:443"),
+        (f"[::ffff:{OWN_V4}]:50000", "[::ffff:203.0.114.1]:443"),
+        (OUTBOUND_V6, "[::203.0.113.1]:443"),
+    ) == ["v4", None, None]
+
+
+def test_all_of_ipv6_holds_no_ipv4() -> None:
+    """
+    ::/0 is every IPv6 peer and no IPv4 one, though the mapped addresses lie within it.
+    """
+    ends = (OUTBOUND, "203.0.113.1:443"), (OUTBOUND_V6, "[2001:db8::1]:443")
+    assert names([path("v6", "::/0")], *ends) == [None, "v6"]
+    assert names([path("mapped", "::ffff:203.0.113.0/120")], *ends) == ["mapped", None]
+
+
+@pytest.mark.parametrize(
+    ("local", "remote"),
+    [
+        ("127.0.0.1:50000", "127.0.0.1:443"),
+        ("127.0.0.1:50000", "127.9.9.9:443"),
+        ("[::1]:50000", "[::1]:443"),
+        ("[::ffff:127.0.0.1]:50000", "[::ffff:127.0.0.1]:443"),
+        (OUTBOUND, f"{OWN_V4}:443"),
+        (OUTBOUND, "198.51.100.9:443"),
+        (INBOUND_V6, f"[{OWN_V6}]:50000"),
+        (f"[::ffff:{OWN_V4}]:50000", f"[::ffff:{OWN_V4}]:443"),
+        ("203.0.113.77:50000", "203.0.113.77:443"),  # an address that has left its interface
+    ],
+)
+def test_connection_within_host(local: str, remote: str) -> None:
+    """
+    A connection with both ends on this host crosses no path, whatever its addresses.
+    """
+    assert names([path("all", "any")], (local, remote), (remote, local)) == [None, None]
+
+
+def test_host_without_listeners() -> None:
+    """
+    Where nothing listens, every connection is outbound.
+    """
+    paths = [path("in", direction=Direction.INBOUND), path("out", direction=Direction.OUTBOUND)]
+    nothing = Surroundings(frozenset(), frozenset())
+    assert crossed(connections((INBOUND, "203.0.113.1:1")), paths, nothing) == [1]
+
+
+def test_no_connections() -> None:
+    """
+    An empty table gets no paths.
+    """
+    assert crossed(connections(), PROFILES[Profile.AZURE], SURROUNDINGS) == []
+
+
+MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+V4_NETWORKS = st.builds(
+    lambda number, bits: ipaddress.IPv4Network((number, bits), strict=False),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 32),
+)
+V6_NETWORKS = st.builds(
+    lambda number, bits: ipaddress.IPv6Network((number, bits), strict=False),
+    st.integers(0, 2**128 - 1),
+    st.integers(0, 128),
+).filter(lambda network: not network.subnet_of(MAPPED))
+HERE = "192.0.2.1"
+
+
+def at_the_edges(network: Network) -> list[str]:
+    """
+    The network's first and last address, one between and the neighbours outside.
+    """
+    kind = type(network.network_address)
+    first, last = int(network.network_address), int(network.broadcast_address)
+    numbers = [first - 1, first, (first + last) // 2, last, last + 1]
+    addresses = [str(kind(number)) for number in numbers if 0 <= number < 2**network.max_prefixlen]
+    return [address for address in addresses if not stays_here(address)]
+
+
+def as_peer(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """
+    The address that is meant: IPv4 where it is written in its mapped form.
+    """
+    peer = ipaddress.ip_address(address)
+    return (peer.version == 6 and peer.ipv4_mapped) or peer
+
+
+def stays_here(address: str) -> bool:
+    """
+    Whether a connection from HERE to the address crosses no path.
+    """
+    return address == HERE or as_peer(address).is_loopback
+
+
+@given(st.lists(V4_NETWORKS | V6_NETWORKS, min_size=1, max_size=4))
+def test_matches_as_ipaddress_does(networks: list[Network]) -> None:
+    """
+    A network holds exactly the addresses that Python's ipaddress says it holds, the first one wins.
+    """
+    addresses = [address for network in networks for address in at_the_edges(network)]
+    ends = [
+        (f"{HERE}:1", f"[{address}]:1" if ":" in address else f"{address}:1")
+        for address in addresses
+    ]
+    paths = [path(str(number), str(network)) for number, network in enumerate(networks)]
+    expected = [
+        next((index for index, network in enumerate(networks) if as_peer(address) in network), -1)
+        for address in addresses
+    ]
+    nothing = Surroundings(frozenset(), frozenset())
+    assert crossed(connections(*ends), paths, nothing) == expected

@@ -1,0 +1,49 @@
+"""
+Words and numbers for the terminal.
+"""
+
+import pytest
+
+from exporter.text.wording import duration, printable
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (0.04, "0s"),
+        (0.44, "0.4s"),
+        (0.99, "1s"),
+        (1.4, "1s"),
+        (59.6, "1m"),
+        (75, "1m15s"),
+        (240, "4m"),
+        (3600, "1h"),
+        (3605, "1h"),
+        (7200 + 59, "2h"),
+        (7200 + 60, "2h1m"),
+        (86400, "1d"),
+        (100000, "1d3h"),
+        (8589934, "99d10h"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    """At most two units, rounded."""
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql@15-main.service", "postgresql@15-main.service"),
+        ("bücher-日本", "bücher-日本"),
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("a\nb\r\tc\x00\x7f\x9b2J", "a\\nb\\r\\tc\\x00\\x7f\\x9b2J"),
+        ("\u202eevil\u2066", "\\u202eevil\\u2066"),
+        ("\ud800", "\\ud800"),
+        ("[bold]x[/]", "[bold]x[/]"),
+    ],
+)
+def test_printable(text: str, shown: str) -> None:
+    """Nothing in a name can move the cursor or turn the line around; all else stays."""
+    assert printable(text) == shown
