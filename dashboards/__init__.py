@@ -1,3 +1,3 @@
 """
-The Grafana dashboards and how they are made: `make dashboards` writes their JSON.
+The Grafana dashboards as code: `make dashboards` writes their JSON.
 """

@@ -1,5 +1,5 @@
 """
-Columns of tables: their heads, and how their cells look.
+Columns of tables: headings and cell styles.
 """
 
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards import style as look
+from dashboards import style
 from dashboards.links import link_to
 from exporter.analysis.findings import RULES
 
@@ -15,15 +15,15 @@ from exporter.analysis.findings import RULES
 @dataclass(frozen=True, slots=True)
 class Column:
     """
-    The head of a column, and the field properties of its cells.
+    The heading of a column, and the field properties of its cells.
     """
 
-    head: str
+    heading: str
     properties: Mapping[str, object] = field(default_factory=dict)
 
     def wide(self, pixels: int) -> "Column":
         """
-        The column with a fixed width; the others share what is left.
+        The column with a fixed width; the others share the rest.
         """
         return replace(self, properties={**self.properties, "custom.width": pixels})
 
@@ -34,11 +34,11 @@ class Column:
         return [model.DynamicConfigValue(name, value) for name, value in self.properties.items()]
 
 
-def text(head: str) -> Column:
+def text(heading: str) -> Column:
     """
-    Words.
+    Plain text.
     """
-    return Column(head)
+    return Column(heading)
 
 
 def host() -> Column:
@@ -48,23 +48,23 @@ def host() -> Column:
     return Column("Host", {"links": link_to("Host", instance="${__value.raw}")})
 
 
-def count(head: str, color: str | None = None) -> Column:
+def count(heading: str, color: str | None = None) -> Column:
     """
-    Whole numbers; a color means that there should be none.
+    Whole numbers; a color marks a count that should be 0.
     """
     properties: dict[str, object] = {"decimals": 0}
     if color is not None:
         properties |= {"custom.cellOptions": {"type": "color-text"}, "color": _fixed(color)}
-    return Column(head, properties)
+    return Column(heading, properties)
 
 
-def gauge(head: str, color: str) -> Column:
+def gauge(heading: str, color: str) -> Column:
     """
     Whole numbers with a bar beside each.
     """
     cell = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
     return Column(
-        head,
+        heading,
         {
             "decimals": 0,
             "min": 0,
@@ -75,38 +75,38 @@ def gauge(head: str, color: str) -> Column:
     )
 
 
-def seconds(head: str) -> Column:
+def seconds(heading: str) -> Column:
     """
     Durations.
     """
-    return Column(head, {"unit": look.SECONDS, "decimals": 0})
+    return Column(heading, {"unit": style.SECONDS, "decimals": 0})
 
 
-def severity(head: str) -> Column:
+def severity(heading: str) -> Column:
     """
     Severities of findings, in their colours.
     """
-    colors = {"critical": look.RED, "warning": look.ORANGE, "info": look.BLUE}
-    return _mapped(head, look.words({name: (name, color) for name, color in colors.items()}))
+    colors = {"critical": style.RED, "warning": style.ORANGE, "info": style.BLUE}
+    return _mapped(heading, style.words({name: (name, color) for name, color in colors.items()}))
 
 
-def finding(head: str) -> Column:
+def finding(heading: str) -> Column:
     """
-    Ids of findings, with the words for them.
+    Ids of findings, with their titles.
     """
-    words = {rule.id: (f"{rule.id}: {rule.title}", look.TEXT) for rule in RULES}
-    return Column(head, {"mappings": [look.words(words)]})
+    words = {rule.id: (f"{rule.id}: {rule.title}", style.TEXT) for rule in RULES}
+    return Column(heading, {"mappings": [style.words(words)]})
 
 
-def yes_or_no(head: str) -> Column:
+def yes_or_no(heading: str) -> Column:
     """
-    1 for yes, which is well, and 0 for no.
+    1 is yes (good), 0 is no.
     """
-    return _mapped(head, look.words({"0": ("no", look.RED), "1": ("yes", look.GREEN)}))
+    return _mapped(heading, style.words({"0": ("no", style.RED), "1": ("yes", style.GREEN)}))
 
 
-def _mapped(head: str, mapping: model.ValueMap) -> Column:
-    return Column(head, {"mappings": [mapping], "custom.cellOptions": {"type": "color-text"}})
+def _mapped(heading: str, mapping: model.ValueMap) -> Column:
+    return Column(heading, {"mappings": [mapping], "custom.cellOptions": {"type": "color-text"}})
 
 
 def _fixed(color: str) -> dict[str, str]:

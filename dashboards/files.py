@@ -14,6 +14,6 @@ _FOLDER = Path(__file__).parent
 
 def files() -> dict[Path, str]:
     """
-    Each file, and the text it must have.
+    The files and their content.
     """
     return {_FOLDER / f"{made.__name__}.json": render(made()) for made in (fleet, host, drops)}

@@ -1,5 +1,5 @@
 """
-What surrounds the panels: variables, links, annotations, the JSON.
+Everything around the panels: variables, links, annotations, JSON output.
 """
 
 import json
@@ -26,9 +26,7 @@ from dashboards.style import BLUE, PURPLE
 
 def frame(name: str, description: str, *, since: str, by_path: bool = True) -> build.Dashboard:
     """
-    A dashboard without panels, which shows the time since then.
-
-    by_path tells whether a path can be chosen.
+    A dashboard without panels. since is the start of its time range, by_path adds a path variable.
     """
     made = build.Dashboard(f"TCP keepalive / {name}").uid(uid(name)).description(description)
     made.tags([TAG]).readonly().tooltip(DashboardCursorSync.CROSSHAIR)
@@ -66,7 +64,7 @@ def frame(name: str, description: str, *, since: str, by_path: bool = True) -> b
 
 def render(made: build.Dashboard) -> str:
     """
-    The dashboard's JSON, with an id for each panel.
+    The dashboard's JSON, with panel ids.
     """
     model = made.build()
     _number_panels(model)
@@ -76,7 +74,7 @@ def render(made: build.Dashboard) -> str:
 
 def _number_panels(model: Dashboard) -> None:
     """
-    Give each panel an id, those in collapsed rows too.
+    Set the id of each panel, including those in collapsed rows.
     """
     ids = count(1)
     for panel in model.panels or []:

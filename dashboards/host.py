@@ -1,5 +1,5 @@
 """
-Host: one host, or a few, in detail: settings, connections, their ends.
+Host dashboard: one host, or a few, in detail: settings, connections, closures.
 """
 
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from grafana_foundation_sdk.builders import bargauge, common, heatmap, stat, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from dashboards import style as look
+from dashboards import style
 from dashboards.columns import count, finding, gauge, seconds, severity, text, yes_or_no
 from dashboards.frame import frame
 from dashboards.health import health
@@ -18,12 +18,13 @@ from dashboards.panels import (
     heat,
     logarithmic,
     number,
-    of_evils,
+    redder_if_higher,
     rows,
     stacked,
 )
 from dashboards.queries import (
     NO_TIME_WAIT,
+    OPEN_AT_PEER,
     PATH,
     PROTECTED,
     STALLED,
@@ -44,69 +45,68 @@ _CONNECTIONS = own("connections", PATH)
 
 def host() -> Dashboard:
     """
-    The dashboard of one host, where Fleet leads to.
+    The dashboard of one host, linked from Fleet.
     """
     made = frame(
         "Host",
-        "One host in detail, or a few together: what its settings promise on each path, what its"
-        " connections really do, and how they ended. Choose one host above.",
+        "One host in detail, or a few together: how its settings cover each path, what its"
+        " connections actually do, and how they ended. Select one host above.",
         since="now-6h",
     )
-    for panel in (*_answers(), *_settings(), *_connections(), *_workloads(), *_ends()):
+    for panel in (*_stats(), *_settings(), *_connections(), *_workloads(), *_closures()):
         made.with_panel(panel)
     return made.with_row(_namespaces()).with_row(_timers()).with_row(health())
 
 
-def _answers() -> Iterator[stat.Panel]:
+def _stats() -> Iterator[stat.Panel]:
     yield number(
         "Settings",
         "Whether the keepalive settings of every network namespace send the first probe before"
-        " every path's idle timeout. If not, the table below shows which and by how much;"
+        " every path's idle timeout. If not, the table below shows which and by how much, and"
         " `tcp-keepalive-exporter fix` prints the remedy.",
         now(f"min({own('path_protected', PATH)})"),
-        thresholds=look.steps(look.RED, (1, look.GREEN)),
+        thresholds=style.steps(style.RED, (1, style.GREEN)),
         alert="TCPKeepaliveMisconfigured",
-    ).mappings([look.words({"0": ("unprotected", look.RED), "1": ("protected", look.GREEN)})])
+    ).mappings([style.words({"0": ("unprotected", style.RED), "1": ("protected", style.GREEN)})])
     yield number(
         "Connections protected",
-        "The share of connections over paths whose mapping something will refresh in time: their"
-        " own keepalive or the peer's. Busy connections need none, so less than 100 % is not yet"
-        " wrong; those at risk are.",
+        "Share of the connections over paths whose mapping is refreshed in time, by their own"
+        " keepalive or the peer's. Busy connections do not need it, so less than 100 % is not"
+        " necessarily a problem; connections at risk are.",
         now(f"sum({own('connections', PATH, PROTECTED)}) / sum({_CONNECTIONS})"),
         unit="percentunit",
-        thresholds=look.NEUTRAL,
+        thresholds=style.NEUTRAL,
     )
     yield number(
         "At risk now",
         "Connections that have been idle for nearly their path's timeout or longer, and that"
-        " nothing will refresh in time. They will be dead when next used. Workloads, below, says"
-        " whose they are; `tcp-keepalive-exporter connections` on the host lists them.",
+        " nothing will refresh in time. They will be dead when next used. Workloads, below, shows"
+        " their owners; `tcp-keepalive-exporter connections` on the host lists them.",
         now(f"sum({own('at_risk_connections')})"),
-        thresholds=look.NONE_IS_WELL_ELSE_LOOK,
+        thresholds=style.ORANGE_IF_ANY,
         alert="TCPKeepaliveAtRiskConnections",
     )
     yield number(
         "Hanging now",
-        "Connections that send and are not answered after having been idle: their applications"
-        " hang at this moment. Restart or reconnect the client; keepalive keeps it from coming"
-        " again.",
+        "Connections whose data or probes are not answered after an idle spell: their applications"
+        " hang at this moment. Restart or reconnect the client. Keepalive prevents a recurrence.",
         now(f"sum({own('connections', STALLED, PATH)})"),
         alert="TCPKeepaliveStalledConnections",
     )
     yield number(
         "Idle drops",
-        "Connections that died of idling within the time range shown. Each was an error or a hang"
-        " for somebody; the Drops dashboard shows them in detail.",
+        "Connections dropped after an idle spell within the time range. Each was an error or a hang"
+        " in an application. The Drops dashboard shows them in detail.",
         now(f"round(sum({increase('idle_drops_total', PATH)}))"),
         alert="TCPKeepaliveIdleDrops",
     )
     yield number(
         "Last sample",
-        "How old what you see is. Above a minute or so, sampling fails or is slow: see the"
+        "Age of the data on this page. Above a minute or so, sampling fails or is slow: check the"
         " exporter's own health at the bottom and its log.",
         now(f"time() - min({own('sample_timestamp_seconds')})"),
-        unit=look.SECONDS,
-        thresholds=look.steps(look.TEXT, (120, look.ORANGE), (600, look.RED)),
+        unit=style.SECONDS,
+        thresholds=style.steps(style.TEXT, (120, style.ORANGE), (600, style.RED)),
         alert="TCPKeepaliveCollectorFailing",
     )
 
@@ -114,10 +114,10 @@ def _answers() -> Iterator[stat.Panel]:
 def _settings() -> Iterator[bargauge.Panel | table.Panel | timeseries.Panel]:
     yield rows(
         "Settings against paths",
-        "For each network namespace and path: after how much idling the settings send the first"
-        " probe, and when the path forgets. They hold for connections that have keepalive on and"
-        " set no times of their own. Good is yes with at least two probes, so that a lost one"
-        " costs nothing.",
+        "For each network namespace and path: the idle time after which the settings send the first"
+        " probe, and the path's timeout. Settings apply to connections that have keepalive on and"
+        " set no times of their own. Good is yes with at least two probes, so that a lost one does"
+        " no harm.",
         cells(f"min by (netns, path) ({own('path_protected', PATH)})"),
         cells(_onto_paths("netns", own("time_seconds"))),
         cells(_onto_paths("path", own("path_idle_timeout_seconds", PATH))),
@@ -136,8 +136,8 @@ def _settings() -> Iterator[bargauge.Panel | table.Panel | timeseries.Panel]:
     yield (
         rows(
             "Findings",
-            "What is wrong with the settings. `tcp-keepalive-exporter check` on the host says what"
-            " each means, and `tcp-keepalive-exporter fix` prints the remedy. Empty is well.",
+            "What is wrong with the settings. `tcp-keepalive-exporter check` on the host explains"
+            " each finding, and `tcp-keepalive-exporter fix` prints the remedy. Empty is good.",
             cells(f"count by (id, severity, netns) ({own('finding')})"),
             columns={
                 "severity": severity("Severity").wide(90),
@@ -154,26 +154,26 @@ def _settings() -> Iterator[bargauge.Panel | table.Panel | timeseries.Panel]:
         logarithmic(
             graph(
                 "Keepalive time against timeouts",
-                "The settings' keepalive time must stay well below every timeout (dashed); half of"
-                " it or less is safe. A step is somebody changing the settings: connections opened"
-                " before keep their old times.",
+                "The keepalive time in the settings must stay well below every timeout (dashed);"
+                " half of it or less is safe. A step is a change of the settings: connections"
+                " opened before keep their old times.",
                 Query(f"max by (netns) ({own('time_seconds')})", "keepalive time, {{netns}}"),
                 Query(f"max({own('recommended_time_seconds')})", "recommended"),
                 Query(
                     f"min by (path) ({own('path_idle_timeout_seconds', PATH)})", "timeout, {{path}}"
                 ),
-                unit=look.SECONDS,
-                colors={"keepalive time, host": look.BLUE},
+                unit=style.SECONDS,
+                colors={"keepalive time, host": style.BLUE},
             )
         )
-        .override_by_regexp("timeout.*", look.dashed(look.RED))
-        .override_by_regexp("recommended", look.dashed(look.GREEN))
+        .override_by_regexp("timeout.*", style.dashed(style.RED))
+        .override_by_regexp("recommended", style.dashed(style.GREEN))
     )
     yield bucket_bars(
         "Keepalive times connections really have",
-        "After how much idling connections with keepalive really send their first probe, whatever"
-        " the settings say now. Those above the path's timeout are late: their programs set a time"
-        " of their own, or they were opened before the settings were changed.",
+        "Idle time after which connections with keepalive actually send their first probe, which"
+        " may differ from the settings. Those above the path's timeout are late: their application"
+        " sets its own time, or they were opened before the settings were changed.",
         buckets_now(f"sum by (le) ({own('connection_keepalive_time_seconds_bucket', PATH)})"),
     )
 
@@ -184,29 +184,31 @@ def _connections() -> Iterator[heatmap.Panel | timeseries.Panel]:
             "Protection",
             "What will refresh the connections' mappings in time. late and none are dead when idle"
             " for longer than the timeout. After a change of settings, late should shrink as"
-            " connections are opened anew.",
+            " connections are reopened.",
             *(
-                Query(f"sum({own('connections', PATH, protection(each))})", each)
-                for each in look.PROTECTION
+                Query(f"sum({own('connections', PATH, OPEN_AT_PEER, protection(each))})", each)
+                for each in style.PROTECTION
             ),
-            colors=look.PROTECTION,
+            colors=style.PROTECTION,
         )
     )
     yield stacked(
         graph(
             "Idle state",
             "How near the connections are to their path's timeout. near_limit and over_limit are"
-            " only bad without protection; stalled is dead and in use.",
+            " bad only without protection. stalled connections are dead and in use; unanswered ones"
+            " too, but the timeout does not explain it. peer_closed ones wait for their application"
+            " to close them: a leak if their number grows.",
             Query(f"sum by (idle_state) ({_CONNECTIONS})", "{{idle_state}}"),
-            colors=look.IDLE_STATE,
+            colors=style.IDLE_STATE,
         )
     )
     idle = f"sum by (le) ({own('connection_idle_seconds_bucket', PATH)})"
     yield heat(
         "How long connections have been idle",
-        "Connections by how long they have been idle. The empty band is the timeout: what is above"
-        " it is dead unless its path's timeout is really longer. Good is a picture that ends at"
-        " the keepalive time.",
+        "Connections by idle time. The empty band is the timeout: connections above it are dead,"
+        " unless the path's real timeout is longer. Good is a graph that ends at the keepalive"
+        " time.",
         buckets(f"{idle} or {_gap_at_timeouts(idle)}"),
         size=(24, 9),
     )
@@ -217,50 +219,50 @@ def _workloads() -> Iterator[table.Panel | timeseries.Panel]:
     at_risk = own("workload_at_risk_connections")
     yield rows(
         "Workloads",
-        "Whose connections they are: systemd units, containers, pods. Those at risk need a"
-        " keepalive time below the path's timeout, or SO_KEEPALIVE in the first place.",
+        "Owners of the connections: systemd units, containers, pods. For those at risk, enable"
+        " SO_KEEPALIVE, or set a keepalive time below the path's timeout.",
         cells(f"topk(20, sum {workloads} ({at_risk}))"),
         cells(f"topk(20, sum {workloads} ({own('workload_connections')}))"),
         columns={
             "workload": text("Workload"),
-            "A": gauge("At risk", look.ORANGE),
+            "A": gauge("At risk", style.ORANGE),
             "B": count("Connections").wide(110),
         },
         sort="At risk",
     )
     yield stacked(
-        of_evils(
+        redder_if_higher(
             graph(
                 "Connections at risk by workload",
-                "When whose connections come near or over their path's timeout with nothing to"
-                " refresh them. A shape that repeats is a pool that rests; a level that only grows"
-                " is a leak of dead connections.",
+                "Connections near or over their path's timeout that nothing will refresh, over"
+                " time. A repeating shape is a pool that is idle at these times. A level that only"
+                " grows is a leak of dead connections.",
                 Query(f"sum {workloads} ({at_risk}) > 0", "{{workload}}"),
             )
         )
     )
 
 
-def _ends() -> Iterator[timeseries.Panel]:
+def _closures() -> Iterator[timeseries.Panel]:
     closures = per_minute("closure_idle_seconds_count", PATH)
     yield bars_over_time(
         graph(
             "Closures per minute",
-            "How connections over paths ended, by reason. normal (right axis) is both ends"
-            " closing. retransmit_timeout after idling is a silent drop, reset is a path that"
-            " answers with a reset, keepalive_timeout is a vanished peer or a keepalive that came"
-            " too late.",
+            "How connections over paths ended, by reason. normal (right axis): closed in order."
+            " abort: reset by this host's application. retransmit_timeout after an idle spell: a"
+            " silent drop. reset: the path or the peer sent a reset. keepalive_timeout: the peer"
+            " vanished, or keepalive came too late.",
             Query(f"sum by (reason) ({closures})", "{{reason}}"),
-            colors=look.REASON,
+            colors=style.REASON,
         )
-    ).override_by_name("normal", look.right_axis(look.COUNT))
+    ).override_by_name("normal", style.right_axis(style.COUNT))
     yield bars_over_time(
-        of_evils(
+        redder_if_higher(
             graph(
                 "Idle drops per minute",
-                "Connections that died of idling, by path. If a path protected by the settings has"
-                " drops, its clients do not switch keepalive on, or its real timeout is shorter"
-                " than configured.",
+                "Connections dropped after an idle spell, by path. If a path protected by the"
+                " settings has drops, its clients do not enable keepalive, or its real timeout is"
+                " shorter than configured.",
                 Query(f"sum by (path) ({per_minute('idle_drops_total', PATH)})", "{{path}}"),
             )
         )
@@ -274,9 +276,9 @@ def _namespaces() -> Row:
         .with_panel(
             rows(
                 "Settings of each namespace",
-                "A new namespace starts with the operating system's defaults, whatever the host"
-                " has: a container needs settings of its own. Dead peers is how long a connection"
-                " to a vanished peer lives.",
+                "A new namespace starts with the operating system's defaults, whatever the host is"
+                " set to: a container needs its own settings. Dead peers is the time until a"
+                " vanished peer is detected.",
                 *(
                     cells(f"max {by_netns} ({own(metric)})")
                     for metric in (
@@ -295,7 +297,7 @@ def _namespaces() -> Row:
                     "C": count("Probes"),
                     "D": seconds("Dead peers"),
                     "E": count("Retransmissions"),
-                    "F": gauge("At risk", look.ORANGE),
+                    "F": gauge("At risk", style.ORANGE),
                 },
                 sort="At risk",
                 size=(24, 7),
@@ -304,16 +306,16 @@ def _namespaces() -> Row:
         .with_panel(
             graph(
                 "Keepalive probes and connections given up, per minute",
-                "Probes are what keeps idle connections alive: none at all, with idle connections"
-                " there, means that nobody switched keepalive on. Given up (right axis) are those"
-                " that the kernel ended because nothing was answered any more; a rise without idle"
-                " drops is a peer or a network that is down.",
+                "Probes keep idle connections alive. No probes although there are idle connections"
+                " means that no application enabled keepalive. Given up (right axis): connections"
+                " that the kernel ended because nothing was answered. A rise without idle drops is"
+                " a peer or a network that is down.",
                 Query(f"sum {by_netns} ({per_minute('probes_sent_total')})", "probes, {{netns}}"),
                 Query(
                     f"sum {by_netns} ({per_minute('timeout_aborts_total')})", "given up, {{netns}}"
                 ),
                 size=(24, 7),
-            ).override_by_regexp("given up.*", look.right_axis(look.COUNT))
+            ).override_by_regexp("given up.*", style.right_axis(style.COUNT))
         )
     )
 
@@ -321,25 +323,26 @@ def _namespaces() -> Row:
 def _timers() -> Row:
     expires = own("timer_expires_seconds_bucket", PATH)
     return (
-        Row("Kernel timers: what the kernel says of each connection")
+        Row("Kernel timers: what the kernel reports for each connection")
         .with_panel(
             stacked(
                 graph(
                     "Connections by timer",
                     "keepalive: SO_KEEPALIVE is on and nothing is in flight. none: keepalive is"
-                    " off. Many in retransmit or zero_window: peers do not answer or do not read.",
+                    " off. Many in retransmit or zero_window: peers do not answer, or do not read"
+                    " their data.",
                     Query(
                         f"sum by (timer) ({own('connection_timers', NO_TIME_WAIT)})", "{{timer}}"
                     ),
-                    colors=look.TIMER,
+                    colors=style.TIMER,
                 )
             )
         )
         .with_panel(
             heat(
                 "Time to the next keepalive check",
-                "When the kernel next looks at the connections' keepalive. Rows above the path's"
-                " timeout are connections whose keepalive will come too late.",
+                "Time until the kernel next checks the connections' keepalive. Rows above the"
+                " path's timeout are connections whose keepalive will come too late.",
                 buckets(f"sum by (le) ({expires})"),
             )
         )
@@ -348,7 +351,7 @@ def _timers() -> Row:
 
 def _onto_paths(label: str, metric: str) -> str:
     """
-    A metric that has one label of netns and path, for each pair of them that there is.
+    A metric with only one of the labels netns and path, repeated for each existing pair of them.
     """
     pairs = f"0 * {own('path_protected', PATH)}"
     return f"max by (netns, path) ({pairs} + on (job, instance, {label}) group_left () {metric})"
@@ -358,7 +361,7 @@ def _gap_at_timeouts(buckets_by_le: str) -> str:
     """
     For each timeout, an empty bucket just above it, which a heatmap shows as an empty band.
 
-    Every timeout is a bucket's edge, and edges are written with a decimal point.
+    Every timeout is a bucket boundary, and boundaries are written with a decimal point.
     """
     timeouts = f'count_values("le", {own("path_idle_timeout_seconds", PATH)})'
     edges = f'label_replace({timeouts}, "le", "$1.0", "le", "([0-9]+)")'

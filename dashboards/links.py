@@ -1,5 +1,5 @@
 """
-Where the dashboards are, and how one leads to another.
+Links between the dashboards and to the runbooks.
 """
 
 from grafana_foundation_sdk.builders.dashboard import DashboardLink
@@ -11,16 +11,16 @@ DOCS = "https://github.com/tcp-keepalive-exporter/tcp-keepalive-exporter/blob/ma
 
 def uid(name: str) -> str:
     """
-    The fixed uid of the dashboard with that name.
+    The fixed uid of a dashboard.
     """
     return f"{TAG}-{name.lower()}"
 
 
 def link_to(name: str, **variables: str) -> list[dict[str, object]]:
     """
-    A data link to the dashboard with that name, as a field property.
+    A data link to a dashboard, as a field property.
 
-    variables are what the dashboard's are to be; data source and time range stay.
+    variables sets the target's variables; data source and time range are kept.
     """
     given = "".join(f"&var-{key}={value}" for key, value in variables.items())
     url = f"/d/{uid(name)}?${{datasource:queryparam}}{given}&${{__url_time_range}}"
@@ -29,7 +29,7 @@ def link_to(name: str, **variables: str) -> list[dict[str, object]]:
 
 def runbook(alert: str) -> DashboardLink:
     """
-    A panel's link to what to do when that alert fires.
+    A panel's link to an alert's runbook.
     """
     return (
         DashboardLink(f"What to do: {alert}")

@@ -1,5 +1,5 @@
 """
-Panels of each kind, with what all of them have in common.
+Panels of each kind, with their common properties.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from grafana_foundation_sdk.models.common import DataSourceRef
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 
-from dashboards import style as look
+from dashboards import style
 from dashboards.columns import Column
 from dashboards.links import runbook
 from dashboards.queries import Query
@@ -50,7 +50,7 @@ def panel(
     """
     A panel of a kind; size is its width, in 24ths of the page, and its height.
 
-    The description says what the panel shows, what bad looks like, and what to do then.
+    The description covers what the panel shows, what bad looks like, and what to do about it.
     """
     made = kind().title(title).description(description).datasource(DATASOURCE)
     made.unit(unit).span(size[0]).height(size[1])
@@ -63,15 +63,15 @@ def number(
     title: str,
     description: str,
     *queries: Query,
-    unit: str = look.COUNT,
-    thresholds: ThresholdsConfig = look.NONE_IS_WELL,
+    unit: str = style.COUNT,
+    thresholds: ThresholdsConfig = style.RED_IF_ANY,
     alert: str | None = None,
 ) -> stat.Panel:
     """
-    One figure of the top row, coloured by its thresholds; alert is one that tells the same.
+    A stat of the top row, coloured by thresholds; alert is the one with the same condition.
     """
     made = panel(stat.Panel, title, description, *queries, unit=unit, size=(4, 4))
-    made.decimals(0).min(0).thresholds(thresholds).color_scheme(look.by_threshold())
+    made.decimals(0).min(0).thresholds(thresholds).color_scheme(style.by_threshold())
     made.graph_mode(options.BigValueGraphMode.NONE)
     if alert is not None:
         made.links([runbook(alert)])
@@ -82,7 +82,7 @@ def graph(
     title: str,
     description: str,
     *queries: Query,
-    unit: str = look.COUNT,
+    unit: str = style.COUNT,
     size: tuple[int, int] = (12, 8),
     colors: Mapping[str, str] | None = None,
 ) -> timeseries.Panel:
@@ -97,7 +97,7 @@ def graph(
         .display_mode(options.LegendDisplayMode.LIST)
         .placement(options.LegendPlacement.BOTTOM)
     )
-    if unit == look.COUNT:
+    if unit == style.COUNT:
         made.axis_soft_max(1)
     made.tooltip(
         common.VizTooltipOptions()
@@ -105,28 +105,28 @@ def graph(
         .sort(options.SortOrder.DESCENDING)
     )
     for name, color in (colors or {}).items():
-        made.override_by_name(name, [look.color(color)])
+        made.override_by_name(name, [style.color(color)])
     return made
 
 
 def logarithmic(made: timeseries.Panel) -> timeseries.Panel:
     """
-    A graph whose small and large values can both be read.
+    The graph with a logarithmic axis.
     """
     scale = common.ScaleDistributionConfig().type(options.ScaleDistribution.LOG).log(10)
     return made.scale_distribution(scale).fill_opacity(0)
 
 
-def of_evils(made: timeseries.Panel) -> timeseries.Panel:
+def redder_if_higher(made: timeseries.Panel) -> timeseries.Panel:
     """
-    A graph of what there should be none of: the more, the redder.
+    The graph coloured from yellow to red by height, for values that should be 0.
     """
-    return made.color_scheme(look.by_height())
+    return made.color_scheme(style.by_height())
 
 
 def stacked(made: timeseries.Panel) -> timeseries.Panel:
     """
-    A graph's series, one upon the other.
+    The graph with stacked series.
     """
     made.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
     return made.line_width(1).fill_opacity(50)
@@ -134,7 +134,7 @@ def stacked(made: timeseries.Panel) -> timeseries.Panel:
 
 def bars_over_time(made: timeseries.Panel) -> timeseries.Panel:
     """
-    A graph's series as bars, one upon the other.
+    The graph with stacked bars.
     """
     return stacked(made).draw_style(options.GraphDrawStyle.BARS).line_width(0).fill_opacity(80)
 
@@ -150,13 +150,13 @@ def rows(
     """
     A table with a row for each set of labels that the queries share.
 
-    columns are in the order in which they stand, by a label's name or by "A", "B", ... for what the
-    first query found, the second, ... Labels that are not named are left out. sort is the head of
-    the column to sort by, the highest first.
+    columns is in display order. Its keys are label names, or "A", "B", ... for the values of the
+    first query, the second, ... Other labels are left out. sort is the heading of the column to
+    sort by, descending.
     """
     names = [_field(column, len(queries)) for column in columns]
-    heads = [column.head for column in columns.values()]
-    made = panel(table.Panel, title, description, *queries, unit=look.COUNT, size=size)
+    headings = [column.heading for column in columns.values()]
+    made = panel(table.Panel, title, description, *queries, unit=style.COUNT, size=size)
     made.cell_height(options.TableCellHeight.SM).min_width(70)
     made.sort_by([common.TableSortByFieldState().display_name(sort).desc(True)])
     made.with_transformation(DataTransformerConfig(id_val="merge", options={}))
@@ -168,13 +168,13 @@ def rows(
             id_val="organize",
             options={
                 "indexByName": {name: place for place, name in enumerate(names)},
-                "renameByName": dict(zip(names, heads, strict=True)),
+                "renameByName": dict(zip(names, headings, strict=True)),
             },
         )
     )
     for column in columns.values():
         if column.properties:
-            made.override_by_name(column.head, column.dynamic())
+            made.override_by_name(column.heading, column.dynamic())
     return made
 
 
@@ -188,7 +188,7 @@ def bars(
     title: str,
     description: str,
     *queries: Query,
-    unit: str = look.COUNT,
+    unit: str = style.COUNT,
     size: tuple[int, int] = (12, 8),
     colors: Mapping[str, str] | None = None,
 ) -> bargauge.Panel:
@@ -202,22 +202,22 @@ def bars(
     made.name_placement(options.BarGaugeNamePlacement.TOP)
     made.sizing(options.BarGaugeSizing.MANUAL).min_viz_height(16).max_viz_height(40)
     made.text(common.VizTextDisplayOptions().title_size(14).value_size(14))
-    made.thresholds(look.steps(look.BLUE)).color_scheme(look.by_threshold())
+    made.thresholds(style.steps(style.BLUE)).color_scheme(style.by_threshold())
     for name, color in (colors or {}).items():
-        made.override_by_name(name, [look.color(color)])
+        made.override_by_name(name, [style.color(color)])
     return made.reduce_options(_last())
 
 
 def bucket_bars(
-    title: str, description: str, query: Query, *, color: str = look.BLUE
+    title: str, description: str, query: Query, *, color: str = style.BLUE
 ) -> bargauge.Panel:
     """
     A bar for each bucket of a histogram of seconds, the shortest first.
     """
-    made = bars(title, description, query).thresholds(look.steps(color))
+    made = bars(title, description, query).thresholds(style.steps(color))
     made.name_placement(options.BarGaugeNamePlacement.LEFT)
     made.text(common.VizTextDisplayOptions().title_size(12).value_size(14))
-    # The fields' names are their edges, alone or twice.
+    # A field's name is the bucket boundary, once or twice.
     for regex, pattern in (
         (r"^(?:\S+ )?([0-9.]+?)(?:\.0)?$", "≤$1 s"),
         (r"^(?:\S+ )?\+Inf$", "longer"),
@@ -239,10 +239,10 @@ def timeline(
     size: tuple[int, int] = (12, 8),
 ) -> statetimeline.Panel:
     """
-    What held when, as words with colours.
+    States over time, as coloured texts.
     """
     made = panel(statetimeline.Panel, title, description, query, unit="none", size=size)
-    made.mappings([look.words(words)]).color_scheme(look.by_threshold())
+    made.mappings([style.words(words)]).color_scheme(style.by_threshold())
     made.show_value(options.VisibilityMode.NEVER).row_height(0.8).line_width(0).fill_opacity(80)
     return made.legend(
         common.VizLegendOptions()
@@ -263,17 +263,17 @@ def heat(
     """
     The buckets of a histogram of seconds over time.
     """
-    made = panel(heatmap.Panel, title, description, query, unit=look.COUNT, size=size)
+    made = panel(heatmap.Panel, title, description, query, unit=style.COUNT, size=size)
     made.color(
         heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme(scheme).steps(64).min(0)
     )
     made.y_axis(
         heatmap.YAxisConfig()
-        .unit(look.SECONDS)
+        .unit(style.SECONDS)
         .decimals(0)
         .axis_placement(options.AxisPlacement.LEFT)
     )
-    made.cell_values(heatmap.CellValues().unit(look.COUNT).decimals(0))
+    made.cell_values(heatmap.CellValues().unit(style.COUNT).decimals(0))
     made.tooltip(heatmap.HeatmapTooltip().mode(options.TooltipDisplayMode.SINGLE).y_histogram(True))
     return made.filter_values(heatmap.FilterValueRange().le(1e-9)).show_legend().cell_gap(1)
 

@@ -10,15 +10,16 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 PREFIX = "tcp_keepalive_"
 BY_HOST = "by (job, instance)"
 
-_CHOSEN = ('job=~"$job"', 'instance=~"$instance"')
+_SELECTED = ('job=~"$job"', 'instance=~"$instance"')
 
 # Other matchers.
 ANY_PATH = 'path!="none"'
 PATH = f'path=~"$path", {ANY_PATH}'
 STALLED = 'idle_state="stalled"'
+OPEN_AT_PEER = 'idle_state!="peer_closed"'
 PROTECTED = 'protection=~"own|peer"'
 AT_RISK = 'protection=~"late|none", idle_state=~"near_limit|over_limit"'
-DIED = 'reason!="normal"'
+DIED = 'reason!~"normal|abort"'
 SERIOUS = 'severity=~"critical|warning"'
 HOST_NETNS = 'netns="host"'
 NO_TIME_WAIT = 'timer!="time_wait"'
@@ -28,7 +29,7 @@ UNREADABLE = 'readable="false"'
 @dataclass(frozen=True, slots=True)
 class Query:
     """
-    One query of a panel: over the time range or, if instant, at its end.
+    A query of a panel: over the time range or, if instant, at its end.
     """
 
     expression: str
@@ -38,7 +39,7 @@ class Query:
 
     def build(self, ref_id: str) -> prometheus.Dataquery:
         """
-        The query as the panels take it.
+        The query as a panel's target.
         """
         query = prometheus.Dataquery().ref_id(ref_id).expr(self.expression).format(self.format)
         query = query.legend_format(self.legend)
@@ -47,7 +48,7 @@ class Query:
 
 def now(expression: str, legend: str = "") -> Query:
     """
-    A query whose value at the end of the time range is shown.
+    A query for the value at the end of the time range.
     """
     return Query(expression, legend, instant=True)
 
@@ -75,37 +76,37 @@ def buckets_now(expression: str) -> Query:
 
 def raw(metric: str, *matchers: str) -> str:
     """
-    A selector for a metric by its whole name, of the chosen hosts.
+    A selector for a metric by its full name, on the selected hosts.
     """
-    return f"{metric}{{{', '.join((*_CHOSEN, *matchers))}}}"
+    return f"{metric}{{{', '.join((*_SELECTED, *matchers))}}}"
 
 
 def own(metric: str, *matchers: str) -> str:
     """
-    A selector for one of the exporter's own metrics, of the chosen hosts.
+    A selector for one of the exporter's metrics, on the selected hosts.
     """
     return raw(PREFIX + metric, *matchers)
 
 
 def up() -> str:
     """
-    1 for each chosen host whose exporter was scraped, 0 for those where that failed.
+    1 for each selected host whose exporter was scraped, 0 where the scrape failed.
 
-    All jobs may be chosen, and then there are others' targets, which are left out.
+    With all jobs selected, targets of other exporters are excluded.
     """
     return f"{raw('up')} and on (job) {own('exporter_build_info')}"
 
 
 def of_exporters(expression: str) -> str:
     """
-    An expression over metrics that other processes have too, for the exporters alone.
+    An expression over metrics that other processes also export, restricted to the exporters.
     """
     return f"{expression} and on (job, instance) {own('exporter_build_info')}"
 
 
 def increase(metric: str, *matchers: str) -> str:
     """
-    How much a counter of the exporter's has grown within the dashboard's time range.
+    The increase of one of the exporter's counters within the dashboard's time range.
     """
     return f"increase({own(metric, *matchers)}[$__range])"
 
@@ -119,6 +120,7 @@ def protection(which: str) -> str:
 
 def per_minute(metric: str, *matchers: str) -> str:
     """
-    How much a counter of the exporter's grows in a minute.
+    The rate per minute of one of the exporter's counters.
+
     """
     return f"60 * rate({own(metric, *matchers)}[$__rate_interval])"

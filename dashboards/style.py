@@ -1,5 +1,5 @@
 """
-Colours and thresholds, the same on every dashboard.
+Colours and thresholds, common to all dashboards.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ TEXT = "text"
 GREY = "#8e8e8e"
 COUNT = "locale"
 SECONDS = "suffix:s"
-"""Durations as the sysctls and the documentation write them."""
+"""Durations in plain seconds, as in the sysctls and the documentation."""
 
 PROTECTION: Mapping[str, str] = {
     "own": GREEN,
@@ -27,6 +27,8 @@ IDLE_STATE: Mapping[str, str] = {
     "near_limit": YELLOW,
     "over_limit": ORANGE,
     "stalled": RED,
+    "unanswered": PURPLE,
+    "peer_closed": GREY,
 }
 TIMER: Mapping[str, str] = {
     "keepalive": GREEN,
@@ -37,6 +39,7 @@ TIMER: Mapping[str, str] = {
 }
 REASON: Mapping[str, str] = {
     "normal": GREY,
+    "abort": BLUE,
     "reset": PURPLE,
     "keepalive_timeout": ORANGE,
     "retransmit_timeout": RED,
@@ -45,7 +48,7 @@ REASON: Mapping[str, str] = {
 
 def steps(base: str, *higher: tuple[float, str]) -> build.ThresholdsConfig:
     """
-    A colour, and those that take over from each value on.
+    Thresholds: a base colour, and a colour from each value on.
     """
     first = model.Threshold(value=None, color=base)
     return build.ThresholdsConfig().steps(
@@ -55,15 +58,15 @@ def steps(base: str, *higher: tuple[float, str]) -> build.ThresholdsConfig:
 
 def bad_from(value: float, color: str = RED) -> build.ThresholdsConfig:
     """
-    Green, and the colour from the value on.
+    Thresholds: green, and the colour from the value on.
     """
     return steps(GREEN, (value, color))
 
 
 NEUTRAL = steps(TEXT)
-NONE_IS_WELL = bad_from(0.5)
-"""For counts, also those that increase() extrapolates to fractions."""
-NONE_IS_WELL_ELSE_LOOK = bad_from(0.5, ORANGE)
+RED_IF_ANY = bad_from(0.5)
+"""For counts. Not 1, because increase() extrapolates to fractions."""
+ORANGE_IF_ANY = bad_from(0.5, ORANGE)
 
 
 def color(name: str) -> model.DynamicConfigValue:
@@ -77,7 +80,7 @@ def color(name: str) -> model.DynamicConfigValue:
 
 def dashed(name: str) -> list[model.DynamicConfigValue]:
     """
-    The field properties of a line that is a limit: dashed, and in a colour.
+    The field properties of a line that marks a limit: dashed, in a colour.
     """
     return [
         color(name),
@@ -88,7 +91,7 @@ def dashed(name: str) -> list[model.DynamicConfigValue]:
 
 def right_axis(unit: str) -> list[model.DynamicConfigValue]:
     """
-    The field properties of a thin line of another size than the others, with an axis of its own.
+    The field properties of a thin line with a separate axis, for values of another magnitude.
     """
     return [
         model.DynamicConfigValue("unit", unit),
@@ -102,7 +105,7 @@ def right_axis(unit: str) -> list[model.DynamicConfigValue]:
 
 def words(meaning: Mapping[str, tuple[str, str]]) -> model.ValueMap:
     """
-    Words for values, and their colours.
+    Value mappings to texts and colours.
     """
     return model.ValueMap(
         {
@@ -114,7 +117,7 @@ def words(meaning: Mapping[str, tuple[str, str]]) -> model.ValueMap:
 
 def by_height() -> build.FieldColor:
     """
-    From yellow for the lowest series to red for the highest: each of them is bad.
+    From yellow for the lowest series to red for the highest, for values that should be 0.
     """
     mode = model.FieldColorModeId.CONTINUOUS_YL_RD
     return build.FieldColor().mode(mode).series_by(model.FieldColorSeriesByMode.MAX)
@@ -122,6 +125,6 @@ def by_height() -> build.FieldColor:
 
 def by_threshold() -> build.FieldColor:
     """
-    The colour of the threshold that the value has reached.
+    Colour by threshold.
     """
     return build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS)

@@ -1,3 +1,3 @@
 """
-Tests, benchmarks and the lab they prove things in.
+Tests, benchmarks, and the lab of network namespaces that they use.
 """

@@ -1,5 +1,5 @@
 """
-Real cgroups, made by hand below a directory of the test's own, and processes that are born in them.
+Real cgroups, created below a directory of the test, and processes started in them.
 """
 
 import os
@@ -18,12 +18,14 @@ _INSIDE = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
 
 def writable() -> Path | None:
     """
-    Where a cgroup2 file system is mounted that can be written to, if anywhere.
+    The mount point of a writable cgroup2 file system, or None.
     """
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        place, _, kind = line.partition(" - ")
+    # Mount points of other tests, which run in parallel, may not be text.
+    mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
+    for line in mounts.split("\n"):
+        mount, _, kind = line.partition(" - ")
         if kind.startswith("cgroup2 "):
-            top = Path(place.split()[4])
+            top = Path(mount.split()[4])
             return top if os.access(top, os.W_OK) else None
     return None
 
@@ -31,25 +33,25 @@ def writable() -> Path | None:
 @contextmanager
 def cgroup_tree() -> Iterator[Path]:
     """
-    A new cgroup to make others in, which all go when the block is left.
+    Create a cgroup as a parent for others. The end of the block removes it and its descendants.
     """
     top = writable()
     if top is None:
-        pytest.skip("this test needs a cgroup2 file system that can be written to")
+        pytest.skip("needs a writable cgroup2: sudo mount -t cgroup2 cgroup2 /sys/fs/cgroup")
     tree = top / f"lab-{os.getpid()}"
     tree.mkdir()
     try:
         yield tree
     finally:
-        for place, _, _ in os.walk(tree, topdown=False):
-            Path(place).rmdir()
+        for directory, _, _ in os.walk(tree, topdown=False):
+            Path(directory).rmdir()
 
 
 def start_in(
     cgroup: Path, host: Host, argv: Sequence[str], **options: Any
 ) -> "subprocess.Popen[str]":
     """
-    Start a process in a cgroup, which is made if need be, and inside a host.
+    Start a process inside a host and in a cgroup, which is created if it does not exist.
     """
     cgroup.mkdir(parents=True, exist_ok=True)
     return host.start(["sh", "-c", _INSIDE, str(cgroup), *argv], **options)

@@ -3,17 +3,29 @@ What a test starts ends with it, whatever happens.
 """
 
 import ctypes
+import os
 import sys
 from collections.abc import Iterator
 
 import psutil
 import pytest
+from hypothesis import settings
 
 from tests.lab.guard import is_guard
 
+pytest_plugins = ["tests.distribution", "tests.fast_tier"]
+
+settings.register_profile("full", deadline=None)  # a loaded machine exceeds any deadline
+settings.register_profile("fast", deadline=None, max_examples=20, derandomize=True)
+settings.load_profile("full")
+
+# libreadline, which pytest loads, sets them for the workers, whose ps would cut its lines by them.
+for _name in ("COLUMNS", "LINES"):
+    os.environ.pop(_name, None)
+
 _PR_SET_CHILD_SUBREAPER = 36
 _PATIENCE = 10.0
-"""Seconds for what has been told to end, such as a browser, and has not yet."""
+"""Seconds for processes that are ending, such as a browser."""
 
 
 @pytest.fixture(scope="session", autouse=True)

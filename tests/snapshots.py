@@ -1,5 +1,5 @@
 """
-A fixed snapshot that has every family.
+A fixed snapshot with every metric family.
 """
 
 from exporter.analysis.findings import find_all
@@ -36,7 +36,7 @@ def full_snapshot() -> Snapshot:
         sockets=SocketsReading(
             connections=ConnectionCounter(Config().paths).sums(),
             namespaces={HOST_NETNS: NamespaceReading(counters, at_risk=0)},
-            workloads={OTHER_WORKLOADS: WorkloadSums(connections=0, at_risk=0)},
+            workloads={OTHER_WORKLOADS: WorkloadSums(connections=0, at_risk=0, stalled=0)},
             idle_bounds={path.name: IdleBounds(60.0, 240.0) for path in Config().paths},
             timestamp=0.0,
             fresh_until=45.0,
@@ -51,7 +51,7 @@ def full_snapshot() -> Snapshot:
 
 def no_closures() -> ClosureReading:
     """
-    A watcher that has seen no closures yet.
+    A closure reading before the first closure.
     """
     config = Config()
     counter = ClosureCounter(config.paths, config.near_limit_ratio)

@@ -1,5 +1,5 @@
 """
-PowerShell and Bicep, as far as a parser can tell without what runs them.
+Syntax checks of PowerShell and Bicep with tree-sitter, without their runtimes.
 """
 
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from tree_sitter import Language, Node, Parser
 
 def powershell(script: str) -> Node:
     """
-    The script's tree. Raises ValueError with the lines that are not PowerShell.
+    Parse a script into its tree. Raises ValueError with the numbers of the invalid lines.
     """
     return _parse(script, tree_sitter_powershell.language())
 
 
 def bicep(text: str) -> Node:
     """
-    The file's tree. Raises ValueError with the lines that are not Bicep.
+    Parse a Bicep file into its tree. Raises ValueError with the numbers of the invalid lines.
     """
     return _parse(text, tree_sitter_bicep.language())
 
@@ -37,7 +37,7 @@ def _parse(text: str, language: object) -> Node:
 
 def every(node: Node, kind: str | None = None) -> Iterator[Node]:
     """
-    The node and all below it, of one kind if it is given.
+    The node and all its descendants, optionally only those of one kind.
     """
     if kind in (None, node.type):
         yield node
@@ -47,6 +47,6 @@ def every(node: Node, kind: str | None = None) -> Iterator[Node]:
 
 def words(node: Node, kind: str) -> list[str]:
     """
-    What is written in the nodes of that kind.
+    The texts of all nodes of that kind.
     """
     return [(each.text or b"").decode() for each in every(node, kind)]

@@ -1,5 +1,5 @@
 """
-Small connection tables by hand.
+Small hand-written connection tables.
 """
 
 import socket
@@ -13,8 +13,9 @@ from exporter.model import AddressArray, ConnectionTable
 
 def connections(*ends: tuple[str, str]) -> ConnectionTable:
     """
-    Connections between (local, remote) ends such as 10.0.0.4:5000 or [fd00::1]:443; nothing else is
-    known of them.
+    Connections between (local, remote) ends such as 10.0.0.4:5000 or [fd00::1]:443.
+
+    All other columns are zero or unknown.
     """
     local, remote = ([pair[end] for pair in ends] for end in (0, 1))
     unknown, ages = np.full(len(ends), -1), np.full(len(ends), np.nan)
@@ -40,6 +41,7 @@ def connections(*ends: tuple[str, str]) -> ConnectionTable:
         probes=unknown.astype(np.int16),
         backoff=unknown.astype(np.int16),
         unacked=unknown.astype(np.int64),
+        busy=ages,
         last_data_sent=ages,
         last_data_received=ages,
         last_ack_received=ages,
@@ -48,6 +50,7 @@ def connections(*ends: tuple[str, str]) -> ConnectionTable:
         bytes_acked=unknown.astype(np.int64),
         bytes_sent=unknown.astype(np.int64),
         bytes_retransmitted=unknown.astype(np.int64),
+        mptcp=np.zeros(len(ends), np.bool_),
     )
 
 

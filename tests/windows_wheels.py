@@ -1,8 +1,8 @@
 """
-Resolve and download all that the exporter needs on Windows: `make windows-wheels`.
+Resolve and download all dependencies of the exporter on Windows: `make windows-wheels`.
 
-pip takes markers, such as sys_platform == 'linux', to be of the system that it runs on, whatever
---platform says. So what Windows asks for besides is added here until nothing is missing.
+pip evaluates markers such as sys_platform == 'linux' for the system it runs on, even with
+--platform. So the additional requirements of Windows are added here until none is missing.
 """
 
 import json
@@ -23,7 +23,7 @@ _PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 def resolve(python: str) -> dict[str, str]:
     """
-    The versions by name that Windows gets with that version of Python, each of which has a wheel.
+    The versions by name that Windows gets with that version of Python. Each of them has a wheel.
     """
     windows = {
         "implementation_name": "cpython",
@@ -35,9 +35,9 @@ def resolve(python: str) -> dict[str, str]:
         "python_version": python,
         "sys_platform": "win32",
     }
-    wanted = list(_for(windows, tomllib.loads(_PROJECT.read_text())["project"]["dependencies"]))
+    required = list(_for(windows, tomllib.loads(_PROJECT.read_text())["project"]["dependencies"]))
     while True:
-        found = _resolved(wanted, python)
+        found = _resolved(required, python)
         missing = [
             requirement
             for package in found
@@ -47,7 +47,7 @@ def resolve(python: str) -> dict[str, str]:
         ]
         if not missing:
             return {package["name"]: package["version"] for package in found}
-        wanted += missing
+        required += missing
 
 
 def _for(windows: dict[str, str], requirements: Sequence[str]) -> Iterator[Requirement]:
@@ -58,11 +58,11 @@ def _for(windows: dict[str, str], requirements: Sequence[str]) -> Iterator[Requi
             yield requirement
 
 
-def _resolved(wanted: Sequence[Requirement], python: str) -> list[dict[str, Any]]:
+def _resolved(required: Sequence[Requirement], python: str) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.json"
         flags = ("--dry-run", "--ignore-installed", "--target", directory, "--report", str(report))
-        _pip("install", python, *flags, *map(str, wanted))
+        _pip("install", python, *flags, *map(str, required))
         packages: list[dict[str, Any]] = [
             each["metadata"] for each in json.loads(report.read_text())["install"]
         ]
@@ -71,7 +71,7 @@ def _resolved(wanted: Sequence[Requirement], python: str) -> list[dict[str, Any]
 
 def download(packages: dict[str, str], python: str) -> int:
     """
-    Download the wheels and throw them away; how many bytes they have.
+    Download the wheels to a temporary directory; returns their total size in bytes.
     """
     with tempfile.TemporaryDirectory() as directory:
         pinned = [f"{name}=={version}" for name, version in packages.items()]

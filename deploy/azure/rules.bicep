@@ -5,12 +5,12 @@
 @description('Resource id of the Azure Monitor workspace that holds the metrics.')
 param workspace string
 
-@description('Resource ids of the action groups that are told.')
+@description('Resource ids of the action groups to notify.')
 param actionGroups array = []
 
 param location string = resourceGroup().location
 
-// Read when this is compiled, so that both ways of alerting have the same rules.
+// Read at compile time, so that Prometheus and Azure Monitor have the same rules.
 var recording = loadYamlContent('../prometheus/rules/tcp-keepalive-recording.yml').groups
 var alerts = loadYamlContent('../prometheus/rules/tcp-keepalive-alerts.yml').groups
 

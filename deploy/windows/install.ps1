@@ -1,22 +1,22 @@
 <#
 .SYNOPSIS
-Runs tcp-keepalive-exporter from the start of Windows on, as the account Local Service.
+Installs tcp-keepalive-exporter and runs it from the start of Windows on, as Local Service.
 
 .DESCRIPTION
-Installs it into a virtual environment under Program Files, and registers a scheduled task that
-starts it with Windows and starts it again if it ends. Run again, it brings both up to date.
+Installs the exporter into a virtual environment under Program Files, and registers a scheduled task
+that starts it with Windows and restarts it if it ends. A second run updates both.
 
 .PARAMETER Package
-What pip installs: a wheel, a directory, or a name that pip finds.
+What pip installs: a wheel, a directory, or a package name.
 
 .PARAMETER Python
-A python.exe, 3.11 or newer, that was installed for all users.
+A python.exe, 3.11 or newer, installed for all users.
 
 .PARAMETER Arguments
 Flags of the exporter, such as '--config.file="C:\ProgramData\tcp-keepalive-exporter\config.yml"'.
 
 .PARAMETER Uninstall
-Removes the task and the program. The log, and files of your own beside it, stay.
+Removes the task and the program. Keeps the log and other files in its directory.
 #>
 #Requires -Version 5.1
 #Requires -RunAsAdministrator
@@ -38,7 +38,7 @@ $Log = "$Data\$Name.log"
 function Invoke-Checked([string] $Command, [string[]] $Words) {
     & $Command @Words
     if ($LASTEXITCODE -ne 0) {
-        throw "$Command $Words ended with exit code $LASTEXITCODE"
+        throw "$Command $Words failed with exit code $LASTEXITCODE"
     }
 }
 
@@ -50,25 +50,25 @@ if ($Uninstall) {
     Get-ScheduledTask -TaskName $Name -ErrorAction SilentlyContinue |
         Unregister-ScheduledTask -Confirm:$false
     Remove-Item -Path $Directory -Recurse -Force -ErrorAction SilentlyContinue
-    Write-Output "$Name is no longer installed. $Data is still there."
+    Write-Output "$Name has been removed. $Data has been kept."
     return
 }
 
 $Base = & $Python -c 'import sys; print(sys.base_prefix)'
 if ($LASTEXITCODE -ne 0 -or -not $Base) {
-    throw "$Python does not run; name a python.exe, 3.11 or newer, with -Python"
+    throw "$Python cannot be run; give -Python a python.exe, 3.11 or newer"
 }
 if ($Base -like "$env:SystemDrive\Users\*") {
-    throw "$Base is one user's own, which Local Service cannot run; install Python for all users"
+    throw "$Base belongs to one user, so Local Service cannot run it; install Python for all users"
 }
 Invoke-Checked $Python @('-m', 'venv', $Directory)
 Invoke-Checked "$Directory\Scripts\python.exe" @('-m', 'pip', 'install', '--upgrade', $Package)
 
-# S-1-5-19 is Local Service in every language. It may write its log there, and nothing else.
+# S-1-5-19 is Local Service in every language. It can write its log there, and nowhere else.
 New-Item -Path $Data -ItemType Directory -Force | Out-Null
 Invoke-Checked 'icacls.exe' @($Data, '/grant', '*S-1-5-19:(OI)(CI)M', '/quiet')
 
-# cmd, because a task's output goes nowhere else.
+# cmd redirects the output: a task discards it otherwise.
 $Line = "/d /s /c `"`"$Program`" $Arguments 2>> `"$Log`"`""
 $Task = @{
     TaskName    = $Name
@@ -76,11 +76,11 @@ $Task = @{
     Action      = New-ScheduledTaskAction -Execute "$env:SystemRoot\System32\cmd.exe" -Argument $Line
     Trigger     = New-ScheduledTaskTrigger -AtStartup
     Principal   = New-ScheduledTaskPrincipal -UserId 'LOCALSERVICE' -LogonType ServiceAccount
-    # No time limit: it is to run for ever. Tasks that end with an error are started again.
+    # No time limit: the exporter runs permanently. A task that ends with an error is restarted.
     Settings    = New-ScheduledTaskSettingsSet -ExecutionTimeLimit ([TimeSpan]::Zero) `
         -RestartCount 999 -RestartInterval (New-TimeSpan -Minutes 1) `
         -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries
 }
 Register-ScheduledTask @Task -Force | Out-Null
 Start-ScheduledTask -TaskName $Name
-Write-Output "$Name runs. What it has to say is in $Log"
+Write-Output "$Name is running. Its log is $Log"

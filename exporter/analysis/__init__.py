@@ -1,3 +1,3 @@
 """
-Judgement: pure functions of what was read, without any I/O.
+Analysis of what was read: pure functions, without I/O.
 """

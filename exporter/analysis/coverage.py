@@ -1,13 +1,14 @@
 """
-What a namespace's settings do for a connection that has keepalive and no options of its own.
+How a namespace's settings protect a connection with keepalive and without its own options.
 
-Linux accepts odd values. On 6.18: with a negative time no probe is ever sent; with time 0 the first
-one follows at once; with a negative interval the first probe is the only one; with interval 0 all
-follow within jiffies; with 0 probes the connection is ended at the first check, unprobed.
+Linux accepts odd values. On 6.18: with a negative time, no probe is sent; with time 0, the first
+probe is sent immediately; with a negative interval, only one probe is sent; with interval 0, all
+probes are sent within jiffies; with 0 probes, the connection is closed at the first check, without
+a probe.
 
-After a probe that was answered, Linux waits for the interval, and then until the connection has
-been idle for the time (tcp_keepalive_timer in net/ipv4/tcp_timer.c): it probes every interval or
-every time, whichever is longer. Windows and macOS wait for the time again.
+After an answered probe, Linux waits for the interval, and then until the connection has been idle
+for the time (tcp_keepalive_timer in net/ipv4/tcp_timer.c). It therefore probes once per interval or
+once per time, whichever is longer. Windows and macOS wait for the time again.
 """
 
 import math
@@ -16,16 +17,18 @@ from enum import StrEnum
 from exporter.model import Platform, Settings
 
 TIMER_LATENESS = 8 / 63
-"""By what part of its time a Linux timer may be late (kernel/time/timer.c, the wheel's levels)."""
+"""Maximum delay of a Linux timer as a fraction of its time (levels of the timer wheel,
+kernel/time/timer.c)."""
 
 
-class Cover(StrEnum):
+class Coverage(StrEnum):
     """
     How well settings cover a path's idle timeout.
 
-    protected: two probes or more, the first in time however late its timer fires. single_probe: one
-    in time, and if that is lost, none. too_close: it may fire too late. lapses: the first probe is
-    in time, those after it are not. unprotected: none is. unknown: a setting could not be read.
+    protected: two probes or more before the timeout, the first even with the maximum timer delay.
+    single_probe: only one probe before the timeout; if it is lost, none. too_close: the timer may
+    fire too late. lapses: the first probe is in time, later ones are not. unprotected: no probe is
+    in time. unknown: a setting could not be read.
     """
 
     PROTECTED = "protected"
@@ -36,35 +39,35 @@ class Cover(StrEnum):
     UNKNOWN = "unknown"
 
 
-def cover(settings: Settings, idle_timeout: float) -> Cover:
+def coverage(settings: Settings, idle_timeout: float) -> Coverage:
     """
-    How well the settings cover a path that forgets after idle_timeout seconds.
+    How well the settings cover a path with this idle timeout in seconds.
     """
     probes, period = probes_before_timeout(settings, idle_timeout), probing_period(settings)
     if probes is None or period is None:
-        return Cover.UNKNOWN
+        return Coverage.UNKNOWN
     if probes == 0:
-        return Cover.UNPROTECTED
+        return Coverage.UNPROTECTED
     if period >= idle_timeout:
-        return Cover.LAPSES
+        return Coverage.LAPSES
     if latest(settings, period) >= idle_timeout:
-        return Cover.TOO_CLOSE
-    return Cover.SINGLE_PROBE if probes == 1 else Cover.PROTECTED
+        return Coverage.TOO_CLOSE
+    return Coverage.SINGLE_PROBE if probes == 1 else Coverage.PROTECTED
 
 
 def protects(settings: Settings, idle_timeout: float) -> bool | None:
     """
-    Whether probes go out before the timeout, the first one and those after it.
+    Whether the first and all later probes are sent before the timeout; None if unknown.
     """
-    covered = cover(settings, idle_timeout)
-    if covered is Cover.UNKNOWN:
+    coverage_ = coverage(settings, idle_timeout)
+    if coverage_ is Coverage.UNKNOWN:
         return None
-    return covered not in (Cover.UNPROTECTED, Cover.LAPSES)
+    return coverage_ not in (Coverage.UNPROTECTED, Coverage.LAPSES)
 
 
 def probes_before_timeout(settings: Settings, idle_timeout: float) -> int | None:
     """
-    How many probes go out, unanswered, before a connection has been idle for idle_timeout seconds.
+    The number of unanswered probes sent before a connection has been idle for idle_timeout seconds.
     """
     time, interval, probes = settings.time, settings.interval, settings.probes
     if time is None or interval is None or probes is None:
@@ -80,7 +83,7 @@ def probes_before_timeout(settings: Settings, idle_timeout: float) -> int | None
 
 def probing_period(settings: Settings) -> float | None:
     """
-    Seconds between the probes of an idle connection whose peer answers; inf: there is one at most.
+    Seconds between the probes of an idle connection whose peer answers; inf if at most one is sent.
     """
     time, interval = settings.time, settings.interval
     if time is None or interval is None:
@@ -94,14 +97,15 @@ def probing_period(settings: Settings) -> float | None:
 
 def latest(settings: Settings, seconds: float) -> float:
     """
-    When a keepalive timer set to so many seconds fires at the latest, as far as is known.
+    The maximum seconds until a keepalive timer set to seconds fires. On platforms other than Linux
+    no delay is known.
     """
     return seconds * (1 + TIMER_LATENESS) if settings.platform is Platform.LINUX else seconds
 
 
 def dead_peer_detection(settings: Settings) -> float | None:
     """
-    Seconds from the last segment of a peer that vanished to the connection's end; inf: never.
+    Seconds from the last segment of a vanished peer until the connection is closed; inf if never.
     """
     time, interval, probes = settings.time, settings.interval, settings.probes
     if time is None or interval is None or probes is None:

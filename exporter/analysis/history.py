@@ -1,5 +1,5 @@
 """
-What is remembered of connections from one sample to the next.
+History of connections from one sample to the next.
 """
 
 from collections.abc import Collection
@@ -7,48 +7,56 @@ from collections.abc import Collection
 import numpy as np
 import numpy.typing as npt
 
-from exporter.analysis.history_table import Rows
+from exporter.analysis.history_table import HistoryTable
 from exporter.model import FloatArray
 
 Cookies = npt.NDArray[np.uint64]
 
-_ROOM = 256
-_MAX_GONE = 1 << 16
-_GONE_FOR = 3600.0
-"""How many connections that have gone are remembered, and for how long."""
+_SPARE_ROWS = 256
+_MAX_MISSING = 1 << 16
+_KEPT_FOR = 3600.0
+"""Maximum number of missing connections kept, and for how many seconds."""
 
 
 class History:
     """
-    The rows of one sample, found by cookie, and behind them those of connections gone since.
+    The rows of one sample, indexed by cookie, followed by those of connections missing since.
 
-    A connection has gone when a dump no longer shows it but its end has not been told yet: the
-    kernel tells only when its application lets go of the socket. A cookie belongs to one socket for
-    its whole life, and to no other in any namespace. Never changes, so that any thread may read it.
+    A connection is missing if a dump no longer has it, but no destroy event was received: the
+    kernel sends that only when the application closes the socket. A cookie belongs to one socket
+    for its lifetime, and is unique over all namespaces. Immutable, so that any thread may read it.
+
+    taken_at is when the sample began, on the monotonic clock; NaN if there was none.
     """
 
-    def __init__(self, rows: Rows | None = None, gone_at: FloatArray | None = None) -> None:
-        self.rows = Rows.empty(0) if rows is None else rows
-        self.gone_at = np.empty(0) if gone_at is None else gone_at
+    def __init__(
+        self,
+        rows: HistoryTable | None = None,
+        missing_at: FloatArray | None = None,
+        taken_at: float = float("nan"),
+    ) -> None:
+        self.taken_at = taken_at
+        self.rows = HistoryTable.empty(0) if rows is None else rows
+        self.missing_at = np.empty(0) if missing_at is None else missing_at
         self._order = np.argsort(self.rows["cookie"])
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
-    def living(self) -> int:
+    def present(self) -> int:
         """
-        How many of the rows, the first ones, are of connections that have not gone.
+        The number of rows, the first ones, of connections that are not missing.
         """
-        return len(self.rows) - len(self.gone_at)
+        return len(self.rows) - len(self.missing_at)
 
     def find(self, cookie: Cookies) -> npt.NDArray[np.intp]:
         """
-        The index of each connection's row; -1 for those never seen.
+        The index of each connection's row; -1 for connections never seen.
         """
         if not len(self.rows) or not len(cookie):
             return np.full(len(cookie), -1)
-        # A dump shows connections in the order of the last one, as long as none comes or goes.
+        # Dumps have the same order as long as no connection is added or removed.
         first = self._search(cookie[:1])[0]
         if first >= 0 and np.array_equal(self.rows["cookie"][first : first + len(cookie)], cookie):
             return np.arange(first, first + len(cookie))
@@ -60,19 +68,19 @@ class History:
         index = self._order[np.minimum(place, len(self.rows) - 1)]
         return np.where(cookies[index] == cookie, index, -1)
 
-    def recall(self, cookie: Cookies) -> Rows:
+    def recall(self, cookie: Cookies) -> HistoryTable:
         """
-        The connections' rows, in the order of cookie; for those never seen, all is unknown.
+        The connections' rows, in the order of cookie; rows of connections never seen are unknown.
         """
         return self.at(self.find(cookie))
 
-    def at(self, index: npt.NDArray[np.intp]) -> Rows:
+    def at(self, index: npt.NDArray[np.intp]) -> HistoryTable:
         """
-        The rows that find() found, not to be written to; where it is -1, all is unknown.
+        The rows at indices returned by find(), not to be modified; rows for -1 are unknown.
         """
         if not len(self.rows) or not len(index):
-            return Rows.unknown(len(index))
-        if index[0] >= 0 and (np.diff(index) == 1).all():  # of an undisturbed dump: needs no copy
+            return HistoryTable.unknown(len(index))
+        if index[0] >= 0 and (np.diff(index) == 1).all():  # same order as before: no copy needed
             rows = self.rows[index[0] : index[-1] + 1]
             rows.freeze()
             return rows
@@ -80,63 +88,63 @@ class History:
         rows.forget(index < 0)
         return rows
 
-    def gone_since(self, index: npt.NDArray[np.intp]) -> FloatArray:
+    def missing_since(self, index: npt.NDArray[np.intp]) -> FloatArray:
         """
-        When a sample first missed the connections that find() found; NaN where none did.
+        When a sample first missed the connections at indices returned by find(); NaN if none did.
         """
         times = np.full(len(index), np.nan)
-        gone = index >= self.living
-        times[gone] = self.gone_at[index[gone] - self.living]
+        missing = index >= self.present
+        times[missing] = self.missing_at[index[missing] - self.present]
         return times
 
 
-class Recorder:
+class HistoryRecorder:
     """
-    Makes the next history out of the last one while a sample is taken.
+    Builds the next history from the previous one during a sample.
     """
 
     def __init__(self, previous: History) -> None:
+        self.previous_at = previous.taken_at
         self._previous = previous
         self._seen = np.zeros(len(previous.rows), np.bool_)
-        self._rows = Rows.empty(
-            len(previous) * 5 // 4 + _ROOM
-        )  # what is not filled takes no memory
+        # Unused rows take no physical memory.
+        self._rows = HistoryTable.empty(len(previous) * 5 // 4 + _SPARE_ROWS)
         self._length = 0
 
-    def recall(self, cookie: Cookies) -> Rows:
+    def recall(self, cookie: Cookies) -> HistoryTable:
         """
-        What was known of the connections, which are still there; in the order of cookie.
+        The previous rows of connections in the current dump, in the order of cookie.
         """
         index = self._previous.find(cookie)
         self._seen[index[index >= 0]] = True
         return self._previous.at(index)
 
-    def room(self, rows: int) -> Rows:
+    def allocate(self, rows: int) -> HistoryTable:
         """
-        Room for so many more rows, to be filled before the next is asked for.
+        Space for this many more rows, which must be filled before the next call.
         """
         end = self._length + rows
         if end > len(self._rows):
             self._rows = self._rows[: self._length].grown(end + end // 4)
-        room = self._rows[self._length : end]
+        allocated = self._rows[self._length : end]
         self._length = end
-        return room
+        return allocated
 
     def finish(self, now: float, ended: Collection[int] | None) -> History:
         """
         The history of this sample, taken at now on the monotonic clock.
 
-        Connections that it missed stay in it as gone, but for those whose cookies are in ended;
-        None is for when nobody listens for ends.
+        Connections missing from the sample are kept as missing, except those whose cookies are in
+        ended. None means that destroy events are not received: then no missing ones are kept.
         """
         if ended is None:
-            return History(self._rows[: self._length])
-        rows, gone_at = self._previous.rows, np.full(len(self._previous.rows), now)
-        gone_at[self._previous.living :] = self._previous.gone_at
-        gone = ~self._seen & (gone_at > now - _GONE_FOR)
-        told = self._previous.find(np.fromiter(ended, np.uint64, len(ended)))
-        gone[told[told >= 0]] = False
-        newest = np.flatnonzero(gone)
-        newest = newest[np.argsort(gone_at[newest])][-_MAX_GONE:]
-        self.room(len(newest)).put(slice(None), rows[newest])
-        return History(self._rows[: self._length], gone_at[newest])
+            return History(self._rows[: self._length], taken_at=now)
+        rows, missing_at = self._previous.rows, np.full(len(self._previous.rows), now)
+        missing_at[self._previous.present :] = self._previous.missing_at
+        missing = ~self._seen & (missing_at > now - _KEPT_FOR)
+        closed = self._previous.find(np.fromiter(ended, np.uint64, len(ended)))
+        missing[closed[closed >= 0]] = False
+        newest = np.flatnonzero(missing)
+        newest = newest[np.argsort(missing_at[newest])][-_MAX_MISSING:]
+        self.allocate(len(newest)).put(slice(None), rows[newest])
+        return History(self._rows[: self._length], missing_at[newest], now)

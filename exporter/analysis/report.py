@@ -1,26 +1,21 @@
 """
-Whether a namespace is configured right: its settings, paths and findings together.
+Report on a namespace: its settings, paths and findings.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from exporter.analysis.coverage import (
-    Cover,
-    cover,
-    probes_before_timeout,
-    protects,
-)
-from exporter.analysis.findings.phrases import plural
+from exporter.analysis.coverage import Coverage, coverage, probes_before_timeout, protects
 from exporter.model import Finding, Path, Settings, Severity, Snapshot
+from exporter.text.wording import plural
 
 
 class Verdict(StrEnum):
     """
-    The whole in a word.
+    Overall result for a namespace.
 
-    at_risk: there are critical findings. doubtful: there are warnings. unknown: there are neither,
-    but something could not be read. all_right: none of these.
+    at_risk: critical findings. doubtful: warnings. unknown: neither of them, but something could
+    not be read. all_right: none of these.
     """
 
     AT_RISK = "at_risk"
@@ -32,11 +27,11 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class PathReport:
     """
-    How the settings cover a path; probes is how many they send before its timeout.
+    How the settings cover a path; probes is the number of probes before its timeout.
     """
 
     path: Path
-    cover: Cover
+    coverage: Coverage
     protected: bool | None
     probes: int | None
 
@@ -44,7 +39,7 @@ class PathReport:
 @dataclass(frozen=True, slots=True)
 class Report:
     """
-    One network namespace.
+    The report on one network namespace.
     """
 
     netns: str
@@ -55,7 +50,7 @@ class Report:
     @property
     def verdict(self) -> Verdict:
         """
-        The whole in a word.
+        The overall result.
         """
         severities = {finding.severity for finding in self.findings}
         if Severity.CRITICAL in severities:
@@ -67,10 +62,9 @@ class Report:
     @property
     def summary(self) -> str:
         """
-        The whole in a line.
+        The overall result with its reason, in one line.
         """
-        word = "cannot tell" if self.verdict is Verdict.UNKNOWN else self.verdict.replace("_", " ")
-        return f"{self.netns}: {word}: {self._reason()}"
+        return f"{self.netns}: {self.verdict.replace('_', ' ')}: {self._reason()}"
 
     def _reason(self) -> str:
         of_paths = f"of {plural(len(self.paths), 'path')}"
@@ -86,15 +80,15 @@ class Report:
 
 def missing(snapshot: Snapshot) -> int:
     """
-    How many namespaces there are that nothing could be read of to report.
+    The number of namespaces without a report, because nothing could be read.
     """
     found = snapshot.readable_namespaces + snapshot.unreadable_namespaces
-    return max(0, found - len(snapshot.settings))  # one may have gone after it was read
+    return max(0, found - len(snapshot.settings))  # one may have been removed after it was read
 
 
 def reports(snapshot: Snapshot, paths: tuple[Path, ...]) -> tuple[Report, ...]:
     """
-    A report of each namespace whose settings were read, the host's first.
+    A report on each namespace whose settings were read, the host's first.
     """
     return tuple(
         Report(
@@ -103,7 +97,7 @@ def reports(snapshot: Snapshot, paths: tuple[Path, ...]) -> tuple[Report, ...]:
             paths=tuple(
                 PathReport(
                     path,
-                    cover(settings, path.idle_timeout),
+                    coverage(settings, path.idle_timeout),
                     protects(settings, path.idle_timeout),
                     probes_before_timeout(settings, path.idle_timeout),
                 )

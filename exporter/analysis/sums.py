@@ -1,5 +1,5 @@
 """
-Tables and their verdicts, counted: every connection exactly once in each sum.
+Sums over tables and their verdicts: each sum counts every connection exactly once.
 """
 
 import math
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exporter.analysis.closure_reasons import Closures
-from exporter.analysis.history_table import Rows
-from exporter.analysis.observation import idle
-from exporter.analysis.verdicts import Verdicts
+from exporter.analysis.closure_reasons import ClosureVerdicts
+from exporter.analysis.history_table import HistoryTable
+from exporter.analysis.verdicts import Verdicts, idle
 from exporter.model import (
+    IDLE_DROP_REASONS,
     NO_PATH,
     BoolArray,
     ClosureSums,
@@ -27,12 +27,14 @@ from exporter.model import (
     PathSums,
     Protection,
     Reason,
+    Settings,
+    StaleTimers,
     Timer,
 )
 
 _EDGES = (60.0, 120.0, 240.0, 600.0, 3600.0)
 _CLOSURE_EDGES = (240.0, 600.0)
-"""Fewer, because each of their buckets makes a series per path and reason."""
+"""Fewer edges, because each bucket makes one series per path and reason."""
 
 PathIndices = npt.NDArray[np.int16]
 """The index of each connection's path, -1 for none."""
@@ -44,7 +46,7 @@ class ConnectionCounter:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        # NO_PATH comes last, where an index of -1 leads.
+        # NO_PATH is last, which is the element at index -1.
         self._names = [*(path.name for path in paths), NO_PATH]
         edges = tuple(sorted({*_EDGES, *(path.idle_timeout for path in paths)}))
         self._connections = np.zeros((len(self._names), len(Protection), len(IdleState)), np.int64)
@@ -56,7 +58,7 @@ class ConnectionCounter:
         self._sampled = 0
 
     def add(
-        self, table: ConnectionTable, known: Rows, verdicts: Verdicts, path_of: PathIndices
+        self, table: ConnectionTable, known: HistoryTable, verdicts: Verdicts, path_of: PathIndices
     ) -> None:
         """
         Count every row of the table.
@@ -64,26 +66,19 @@ class ConnectionCounter:
         verdict = (path_of, verdicts.protection, verdicts.idle_state)
         self._connections += _count(verdict, self._connections.shape)
         self._timers += _count((np.minimum(table.timer, Timer.OTHER),), self._timers.shape)
-        seconds = idle(known)
-        told = ~np.isnan(seconds)
-        self._idle.add((path_of[told],), seconds[told])
-        told = ~np.isnan(known["keepalive_time"])
-        self._keepalive_time.add((path_of[told],), known["keepalive_time"][told])
+        seconds = idle(known, verdicts)
+        is_known = ~np.isnan(seconds)
+        self._idle.add((path_of[is_known],), seconds[is_known])
+        is_known = ~np.isnan(known["keepalive_time"])
+        self._keepalive_time.add((path_of[is_known],), known["keepalive_time"][is_known])
         visible = table.timer == Timer.KEEPALIVE
         self._expires.add((path_of[visible],), table.expires[visible])
         self._at_risk += int(verdicts.at_risk.sum())
         self._sampled += len(table)
 
-    @property
-    def at_risk(self) -> int:
-        """
-        How many connections at risk have been counted.
-        """
-        return self._at_risk
-
     def sums(self) -> ConnectionSums:
         """
-        What has been counted.
+        The counts so far.
         """
         return ConnectionSums(
             paths={
@@ -114,28 +109,36 @@ class ClosureCounter:
         self._idle = _Histograms.empty((len(self._names), len(Reason)), edges)
         self._idle_drops = np.zeros((len(self._names), len(Reason)), np.int64)
 
-    def add(self, closures: Closures, idle_drops: BoolArray, path_of: PathIndices) -> None:
+    def add(self, closures: ClosureVerdicts, idle_drops: BoolArray, path_of: PathIndices) -> None:
         """
-        Count the closures; idle_drops tells which of them are.
+        Count the closures; idle_drops is true for those that are idle drops.
         """
-        self._idle.add((path_of, closures.reason), closures.spell)
+        is_known = ~np.isnan(closures.spell)
+        where = (path_of[is_known], closures.reason[is_known])
+        self._idle.add(where, closures.spell[is_known])
         drops = (path_of[idle_drops], closures.reason[idle_drops])
         self._idle_drops += _count(drops, self._idle_drops.shape)
 
     def continued(self, paths: Sequence[Path], near_limit_ratio: float) -> "ClosureCounter":
         """
-        A counter for other paths that goes on from the counts of those of the same name.
+        A counter for other paths, which continues the counts of paths with the same name.
+
+        With other edges, all histograms restart at 0: the past values above a new edge are unknown.
         """
         other = ClosureCounter(paths, near_limit_ratio)
         here = [index for index, name in enumerate(self._names) if name in other._names]
         there = [other._names.index(self._names[index]) for index in here]
-        other._idle.take_over(there, self._idle, here)
+        if other._idle.edges == self._idle.edges:
+            other._idle.counts[there], other._idle.totals[there] = (
+                self._idle.counts[here],
+                self._idle.totals[here],
+            )
         other._idle_drops[there] = self._idle_drops[here]
         return other
 
     def sums(self, lost: int) -> ClosureSums:
         """
-        What has been counted; lost is how many closures were told and missed.
+        The counts so far; lost is the number of lost events.
         """
         return ClosureSums(
             idle={
@@ -147,7 +150,7 @@ class ClosureCounter:
                 (name, reason): int(self._idle_drops[index, reason])
                 for index, name in enumerate(self._names)
                 for reason in Reason
-                if name != NO_PATH and reason != Reason.NORMAL
+                if name != NO_PATH and reason in IDLE_DROP_REASONS
             },
             lost=lost,
         )
@@ -159,9 +162,9 @@ def _count(
     weights: FloatArray | None = None,
 ) -> npt.NDArray[Any]:
     """
-    How often, or with what weight, each place of an array of that shape is named by the indices.
+    An array of this shape with the number of occurrences, or the sum of weights, of each index.
 
-    Much faster than np.add.at(). An index of -1 is the last one.
+    Much faster than np.add.at(). An index of -1 means the last element.
     """
     places = np.ravel_multi_index(indices, shape, mode="wrap")
     return np.bincount(places, weights, minlength=math.prod(shape)).reshape(shape)
@@ -186,17 +189,27 @@ class _Histograms:
         self.counts[...] += _count((*indices, bucket), self.counts.shape)
         self.totals[...] += _count(indices, self.totals.shape, values)
 
-    def take_over(self, rows: list[int], other: "_Histograms", other_rows: list[int]) -> None:
-        """
-        Begin with what rows of other histograms have counted, whatever their edges are.
-
-        A value is known up to its bucket, and counts as the greatest it can have been. So what has
-        been counted up to an edge that stays is exact, up to a new one the least there can be.
-        """
-        buckets = np.searchsorted(self.edges, [*other.edges, np.inf])
-        for other_bucket, bucket in enumerate(buckets):
-            self.counts[rows, ..., bucket] += other.counts[other_rows, ..., other_bucket]
-        self.totals[rows] = other.totals[other_rows]
-
     def of(self, index: int | tuple[int, ...]) -> Histogram:
         return Histogram(self.edges, tuple(self.counts[index].tolist()), float(self.totals[index]))
+
+
+_SLACK = 0.5
+"""Maximum error in seconds of an observed keepalive time, which is set in whole seconds."""
+
+
+def count_stale(
+    table: ConnectionTable, known: HistoryTable, verdicts: Verdicts, settings: Settings | None
+) -> StaleTimers:
+    """
+    The minimum number of connections whose keepalive time is longer than the setting.
+
+    A timer that is due within the setting proves nothing, so there may be more.
+    """
+    if settings is None or settings.time is None or settings.interval is None or settings.time < 0:
+        return StaleTimers()
+    # After an answered probe the timer runs for the interval, which may be longer than the time.
+    limit = max(settings.time, settings.interval) + _SLACK
+    running = (table.timer == Timer.KEEPALIVE) & (table.expires > limit)
+    stale = running | (known["keepalive_time"] > limit)
+    late = int(np.count_nonzero(stale & (verdicts.without_peer == Protection.LATE)))
+    return StaleTimers(late=late, harmless=int(np.count_nonzero(stale)) - late)

@@ -1,20 +1,11 @@
 """
-The commands. Without one, the exporter serves metrics.
+Command line. Without a command, the exporter serves metrics.
 """
 
-import sys
+from exporter.cli import lean_structlog
 
-# structlog imports these where they are installed, for tracebacks in colour and threads of another
-# kind: 4 MB that serving can do without. Commands that print tables import rich later.
-_OPTIONAL = ("greenlet", "rich")
-for _name in _OPTIONAL:
-    sys.modules.setdefault(_name, None)  # type: ignore[arg-type]
-import structlog  # noqa: F401, E402
+lean_structlog.install()
 
-for _name in _OPTIONAL:
-    if sys.modules[_name] is None:
-        del sys.modules[_name]
-
-from exporter.cli.main import main  # noqa: E402
+from exporter.cli.main import main  # noqa: E402  structlog must be imported first
 
 __all__ = ["main"]

@@ -1,20 +1,15 @@
 """
-`check`: whether the settings go with the paths, and what to do if they do not.
+`check`: compares the keepalive settings with the paths and prints findings.
 """
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from exporter.analysis.findings.phrases import plural
-from exporter.analysis.report import (
-    Report,
-    Verdict,
-    missing,
-    reports,
-)
+from exporter.analysis.report import Report, Verdict, missing, reports
 from exporter.cli import log
 from exporter.cli.check_json import as_json
 from exporter.cli.check_text import show
@@ -26,30 +21,31 @@ from exporter.cli.options import (
     namespaces_option,
 )
 from exporter.collectors.sampler import Sampler
-from exporter.collectors.state import Memory
+from exporter.collectors.state import State
 from exporter.config.schema import Config, Namespaces
 from exporter.model import Recommended, Snapshot, StrandedError
+from exporter.text.wording import plural
 
 _EXIT_FINDINGS = 1
 _EXIT_UNKNOWN = 2
 _COLLECTORS = ("settings", "sockets")
 
 
-@click.command()
+@click.command(short_help="Check keepalive settings against paths.")
 @config_file_option
 @namespaces_option
 @click.option(
     "--paths-from",
     "paths_file",
-    type=click.Path(path_type=Path, readable=False),  # load() says why it cannot be read
+    type=click.Path(path_type=Path, readable=False),  # load() reports why it cannot be read
     metavar="FILE",
-    help="Judge by the profile and paths of this configuration file instead.",
+    help="Use the profile and paths of this configuration file instead.",
 )
 @format_option()
 @click.option(
     "--quiet",
     is_flag=True,
-    help="Print one line for each namespace that is not all right, and nothing else.",
+    help="Print only one line per namespace that is not all right.",
 )
 def check(
     *,
@@ -62,21 +58,21 @@ def check(
     """
     Check this host's keepalive settings against the paths that its connections cross.
 
-    Exit code 0: nothing is wrong. 1: there are findings of severity warning or worse. 2: it could
-    not be told.
+    Exit code 0: no warning or critical findings. 1: at least one. 2: none, but settings or network
+    namespaces could not be read; also for wrong usage.
     """
     if quiet and output_format == "json":
-        raise click.UsageError("--quiet prints lines for people; leave it out with --format=json")
+        raise click.UsageError("--quiet prints text; it cannot be combined with --format=json")
     config = load_or_exit(config_file, namespaces)
     if paths_file is not None:
         other = load_or_exit(paths_file)
         config = config.model_copy(update={"profile": other.profile, "own_paths": other.own_paths})
-    log.for_people()
-    snapshot = _look(config)
+    log.configure_plain()
+    snapshot = _sample(config)
     found, absent = reports(snapshot, config.paths), missing(snapshot)
     recommended = Recommended(**config.recommended.model_dump())
     if output_format == "json":
-        click.echo(as_json(found, recommended, absent))
+        click.echo(as_json(found, recommended, absent, time.time()))
     elif quiet:
         for report in found:
             if report.verdict is not Verdict.ALL_RIGHT:
@@ -88,9 +84,9 @@ def check(
     sys.exit(_exit_code(found, absent))
 
 
-def _look(config: Config) -> Snapshot:
+def _sample(config: Config) -> Snapshot:
     try:
-        return Sampler(config, Memory(), _COLLECTORS).sample()
+        return Sampler(config, State(), _COLLECTORS).sample()
     except StrandedError as error:
         exit_for(error)
 

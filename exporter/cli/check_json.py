@@ -1,5 +1,5 @@
 """
-What `check` found, for programs. docs/check.md promises these names.
+The JSON output of `check`. docs/check.md documents the keys.
 """
 
 import json
@@ -7,17 +7,16 @@ from collections.abc import Sequence
 
 from exporter.analysis.report import PathReport, Report
 from exporter.model import Finding, Recommended
-
-_FORMAT = 1
-"""Counts up when a name changes its meaning or goes."""
+from exporter.text.json_envelope import envelope
 
 
-def as_json(reports: Sequence[Report], recommended: Recommended, absent: int) -> str:
+def as_json(
+    reports: Sequence[Report], recommended: Recommended, absent: int, timestamp: float
+) -> str:
     """
-    The reports as JSON; absent is how many namespaces could not be read.
+    The reports as JSON. absent is the number of unreadable namespaces.
     """
-    document = {
-        "format": _FORMAT,
+    body = {
         "recommended": {
             "time_seconds": recommended.time,
             "interval_seconds": recommended.interval,
@@ -26,7 +25,7 @@ def as_json(reports: Sequence[Report], recommended: Recommended, absent: int) ->
         "namespaces": [_namespace(report) for report in reports],
         "unreadable_namespaces": absent,
     }
-    return json.dumps(document, indent=2)
+    return json.dumps(envelope("check", timestamp, body), indent=2)
 
 
 def _namespace(report: Report) -> dict[str, object]:
@@ -55,7 +54,7 @@ def _path(report: PathReport) -> dict[str, object]:
         "idle_timeout_seconds": report.path.idle_timeout,
         "probes_before_timeout": report.probes,
         "protected": report.protected,
-        "cover": report.cover,
+        "cover": report.coverage,
     }
 
 

@@ -1,5 +1,5 @@
 """
-What `check` found, for people.
+The text output of `check`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,13 +9,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from exporter.analysis.coverage import Cover
-from exporter.analysis.findings.phrases import plural, seconds
+from exporter.analysis.coverage import Coverage
 from exporter.analysis.report import PathReport, Report, Verdict
 from exporter.model import Finding, Recommended, Settings, Severity
+from exporter.text.wording import plural, seconds
 
 _WIDEST = 100
-"""Columns; longer lines are hard to read."""
+"""Columns. Longer lines are hard to read."""
 _COLOURS: dict[str, str] = {
     Verdict.AT_RISK: "bold red",
     Verdict.DOUBTFUL: "bold yellow",
@@ -24,12 +24,12 @@ _COLOURS: dict[str, str] = {
     Severity.CRITICAL: "bold red",
     Severity.WARNING: "bold yellow",
     Severity.INFO: "bold blue",
-    Cover.UNPROTECTED: "red",
-    Cover.LAPSES: "red",
-    Cover.TOO_CLOSE: "yellow",
-    Cover.SINGLE_PROBE: "yellow",
-    Cover.UNKNOWN: "magenta",
-    Cover.PROTECTED: "green",
+    Coverage.UNPROTECTED: "red",
+    Coverage.LAPSES: "red",
+    Coverage.TOO_CLOSE: "yellow",
+    Coverage.SINGLE_PROBE: "yellow",
+    Coverage.UNKNOWN: "magenta",
+    Coverage.PROTECTED: "green",
 }
 
 
@@ -37,9 +37,9 @@ def show(
     reports: Sequence[Report], recommended: Recommended, console: Console | None = None
 ) -> None:
     """
-    Print the reports and, last, where it is still to be seen, a line for each of them.
+    Print the reports, then one summary line per report, so that the summaries stay visible.
 
-    The console is standard output unless another one is given.
+    The console defaults to standard output.
     """
     if console is None:
         console = Console(highlight=False, emoji=False)
@@ -57,25 +57,25 @@ def _parts(report: Report, recommended: Recommended) -> Iterator[RenderableType]
     yield _settings(report.settings, recommended)
     if report.paths:
         yield _paths(report.settings, report.paths)
-    told: dict[str, str] = {}
+    first_with: dict[str, str] = {}
     for finding in report.findings:
-        first = told.setdefault(finding.remedy, finding.id)
-        yield _finding(finding, finding.remedy if first == finding.id else f"as for {first}.")
+        first = first_with.setdefault(finding.remedy, finding.id)
+        yield _finding(finding, finding.remedy if first == finding.id else f"see {first}.")
 
 
 def _settings(settings: Settings, recommended: Recommended) -> Table:
     table = _table("setting", ">value", ">recommended")
-    for name, value, wanted, write in (
+    for name, value, expected, write in (
         ("time", settings.time, recommended.time, seconds),
         ("interval", settings.interval, recommended.interval, seconds),
         ("probes", settings.probes, recommended.probes, str),
         ("data retransmissions", settings.data_retransmissions, None, str),
     ):
-        differs = wanted is not None and value != wanted
+        differs = expected is not None and value != expected
         table.add_row(
             name,
             Text("unreadable" if value is None else write(value), "yellow" if differs else ""),
-            "" if wanted is None else write(wanted),
+            "" if expected is None else write(expected),
         )
     return table
 
@@ -87,23 +87,23 @@ def _paths(settings: Settings, paths: Iterable[PathReport]) -> Table:
             each.path.name,
             each.path.direction,
             seconds(each.path.idle_timeout),
-            Text(_words(settings, each), _COLOURS[each.cover]),
+            Text(_verdict(settings, each), _COLOURS[each.coverage]),
         )
     return table
 
 
-def _words(settings: Settings, path: PathReport) -> str:
-    match path.cover:
-        case Cover.UNKNOWN:
-            return "cannot tell"
-        case Cover.UNPROTECTED if settings.probes == 0 or (settings.time or 0) < 0:
-            return "unprotected: no probe"
-        case Cover.UNPROTECTED:
+def _verdict(settings: Settings, path: PathReport) -> str:
+    match path.coverage:
+        case Coverage.UNKNOWN:
+            return "unknown"
+        case Coverage.UNPROTECTED if settings.probes == 0 or (settings.time or 0) < 0:
+            return "unprotected: no probes"
+        case Coverage.UNPROTECTED:
             return f"unprotected: first probe after {seconds(settings.time or 0)}"
-        case Cover.LAPSES:
+        case Coverage.LAPSES:
             return "unprotected after the first probe"
-        case Cover.TOO_CLOSE:
-            return "protected, if no timer is late"
+        case Coverage.TOO_CLOSE:
+            return "protected only if no timer fires late"
         case _:
             return f"protected by {plural(path.probes or 0, 'probe')}"
 
@@ -124,7 +124,7 @@ def _finding(finding: Finding, remedy: str) -> RenderableType:
 
 def _table(*heads: str) -> Table:
     """
-    A table without lines; what begins with > is a column of figures.
+    A table without lines. Headings that begin with > are right-aligned.
     """
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for head in heads:

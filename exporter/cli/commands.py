@@ -1,5 +1,5 @@
 """
-The commands by name, each imported only when it is asked for: serving needs none of them.
+The subcommands. Each is imported only when used, because serving metrics needs none of them.
 """
 
 from importlib import import_module
@@ -7,23 +7,23 @@ from importlib import import_module
 import click
 
 COMMANDS: tuple[str, ...] = ("check", "connections", "fix", "probe")
-"""Each is a function of its own name in the module exporter.cli.NAME."""
+"""Each is the function NAME in the module exporter.cli.NAME."""
 
 
-class Commands(click.Group):
+class LazyGroup(click.Group):
     """
-    A group of commands that are imported late.
+    A command group that imports its commands on demand.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """
-        The commands, in the order in which --help shows them.
+        The commands in the order of --help.
         """
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """
-        The command of that name.
+        The command, or None if the name is unknown.
         """
         if cmd_name not in COMMANDS:
             return None

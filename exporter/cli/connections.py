@@ -1,5 +1,5 @@
 """
-The command `connections`: the connections of this host, the worst first.
+The command `connections`: lists the connections of this host, highest risk first.
 """
 
 import json
@@ -20,18 +20,18 @@ from exporter.cli.options import (
     load_or_exit,
     namespaces_option,
 )
-from exporter.collectors.state import Memory
+from exporter.collectors.operating_system import SUPPORTED
+from exporter.collectors.state import State
 from exporter.config.schema import Config, Namespaces
 from exporter.connections.query import Query, Remote, Sort, UnknownPathError, parse_remote
-from exporter.linux import SUPPORTED
 from exporter.model import CollectorError, StrandedError
 
-if TYPE_CHECKING:  # what it imports exists on Linux only
-    from exporter.connections.listing import Look
+if TYPE_CHECKING:  # Linux only
+    from exporter.connections.listing import ConnectionListing
 
 _ROWS = 50
 _WIDTH_OF_PIPES = 200
-"""Columns: for less and grep, one line a connection."""
+"""Columns. Wide enough for one line per connection, for less and grep."""
 
 
 def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote | None:
@@ -41,35 +41,49 @@ def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote 
         raise click.BadParameter(str(error)) from error
 
 
-@click.command(short_help="Show connections, the worst first.")
+@click.command(short_help="List connections, highest risk first.")
 @config_file_option
 @namespaces_option
-@click.option("--all", "everything", is_flag=True, help="Show all of them, safe ones too.")
-@click.option("--watch", is_flag=True, help="Look again and again, learning as time goes by.")
-@duration_option("--interval", default="5s", words="Time between two looks with --watch.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="List all connections, not only those with a problem.",
+)
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Refresh continuously. Each refresh uses what earlier ones observed.",
+)
+@duration_option("--interval", default="5s", words="Time between refreshes with --watch.")
 @click.option(
     "--sort",
     type=click.Choice([str(sort) for sort in Sort]),
     default=str(Sort.RISK),
     show_default=True,
-    help="What comes first.",
+    help="Sort order.",
 )
-@click.option("--workload", metavar="NAME", help="Only those of a workload; * and ? are wildcards.")
-@click.option("--path", metavar="NAME", help="Only those that cross this path; none is no path.")
+@click.option(
+    "--workload", metavar="NAME", help="Only connections of this workload; * and ? are wildcards."
+)
+@click.option(
+    "--path", metavar="NAME", help="Only connections that cross this path; none: those on no path."
+)
 @click.option(
     "--remote",
     callback=_remote,
     metavar="ADDRESS",
-    help="Only those to an address or network, public or private, and a port, as in :5432.",
+    help="Only connections to this address or network (or public, private) and port; for example"
+    " 203.0.113.0/24 or :5432.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
     metavar="N",
-    help=f"Show at most so many; 0 is no limit.  [default: {_ROWS}, for JSON 0]",
+    help=f"Maximum number of connections to show; 0: no limit.  [default: {_ROWS}; JSON: 0]",
 )
-@format_option("A table, or a document of JSON (one a line with --watch).")
-def connections(  # noqa: PLR0913  one argument a flag
+@format_option("Output format. With --watch, JSON is one document per line.")
+def connections(  # noqa: PLR0913  one argument per flag
     *,
     config_file: Path | None,
     namespaces: Namespaces | None,
@@ -84,12 +98,11 @@ def connections(  # noqa: PLR0913  one argument a flag
     output_format: str,
 ) -> None:
     """
-    Show this host's connections, the worst first: whose they are, where they lead, how long they
-    have been idle, what protects them, and what to change.
+    List this host's connections, highest risk first, with owner, peer, idle time, protection and
+    advice.
 
-    Without filters, those that hang, are at risk, or would be if they were idle. Other users'
-    processes, and the exact options of their sockets, take root, or CAP_SYS_PTRACE and
-    CAP_DAC_READ_SEARCH.
+    Without --all, only connections with a problem are listed. Processes and exact socket options of
+    other users require root, or CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.
     """
     config = load_or_exit(config_file, namespaces)
     if limit is None:
@@ -102,48 +115,50 @@ def connections(  # noqa: PLR0913  one argument a flag
         sort=Sort(sort),
         limit=limit or None,
     )
-    looks = _looks(query, config, interval if watch else None)
+    listings = _listings(query, config, interval if watch else None)
     try:
         if output_format == "json":
-            _print_documents(looks, indent=None if watch else 2)
+            _print_documents(listings, indent=None if watch else 2)
         else:
-            _print_tables(looks, watch=watch)
+            _print_tables(listings, watch=watch)
     except UnknownPathError as error:
         raise click.BadParameter(str(error), param_hint="--path") from error
     except (CollectorError, StrandedError) as error:
         exit_for(error)
-    except KeyboardInterrupt:  # the way to end --watch
+    except KeyboardInterrupt:  # ends --watch
         pass
 
 
-def _looks(query: Query, config: Config, interval: float | None) -> "Iterator[Look]":
+def _listings(
+    query: Query, config: Config, interval: float | None
+) -> "Iterator[ConnectionListing]":
     """
-    One look or, with an interval in seconds, one after the other; each knows what those before saw.
+    A single listing or, with an interval in seconds, one per interval. Each uses earlier histories.
     """
     if not SUPPORTED:
-        raise CollectorError(f"connections cannot be looked at on {sys.platform}")
-    from exporter.connections.listing import Looker, remember  # noqa: PLC0415  not elsewhere
+        raise CollectorError(f"connections can only be listed on Linux, not on {sys.platform}")
+    from exporter.connections.listing import ConnectionLister, keep_histories  # noqa: PLC0415  Linux only
 
-    looker, memory = Looker(), Memory()
+    lister, state = ConnectionLister(), State()
     while True:
         started = time.monotonic()
-        found = looker.look(query, config, memory)
+        listing = lister.list_connections(query, config, state)
         took = time.monotonic() - started
-        yield found
+        yield listing
         if interval is None:
             return
-        remember(found, memory)
+        keep_histories(listing, state)
         time.sleep(max(interval - took, took))
 
 
-def _print_documents(looks: "Iterable[Look]", indent: int | None) -> None:
-    from exporter.connections.to_json import document  # noqa: PLC0415  not elsewhere
+def _print_documents(listings: "Iterable[ConnectionListing]", indent: int | None) -> None:
+    from exporter.connections.to_json import document  # noqa: PLC0415  Linux only
 
-    for found in looks:
-        click.echo(json.dumps(document(found), indent=indent))
+    for listing in listings:
+        click.echo(json.dumps(document(listing), indent=indent))
 
 
-def _print_tables(looks: "Iterable[Look]", *, watch: bool) -> None:
+def _print_tables(listings: "Iterable[ConnectionListing]", *, watch: bool) -> None:
     from rich.console import Console  # noqa: PLC0415  takes 0.1 s
     from rich.live import Live  # noqa: PLC0415
 
@@ -153,9 +168,9 @@ def _print_tables(looks: "Iterable[Look]", *, watch: bool) -> None:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WIDTH_OF_PIPES
     if not (watch and console.is_terminal):
-        for found in looks:
-            console.print(render(found, console))
+        for listing in listings:
+            console.print(render(listing, console))
         return
     with Live(console=console, screen=True, auto_refresh=False) as live:
-        for found in looks:
-            live.update(render(found, console, height=console.height), refresh=True)
+        for listing in listings:
+            live.update(render(listing, console, height=console.height), refresh=True)

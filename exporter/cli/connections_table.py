@@ -1,5 +1,5 @@
 """
-A look as a table for the terminal: one line a connection where that fits, else two.
+A listing as a terminal table: one line per connection on wide terminals, otherwise two.
 """
 
 from bisect import bisect_left
@@ -13,19 +13,20 @@ from rich.text import Text
 
 from exporter.connections import format as words
 from exporter.connections.advice import Advice
-from exporter.connections.listing import Look
-from exporter.connections.notes import notes
-from exporter.connections.row import Connection
+from exporter.connections.listing import ConnectionListing, notes
+from exporter.connections.rows import Connection
 from exporter.model import Protection, Risk
 
 _WIDE = 170
-"""Columns from which on there is one line a connection."""
+"""Minimum columns for one line per connection."""
 _COMFORTABLE, _SQUEEZED = 110, 14
-"""On fewer columns than these, timers get this many, so that there is room for names."""
+"""On terminals with fewer columns, the timer column is limited, to leave room for names."""
 _STYLES = {
     Risk.STALLED: "bold red",
+    Risk.UNANSWERED: "bold red",
     Risk.AT_RISK: "red",
     Risk.UNPROTECTED: "yellow",
+    Risk.PEER_CLOSED: "yellow",
     Risk.UNKNOWN: "yellow",
     Risk.SAFE: "green",
     Risk.NO_PATH: "dim",
@@ -33,46 +34,48 @@ _STYLES = {
 Cell = Callable[[Connection], Text]
 
 
-def render(look: Look, console: Console, height: int | None = None) -> ConsoleRenderable:
+def render(
+    listing: ConnectionListing, console: Console, height: int | None = None
+) -> ConsoleRenderable:
     """
-    The whole page; where a height is given, what fits: rather more connections than advice.
+    The page. With a height in lines, only what fits; connections take precedence over advice.
     """
 
     def fits(page: ConsoleRenderable) -> bool:
         return height is None or len(console.render_lines(page)) <= height
 
-    rows = len(look.connections)
-    whole = Group(_above(look, rows, console.width), _below(look))
-    if fits(whole):
-        return whole
+    rows = len(listing.connections)
+    full = Group(_above(listing, rows, console.width), _below(listing))
+    if fits(full):
+        return full
     fitting = bisect_left(
-        range(1, rows), x=True, key=lambda number: not fits(_above(look, number, console.width))
+        range(1, rows), x=True, key=lambda number: not fits(_above(listing, number, console.width))
     )
-    return _above(look, max(fitting, 1), console.width)
+    return _above(listing, max(fitting, 1), console.width)
 
 
-def _above(look: Look, rows: int, width: int) -> Group:
-    parts: list[ConsoleRenderable] = [_heading(look)]
+def _above(listing: ConnectionListing, rows: int, width: int) -> Group:
+    parts: list[ConsoleRenderable] = [_heading(listing)]
     if rows:
         parts.append(Text())
-        parts.append(_table(look.connections[:rows], width))
-    if more := look.matching - rows:
+        parts.append(_table(listing.connections[:rows], width))
+    if more := listing.matching - rows:
         parts.append(Text(f"... and {more:,} more.", style="dim"))
     return Group(*parts)
 
 
-def _heading(look: Look) -> Text:
-    total = look.by_risk.total()
+def _heading(listing: ConnectionListing) -> Text:
+    total = listing.by_risk.total()
     heading = Text(f"{total:,} connection{'s' * (total != 1)}")
     separator = ": "
     for risk in Risk:
-        if number := look.by_risk[risk]:
+        if number := listing.by_risk[risk]:
             heading.append(separator)
             heading.append(f"{number:,} {words.RISKS[risk]}", style=_STYLES[risk])
             separator = ", "
     heading.append(".")
-    if total and not look.connections:
-        heading.append(" Nothing to show; --all shows the safe ones too.")
+    if total and not listing.connections:
+        heading.append(" None has a problem; --all lists them.")
     return heading
 
 
@@ -87,16 +90,17 @@ def _table(rows: Sequence[Connection], width: int) -> Table:
     return table
 
 
-def _below(look: Look) -> Padding:
+def _below(listing: ConnectionListing) -> Padding:
     """
-    What to change, for which of the connections, and what could not be seen.
+    Advice with the number of connections it applies to, and notes on what could not be read.
     """
     lines = []
-    for advice, text in look.advice.items():
-        rows = [row for row in look.connections if row.advice is advice]
-        word = _risk(rows[0]) if advice is Advice.STALLED else _protection(rows[0])
+    for advice, text in listing.advice.items():
+        rows = [row for row in listing.connections if row.advice is advice]
+        is_of_risk = advice in (Advice.STALLED, Advice.UNANSWERED, Advice.PEER_CLOSED)
+        word = _risk(rows[0]) if is_of_risk else _protection(rows[0])
         lines.append((Text.assemble(word, f" ({len(rows)})"), Text(text)))
-    lines += [(Text("note", style="dim"), Text(text, style="dim")) for text in notes(look)]
+    lines += [(Text("note", style="dim"), Text(text, style="dim")) for text in notes(listing)]
     grid = Table.grid(padding=(0, 2, 0, 0))
     for marker, content in lines:
         grid.add_row(marker, Padding(content, (0, 0, 1, 0)))
@@ -135,7 +139,7 @@ def _who(row: Connection) -> Text:
 
 
 Columns = Sequence[tuple[str, tuple[Cell, ...]]]
-"""Headings and cells, one below the other; each heading has as many lines."""
+"""Headings and the cells below them, stacked. A heading has as many lines as stacked cells."""
 
 _TWO_LINES: Columns = (
     ("Risk\nprotection", (_risk, _protection)),

@@ -1,5 +1,5 @@
 """
-The remedy, printed. It is carried out by whoever reads it.
+`fix`: prints configuration that applies the recommended settings. It changes nothing itself.
 """
 
 import sys
@@ -8,19 +8,19 @@ from pathlib import Path
 
 import click
 
-from exporter.analysis.findings.phrases import plural, seconds
 from exporter.cli.options import EXIT_USAGE, config_file_option, duration, load_or_exit
 from exporter.model import WINDOWS_PROBES, Platform, Recommended
-from exporter.remedies import TARGETS, objections, remedy
+from exporter.remedies import TARGETS, problems, remedy
+from exporter.text.wording import plural, seconds
 
 
-@click.command()
+@click.command(short_help="Print settings for a host, pod or container.")
 @click.option(
     "--for",
     "target",
     type=click.Choice(list(TARGETS)),
     required=True,
-    help="What is to take the settings.",
+    help="Target that receives the settings.",
 )
 @config_file_option
 @click.option(
@@ -32,7 +32,7 @@ from exporter.remedies import TARGETS, objections, remedy
 @click.option(
     "--probes",
     type=click.IntRange(1, 255),
-    help="Unanswered probes that end a connection; Windows always sends 10.",
+    help="Unanswered probes until the connection is closed; always 10 on Windows.",
 )
 def fix(
     *,
@@ -43,10 +43,10 @@ def fix(
     probes: int | None,
 ) -> None:
     """
-    Print what gives a host, pod or container the recommended settings.
+    Print configuration that gives a host, pod or container the recommended settings.
 
-    Changes nothing. What is printed says how to apply, verify and undo it. Times and probes that
-    are not given are those that the config file recommends.
+    Nothing is changed. The output includes instructions to apply, verify and undo it. --time,
+    --interval and --probes default to the recommended values of the configuration file.
     """
     config = load_or_exit(config_file)
     recommended = Recommended(**config.recommended.model_dump())
@@ -58,16 +58,17 @@ def fix(
     if TARGETS[target] is Platform.WINDOWS:
         if probes not in (None, WINDOWS_PROBES):
             raise click.BadParameter(
-                f"{probes} cannot be set on Windows, which always sends {WINDOWS_PROBES}",
+                f"{probes} cannot be set on Windows; allowed: {WINDOWS_PROBES}",
                 param_hint="--probes",
             )
         values = replace(values, probes=WINDOWS_PROBES)
-    if objected := objections(values, TARGETS[target], config.paths, recommended):
-        asked = f"time {seconds(values.time)}, interval {seconds(values.interval)}"
-        click.echo(f"Error: {asked} and {plural(values.probes, 'probe')} are refused.", err=True)
-        click.echo("\n".join(objected), err=True)
+    if reasons := problems(values, TARGETS[target], config.paths, recommended):
+        requested = f"time {seconds(values.time)}, interval {seconds(values.interval)}"
+        probes_text = plural(values.probes, "probe")
+        click.echo(f"Error: settings rejected: {requested}, {probes_text}.", err=True)
+        click.echo("\n".join(reasons), err=True)
         sys.exit(EXIT_USAGE)
     check = "tcp-keepalive-exporter check" + (" --config.file FILE" if config_file else "")
     text = remedy(target, values, config.paths, check)
-    # As bytes: what is for Windows has its line ends already.
+    # As bytes, because Windows targets already have CRLF line ends.
     click.echo(text.encode("ascii"), nl=False)

@@ -1,5 +1,5 @@
 """
-Logs on standard error, one line an event, as logfmt or JSON.
+Logs to standard error, one line per event, as logfmt or JSON.
 """
 
 import logging
@@ -16,9 +16,9 @@ LEVELS = {
 FORMATS = ("logfmt", "json")
 
 
-def for_people() -> None:
+def configure_plain() -> None:
     """
-    Plain lines instead, of warnings and errors alone: for commands that a person runs.
+    Log warnings and errors as plain text lines, for commands run interactively.
     """
     structlog.configure(
         processors=[_as_line],
@@ -30,17 +30,17 @@ def for_people() -> None:
 def _as_line(
     _: structlog.typing.WrappedLogger, level: str, event: structlog.typing.EventDict
 ) -> str:
-    what, why = event.pop("event"), event.pop("error")
+    name, reason = event.pop("event"), event.pop("error")
     event.pop("exc_info", None)
-    details = ", ".join(f"{name} {value}" for name, value in event.items())
-    return f"{level.capitalize()}: {what} ({details}): {why}"
+    details = ", ".join(f"{key} {value}" for key, value in event.items())
+    return f"{level.capitalize()}: {name} ({details}): {reason}"
 
 
 def configure(level: str, log_format: str) -> None:
     """
-    Log at level and above (one of LEVELS) in log_format (one of FORMATS).
+    Log at level (one of LEVELS) and above, in log_format (one of FORMATS).
 
-    What libraries log through the standard library takes the same way.
+    Log records of libraries, via the standard library, get the same format.
     """
     first: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,

@@ -1,5 +1,5 @@
 """
-The command line.
+The command line: flags of the exporter itself.
 """
 
 import asyncio
@@ -16,21 +16,21 @@ from click.core import ParameterSource
 
 from exporter import __version__
 from exporter.cli import log
-from exporter.cli.commands import Commands
+from exporter.cli.commands import LazyGroup
 from exporter.cli.options import (
     config_file_option,
     exit_for,
     load_or_exit,
     namespaces_option,
 )
-from exporter.cli.reload import Live
+from exporter.cli.reload import ReloadableConfig
 from exporter.cli.serve import serve
 from exporter.cli.systemd import inherited_sockets
 from exporter.collectors.closures import COLLECTOR as CLOSURES
+from exporter.collectors.operating_system import SUPPORTED
 from exporter.collectors.sampler import COLLECTORS
 from exporter.config.schema import ConfigError, Namespaces
-from exporter.linux import SUPPORTED
-from exporter.web.access import Access
+from exporter.web.access import AccessControl
 from exporter.web.app import WebOptions
 from exporter.web.connections_page import API, PAGE
 from exporter.web.listen import ListenError, describe, is_loopback, listen, parse_address
@@ -53,27 +53,29 @@ def _addresses(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 
 def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     if not value.startswith("/") or set(value) & set("{}?# "):
-        raise click.BadParameter(f"{value!r} is no path of a URL; write it like /metrics")
+        raise click.BadParameter(f"{value!r} is not a URL path; example: /metrics")
     if value.startswith("/-/") or value in (PAGE, API):
-        raise click.BadParameter(f"{value!r} is taken; write it like /metrics")
+        raise click.BadParameter(f"{value!r} is reserved; example: /metrics")
     return value
 
 
-@click.group(cls=Commands, invoke_without_command=True, context_settings={"max_content_width": 100})
+@click.group(
+    cls=LazyGroup, invoke_without_command=True, context_settings={"max_content_width": 100}
+)
 @config_file_option
 @namespaces_option
 @click.option(
     "--config.check",
     "config_check",
     is_flag=True,
-    help="Check the configuration files, and exit: 0 if they can be used, else 2.",
+    help="Check the configuration files and exit; exit code 0: valid, 2: invalid.",
 )
 @click.option(
     "--web.config.file",
     "web_config_file",
     type=click.Path(path_type=Path, readable=False),
     metavar="FILE",
-    help="TLS and users, in the format of Prometheus' exporter-toolkit; read anew when changed.",
+    help="Web configuration file (TLS, basic auth) in exporter-toolkit format; reloaded on change.",
 )
 @click.option(
     "--web.listen-address",
@@ -83,13 +85,13 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     show_default=True,
     callback=_addresses,
     metavar="HOST:PORT",
-    help="Address to listen on, repeatable; no host means all addresses.",
+    help="Address to listen on, repeatable; without a host, all addresses.",
 )
 @click.option(
     "--web.systemd-socket",
     "systemd_socket",
     is_flag=True,
-    help="Listen on the sockets that systemd hands over instead.",
+    help="Listen on the sockets passed by systemd instead.",
 )
 @click.option(
     "--web.telemetry-path",
@@ -98,7 +100,7 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     show_default=True,
     callback=_url_path,
     metavar="PATH",
-    help="Path of the metrics.",
+    help="URL path of the metrics.",
 )
 @click.option(
     "--web.max-requests",
@@ -106,25 +108,25 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     type=click.IntRange(min=0),
     default=40,
     show_default=True,
-    help="Scrapes served at once; 0 is no limit.",
+    help="Maximum number of concurrent scrapes; 0: no limit.",
 )
 @click.option(
     "--web.enable-lifecycle",
     "enable_lifecycle",
     is_flag=True,
-    help="Let POST /-/reload have the config file read again, as SIGHUP does.",
+    help="Allow POST and PUT /-/reload to reload the configuration file, as SIGHUP does.",
 )
 @click.option(
     "--web.enable-connections",
     "show_connections",
     is_flag=True,
-    help="Show connections at /connections, to whoever authenticates or is on this host.",
+    help="Enable /connections and its API; requires authentication or loopback listen addresses.",
 )
 @click.option(
     "--web.connections-insecure",
     "connections_insecure",
     is_flag=True,
-    help="Show them to everybody who can reach the listen addresses.",
+    help="Allow /connections without authentication on any listen address.",
 )
 @click.option(
     "--log.level",
@@ -132,7 +134,7 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     type=click.Choice(list(log.LEVELS)),
     default="info",
     show_default=True,
-    help="Log only events of this severity or worse.",
+    help="Minimum severity of logged events.",
 )
 @click.option(
     "--log.format",
@@ -140,13 +142,13 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     type=click.Choice(log.FORMATS),
     default="logfmt",
     show_default=True,
-    help="Format of the log lines.",
+    help="Log format.",
 )
 @click.option(
     "--log.addresses",
     "log_addresses",
     is_flag=True,
-    help="Name the addresses of connections in log lines about them.",
+    help="Include the addresses of connections in log events.",
 )
 @click.version_option(
     __version__,
@@ -154,7 +156,7 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     message=f"%(prog)s %(version)s (Python {platform.python_version()}, {sys.platform})",
 )
 @click.pass_context
-def main(  # noqa: PLR0913  one argument a flag
+def main(  # noqa: PLR0913  one argument per flag
     context: click.Context,
     /,
     *,
@@ -177,16 +179,16 @@ def main(  # noqa: PLR0913  one argument a flag
     """
     Export this host's TCP keepalive settings and the state of its idle connections to Prometheus.
 
-    Without a command, serve metrics. The flags below are those of serving; each command has its
-    own, which stand behind its name.
+    Without a command, metrics are served. The flags below apply to serving only. Flags of a command
+    follow its name; see COMMAND --help.
     """
     if context.invoked_subcommand is not None:
-        _refuse_flags_of_serving(context)
+        _reject_serving_flags(context)
         return
     if show_connections and not SUPPORTED:
-        raise click.UsageError(f"--web.enable-connections cannot be had on {sys.platform}")
+        raise click.UsageError(f"--web.enable-connections requires Linux; this is {sys.platform}")
     log.configure(log_level, log_format)
-    live = Live(config_file, load_or_exit(config_file, namespaces), namespaces)
+    live = ReloadableConfig(config_file, load_or_exit(config_file, namespaces), namespaces)
     inherited = _inherited_or_exit() if systemd_socket and not config_check else []
     exposed = not all(map(is_loopback, map(describe, inherited) if inherited else addresses))
     access = _access_or_exit(
@@ -194,7 +196,7 @@ def main(  # noqa: PLR0913  one argument a flag
     )
     if config_check:
         for file in filter(None, (config_file, web_config_file)):
-            click.echo(f"{file}: can be used")
+            click.echo(f"{file}: valid")
         return
     enabled = [name for name in _COLLECTORS if collectors[name]]
     options = WebOptions(telemetry_path, max_requests, enable_lifecycle, connections_insecure)
@@ -212,8 +214,8 @@ def main(  # noqa: PLR0913  one argument a flag
             )
         )
     except ListenError as error:
-        _exit_unstarted(error)
-    # At once: the interpreter would wait for the thread of a sample, which may hang in the kernel.
+        _exit_startup_failed(error)
+    # Immediately: a normal exit would wait for a sampling thread that may hang in the kernel.
     os._exit(_EXIT_SUCCESS)
 
 
@@ -221,27 +223,27 @@ def _inherited_or_exit() -> list[socket.socket]:
     try:
         return inherited_sockets()
     except ListenError as error:
-        _exit_unstarted(error)
+        _exit_startup_failed(error)
 
 
-def _exit_unstarted(error: ListenError) -> NoReturn:
-    _log.error("the exporter cannot start", error=str(error))
+def _exit_startup_failed(error: ListenError) -> NoReturn:
+    _log.error("startup failed", error=str(error))
     sys.exit(_EXIT_FAILURE)
 
 
-def _access_or_exit(file: Path | None, *, authenticated: bool) -> Access:
+def _access_or_exit(file: Path | None, *, authenticated: bool) -> AccessControl:
     try:
-        return Access(file, authenticated=authenticated)
+        return AccessControl(file, authenticated=authenticated)
     except ConfigError as error:
         exit_for(error)
 
 
-def _refuse_flags_of_serving(context: click.Context) -> None:
+def _reject_serving_flags(context: click.Context) -> None:
     for option in context.command.params:
         if context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE:
             raise click.UsageError(
-                f"{option.opts[0]} is a flag of serving; those of {context.invoked_subcommand}"
-                " stand behind its name"
+                f"{option.opts[0]} applies to serving only; flags of {context.invoked_subcommand}"
+                " follow its name"
             )
 
 

@@ -1,5 +1,5 @@
 """
-What several commands share.
+Options and error handling shared by the commands.
 """
 
 import sys
@@ -9,13 +9,7 @@ from typing import Any, NoReturn, TypeVar, get_args
 
 import click
 
-from exporter.config.schema import (
-    Config,
-    ConfigError,
-    Namespaces,
-    load,
-    parse_duration,
-)
+from exporter.config.schema import Config, ConfigError, Namespaces, load, parse_duration
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -24,23 +18,23 @@ EXIT_USAGE = 2  # click's own for wrong flags
 config_file_option = click.option(
     "--config.file",
     "config_file",
-    type=click.Path(path_type=Path, readable=False),  # load() says why it cannot be read
+    type=click.Path(path_type=Path, readable=False),  # load() reports why it cannot be read
     metavar="FILE",
-    help="Configuration file; without one, the defaults hold.",
+    help="Configuration file; without one, defaults apply.",
 )
 
 
 namespaces_option = click.option(
     "--namespaces",
     type=click.Choice(get_args(Namespaces)),
-    help="Network namespaces to read, on Linux: the exporter's own or all of the host, whatever the"
-    " configuration file says.",
+    help="Network namespaces to read (Linux): the exporter's own or all of the host. Overrides the"
+    " configuration file.",
 )
 
 
-def format_option(words: str = "Text for people, or JSON.") -> Callable[[_Command], _Command]:
+def format_option(text: str = "Output format.") -> Callable[[_Command], _Command]:
     """
-    The option for how a command prints what it has found; words are its help.
+    The --format option; text is its help.
     """
     return click.option(
         "--format",
@@ -48,13 +42,13 @@ def format_option(words: str = "Text for people, or JSON.") -> Callable[[_Comman
         type=click.Choice(("text", "json")),
         default="text",
         show_default=True,
-        help=words,
+        help=text,
     )
 
 
 def duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
     """
-    For an option's callback: the seconds of a duration, written as the config file has them.
+    Option callback: a duration, written as in the config file, in seconds.
     """
     try:
         return None if value is None else parse_duration(value)
@@ -64,7 +58,7 @@ def duration(_: click.Context, __: click.Parameter, value: str | None) -> float 
 
 def duration_option(*names: str, default: str, words: str) -> Callable[[_Command], _Command]:
     """
-    An option that takes a duration, in seconds to the command; words are its help.
+    An option that takes a duration and passes seconds; words are its help.
     """
     return click.option(
         *names,
@@ -78,7 +72,7 @@ def duration_option(*names: str, default: str, words: str) -> Callable[[_Command
 
 def load_or_exit(file: Path | None, namespaces: Namespaces | None = None) -> Config:
     """
-    The configuration; what is wrong with it ends the command with exit code 2.
+    The configuration. An invalid one ends the command with exit code 2.
     """
     try:
         return load(file, namespaces)
@@ -88,7 +82,7 @@ def load_or_exit(file: Path | None, namespaces: Namespaces | None = None) -> Con
 
 def exit_for(error: Exception) -> NoReturn:
     """
-    End the command with exit code 2, saying what is wrong.
+    Print the error and end the command with exit code 2.
     """
     click.echo(f"Error: {error}", err=True)
     sys.exit(EXIT_USAGE)

@@ -5,6 +5,7 @@
 import asyncio
 import ipaddress
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -22,19 +23,18 @@ from exporter.cli.options import (
     load_or_exit,
 )
 from exporter.cli.probe_json import as_json
-from exporter.cli.probe_lines import Lines
-from exporter.cli.probe_screen import Screen
+from exporter.cli.probe_lines import LineReporter
+from exporter.cli.probe_screen import ScreenReporter
 from exporter.cli.probe_text import show
-from exporter.linux import SUPPORTED
+from exporter.collectors.operating_system import SUPPORTED, read_settings
 from exporter.model import Recommended
-from exporter.probe.measurement import Found, Measurement
+from exporter.probe.measurement import Measurement, ProbeResult
 from exporter.probe.plan import Plan, PlanError
 from exporter.probe.report import Configured, path_entry
 from exporter.probe.target import Target, TargetError, resolve
-from exporter.settings import read_settings
 
-if TYPE_CHECKING:  # what it imports exists on Linux only
-    from exporter.probe.session import Audience
+if TYPE_CHECKING:  # Linux only
+    from exporter.probe.session import ProgressReporter
 
 _EXIT_UNKNOWN = 1
 
@@ -51,30 +51,30 @@ def _source(_: click.Context, __: click.Parameter, value: str | None) -> str | N
 @config_file_option
 @duration_option("--from", "shortest", default="30s", words="Shortest idle time to try.")
 @duration_option("--to", "longest", default="10m", words="Longest idle time to try.")
-@duration_option("--step", default="15s", words="Between the idle times of the first round.")
+@duration_option("--step", default="15s", words="Step between the idle times of the first round.")
 @duration_option(
     "--resolution",
     default="5s",
-    words="How near to each other the bounds shall be brought by further rounds.",
+    words="Target distance between the lower and upper bound of the timeout.",
 )
 @click.option(
     "--parallel",
     type=click.IntRange(min=1, max=10000),
     default=64,
     show_default=True,
-    help="Connections open at once, at most.",
+    help="Maximum number of concurrent connections.",
 )
 @click.option(
-    "--source", callback=_source, metavar="ADDRESS", help="Address of this host to connect from."
+    "--source", callback=_source, metavar="ADDRESS", help="Source address of the connections."
 )
-@click.option("--interface", metavar="NAME", help="Interface to connect through.")
+@click.option("--interface", metavar="NAME", help="Outgoing interface.")
 @format_option()
 @click.option(
     "--write",
     is_flag=True,
-    help="Print the paths as entries for the configuration file, and the rest on standard error.",
+    help="Print the paths as configuration file entries; everything else goes to standard error.",
 )
-def probe(  # noqa: PLR0913  one argument a flag
+def probe(  # noqa: PLR0913  one argument per flag
     *,
     servers: tuple[str, ...],
     config_file: Path | None,
@@ -89,25 +89,28 @@ def probe(  # noqa: PLR0913  one argument a flag
     write: bool,
 ) -> None:
     """
-    Measure the idle timeout of the path to a server, whatever its protocol.
+    Measure the idle timeout of the path to a server, for any TCP protocol.
 
-    Connections are opened side by side, left idle for different times, and then probed by the
-    kernel's keepalive: what is answered was remembered. Nothing is changed, no privilege needed.
+    Connections are opened in parallel, left idle for different times, and then probed with the
+    kernel's keepalive. A connection whose probe is answered survived its idle time. Nothing is
+    changed, and no privileges are needed.
 
-    Exit code 0: the timeout is known as precisely as asked for, or longer than all that was tried.
-    1: it is not, and why is said. 2: wrong usage, or a server cannot be connected to.
+    Exit code 0: the timeout is known to --resolution, or all idle times were survived. 1: neither;
+    the reason is printed. 2: wrong usage, or a server is unreachable.
     """
     try:
         plan = Plan(shortest, longest, step, resolution)
     except PlanError as error:
         raise click.UsageError(str(error)) from error
     if write and output_format == "json":
-        raise click.UsageError("--format=json has the entries anyway; leave --write out")
+        raise click.UsageError(
+            "--write cannot be combined with --format=json, which includes the entries"
+        )
     names = tuple(dict.fromkeys(servers))
-    _check_ceiling(plan, len(names), parallel)
+    _check_parallel(plan, len(names), parallel)
     config = load_or_exit(config_file)
     if not SUPPORTED:
-        exit_for(TargetError(f"probing needs Linux; this is {sys.platform}"))
+        exit_for(TargetError(f"probe requires Linux; this is {sys.platform}"))
     try:
         targets = [resolve(name, source) for name in names]
     except TargetError as error:
@@ -116,7 +119,7 @@ def probe(  # noqa: PLR0913  one argument a flag
     recommended = Recommended(**config.recommended.model_dump())
     configured = Configured(read_settings(), recommended, config.paths)
     if output_format == "json":
-        click.echo(as_json(found, configured))
+        click.echo(as_json(found, configured, time.time()))
     else:
         show(found, configured, Console(stderr=write, highlight=False, emoji=False))
     if write:
@@ -127,31 +130,31 @@ def probe(  # noqa: PLR0913  one argument a flag
     sys.exit(_exit_code(found))
 
 
-def _check_ceiling(plan: Plan, servers: int, parallel: int) -> None:
+def _check_parallel(plan: Plan, servers: int, parallel: int) -> None:
     if plan.connections * servers > parallel:
         each = f" to each of {servers} servers" if servers > 1 else ""
         raise click.UsageError(
-            f"{plan.connections} connections{each} are needed at once, more than --parallel="
-            f"{parallel} allows; widen --step or --resolution, or allow more"
+            f"{plan.connections} concurrent connections{each} exceed --parallel={parallel};"
+            " increase --step, --resolution or --parallel"
         )
 
 
 def _measure(
     targets: Sequence[Target], plan: Plan, source: str | None, interface: str | None
-) -> list[Found]:
-    from exporter.probe.session import measure_all  # noqa: PLC0415  exists on Linux only
+) -> list[ProbeResult]:
+    from exporter.probe.session import measure_all  # noqa: PLC0415  Linux only
     from exporter.probe.tcp_connection import Source  # noqa: PLC0415
 
-    with _audience() as audience:
-        return asyncio.run(measure_all(targets, plan, Source(source, interface), audience))
+    with _reporter() as reporter:
+        return asyncio.run(measure_all(targets, plan, Source(source, interface), reporter))
 
 
-def _audience() -> "AbstractContextManager[Audience]":
+def _reporter() -> "AbstractContextManager[ProgressReporter]":
     console = Console(stderr=True, highlight=False)
-    return Screen(console) if console.is_terminal else nullcontext(Lines())
+    return ScreenReporter(console) if console.is_terminal else nullcontext(LineReporter())
 
 
-def _exit_code(found: Sequence[Found]) -> int:
+def _exit_code(found: Sequence[ProbeResult]) -> int:
     measurements = [each for each in found if isinstance(each, Measurement)]
     if len(measurements) < len(found):
         return EXIT_USAGE

@@ -1,5 +1,5 @@
 """
-What `probe` has found, for programs. docs/probe.md promises these names.
+The JSON output of `probe`. docs/probe.md documents the keys.
 """
 
 import json
@@ -7,24 +7,21 @@ from collections.abc import Sequence
 
 from exporter.model import Path, Recommended
 from exporter.probe.format import remarks, sentence
-from exporter.probe.measurement import Found, Measurement, Unreachable
-from exporter.probe.outcome import Outcome
+from exporter.probe.inference import Outcome
+from exporter.probe.measurement import Measurement, ProbeResult, Unreachable
 from exporter.probe.report import Configured, advice, measured_path
-
-_FORMAT = 1
-"""Counts up when a name changes its meaning or goes."""
+from exporter.text.json_envelope import envelope
 
 
-def as_json(found: Sequence[Found], configured: Configured) -> str:
+def as_json(found: Sequence[ProbeResult], configured: Configured, timestamp: float) -> str:
     """
-    The whole as JSON.
+    The results as JSON.
     """
-    return json.dumps(
-        {"format": _FORMAT, "servers": [_server(each, configured) for each in found]}, indent=2
-    )
+    body = {"servers": [_server(each, configured) for each in found]}
+    return json.dumps(envelope("probe", timestamp, body), indent=2)
 
 
-def _server(found: Found, configured: Configured) -> dict[str, object]:
+def _server(found: ProbeResult, configured: Configured) -> dict[str, object]:
     if isinstance(found, Unreachable):
         return {"server": found.target.name, "error": found.reason}
     bounds, path = found.bounds, measured_path(found, configured.paths)
@@ -56,14 +53,14 @@ def _path(path: Path) -> dict[str, object]:
 
 
 def _protection(found: Measurement, configured: Configured) -> dict[str, object] | None:
-    to_do = advice(found, configured)
-    if to_do is None:
+    advised = advice(found, configured)
+    if advised is None:
         return None
     return {
-        "settings": None if to_do.protecting is None else _settings(to_do.protecting),
-        "this_host_protects": to_do.is_protected,
-        "problem": to_do.problem,
-        "remedy": to_do.remedy,
+        "settings": None if advised.protecting is None else _settings(advised.protecting),
+        "this_host_protects": advised.is_protected,
+        "problem": advised.problem,
+        "remedy": advised.remedy,
     }
 
 
@@ -77,7 +74,7 @@ def _settings(values: Recommended) -> dict[str, float]:
 
 def _connection(outcome: Outcome) -> dict[str, object]:
     return {
-        "outcome": outcome.fate.replace(" ", "_"),
+        "outcome": outcome.kind.replace(" ", "_"),
         "planned_idle_seconds": _rounded(outcome.planned),
         "idle_seconds_at_least": _rounded(outcome.at_least),
         "idle_seconds_at_most": _rounded(outcome.at_most),

@@ -1,5 +1,5 @@
 """
-How `probe` fares, where no terminal is: a line for each outcome, on standard error.
+Progress of `probe` without a terminal: one line per outcome, on standard error.
 """
 
 import time
@@ -8,30 +8,30 @@ from collections.abc import Iterator, Sequence
 import click
 
 from exporter.probe.format import seconds
-from exporter.probe.measurement import Found, Measurement, Unreachable
-from exporter.probe.outcome import Fate, Outcome
+from exporter.probe.inference import Outcome, OutcomeKind
+from exporter.probe.measurement import Measurement, ProbeResult, Unreachable
 
-FATES = {
-    Fate.ANSWERED: "answered",
-    Fate.SILENT: "no answer",
-    Fate.RESET: "answered with a reset",
-    Fate.RESET_UNASKED: "reset, without having been probed",
-    Fate.CLOSED: "closed by the server",
-    Fate.SPOKE: "the server itself sends something",
+OUTCOME_WORDS = {
+    OutcomeKind.ANSWERED: "answered",
+    OutcomeKind.SILENT: "no answer",
+    OutcomeKind.RESET: "answered with a reset",
+    OutcomeKind.RESET_UNASKED: "reset before any probe",
+    OutcomeKind.CLOSED: "closed by the server",
+    OutcomeKind.SPOKE: "server sent data or a probe",
 }
 
 
-class Lines:
+class LineReporter:
     """
-    A line for each outcome.
+    Prints one line per outcome.
     """
 
     def __init__(self) -> None:
         self._began_at = time.monotonic()
 
-    def begin(self, found: Sequence[Found]) -> None:
+    def begin(self, found: Sequence[ProbeResult]) -> None:
         """
-        Say what is measured, and how long that takes.
+        Print what is measured, and the maximum duration.
         """
         self._began_at = time.monotonic()
         for line in introduction(found):
@@ -39,24 +39,24 @@ class Lines:
 
     def tell(self, found: Measurement, outcome: Outcome) -> None:
         """
-        Say what is known.
+        Print an outcome.
         """
         at = f"{time.monotonic() - self._began_at:7.1f} s"
         idle = f"idle for {seconds(outcome.at_least)}"
-        click.echo(f"{at}  {found.target.name}  {idle}: {FATES[outcome.fate]}", err=True)
+        click.echo(f"{at}  {found.target.name}  {idle}: {OUTCOME_WORDS[outcome.kind]}", err=True)
 
 
 def clock(left: float) -> str:
     """
-    Seconds as minutes and seconds.
+    Seconds as M:SS.
     """
     minutes, rest = divmod(round(left), 60)
     return f"{minutes}:{rest:02}"
 
 
-def introduction(found: Sequence[Found]) -> Iterator[str]:
+def introduction(found: Sequence[ProbeResult]) -> Iterator[str]:
     """
-    What is measured, and how long that takes.
+    Lines that state what is measured, and the maximum duration.
     """
     for each in found:
         if isinstance(each, Unreachable):
@@ -68,6 +68,6 @@ def introduction(found: Sequence[Found]) -> Iterator[str]:
     plans = [each.plan for each in found if isinstance(each, Measurement)]
     if plans:
         yield (
-            f"{sum(plan.connections for plan in plans)} connections at once and"
-            f" {clock(plans[0].seconds)} minutes at most; Ctrl-C ends it sooner."
+            f"{sum(plan.connections for plan in plans)} concurrent connections,"
+            f" {clock(plans[0].seconds)} minutes at most. Ctrl-C stops early."
         )

@@ -1,5 +1,5 @@
 """
-How `probe` fares, on a terminal: a mark for each connection, the bounds so far, the time left.
+Progress of `probe` on a terminal: a mark per connection, the bounds so far, the time left.
 """
 
 import time
@@ -16,42 +16,42 @@ from rich.text import Text
 
 from exporter.cli.probe_lines import clock, introduction
 from exporter.probe.format import at_least, at_most, seconds
-from exporter.probe.measurement import Found, Measurement
-from exporter.probe.outcome import DEAD, Fate, Outcome
+from exporter.probe.inference import DEAD, Outcome, OutcomeKind
+from exporter.probe.measurement import Measurement, ProbeResult
 
 _WIDEST = 100
 _LABEL = 7
-"""Columns, for the shortest time of a round."""
+"""Columns for the shortest time of a round."""
 _MARKS = {
     "answered": ("●", "o", "green"),
-    "died": ("✕", "x", "bold red"),
+    "dropped": ("✕", "x", "bold red"),
     "closed by the server": ("◆", "c", "yellow"),
     "idle": ("·", ".", "dim"),
 }
-"""On a terminal with and without Unicode, and its style."""
+"""The mark with Unicode, the mark in ASCII, and the style."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Round:
+class _RoundMarks:
     """
-    The idle times of one round, and those that are over with what came of them.
+    The idle times of one round, and the finished ones with their result.
     """
 
     times: tuple[float, ...]
-    told: list[tuple[float, str]] = field(default_factory=list)
+    results: list[tuple[float, str]] = field(default_factory=list)
 
 
-class Screen:
+class ScreenReporter:
     """
-    The picture, while the block is not left; after it the last one stays.
+    A live display inside the `with` block. The last state stays on the screen.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._console.width = min(console.width, _WIDEST)
         self._measurements: list[Measurement] = []
-        self._rounds: defaultdict[str, dict[int, _Round]] = defaultdict(dict)
-        # It draws in a thread of its own.
+        self._rounds: defaultdict[str, dict[int, _RoundMarks]] = defaultdict(dict)
+        # Live draws in its own thread.
         self._live = Live(console=self._console, get_renderable=self._render)
 
     def __enter__(self) -> Self:
@@ -65,9 +65,9 @@ class Screen:
     ) -> None:
         self._live.stop()
 
-    def begin(self, found: Sequence[Found]) -> None:
+    def begin(self, found: Sequence[ProbeResult]) -> None:
         """
-        Say what is measured, and begin to show it.
+        Print what is measured, and start the display.
         """
         for line in introduction(found):
             self._console.print(Text(line))
@@ -79,18 +79,18 @@ class Screen:
 
     def tell(self, found: Measurement, outcome: Outcome) -> None:
         """
-        Note what is known.
+        Add an outcome to the display.
         """
-        if outcome.fate is not Fate.SPOKE:
-            self._round(found).told.append((outcome.planned, _kind(outcome.fate)))
+        if outcome.kind is not OutcomeKind.SPOKE:
+            self._round(found).results.append((outcome.planned, _kind(outcome.kind)))
 
-    def _round(self, found: Measurement) -> "_Round":
-        return self._rounds[found.target.name].setdefault(found.round, _Round(found.times))
+    def _round(self, found: Measurement) -> _RoundMarks:
+        return self._rounds[found.target.name].setdefault(found.round, _RoundMarks(found.times))
 
     def _render(self) -> RenderableType:
-        return Group(*map(self._picture, self._measurements), self._legend())
+        return Group(*map(self._measurement, self._measurements), self._legend())
 
-    def _picture(self, found: Measurement) -> RenderableType:
+    def _measurement(self, found: Measurement) -> RenderableType:
         left = clock(max(found.deadline - time.monotonic(), 0))
         heading = Table.grid(expand=True)
         heading.add_column(ratio=1)
@@ -98,10 +98,10 @@ class Screen:
         state = "done" if found.is_over else f"round {found.round}, at most {left} left"
         heading.add_row(Text(found.target.name, "bold"), Text(state, "dim"))
         rounds = map(self._marks, list(self._rounds[found.target.name].values()))
-        return Group(Text(), heading, *rounds, Text(_so_far(found)))
+        return Group(Text(), heading, *rounds, Text(_bounds(found)))
 
-    def _marks(self, one: "_Round") -> Table:
-        left = Counter(one.told.copy())
+    def _marks(self, one: _RoundMarks) -> Table:
+        left = Counter(one.results.copy())
         times = sorted(one.times)
         marks = Text()
         for planned in times:
@@ -126,13 +126,13 @@ class Screen:
         return (unicode if self._console.encoding.startswith("utf") else ascii_), style
 
 
-def _kind(fate: Fate) -> str:
-    if fate in DEAD:
-        return "died"
-    return "answered" if fate is Fate.ANSWERED else "closed by the server"
+def _kind(kind: OutcomeKind) -> str:
+    if kind in DEAD:
+        return "dropped"
+    return "answered" if kind is OutcomeKind.ANSWERED else "closed by the server"
 
 
-def _so_far(found: Measurement) -> str:
+def _bounds(found: Measurement) -> str:
     bounds = found.bounds
-    fatal = "" if bounds.fatal is None else f", forgotten by {at_most(bounds.fatal)}"
-    return f"  remembered for {at_least(bounds.survived)}{fatal}"
+    fatal = "" if bounds.fatal is None else f", at most {at_most(bounds.fatal)}"
+    return f"  idle timeout at least {at_least(bounds.survived)}{fatal}"

@@ -1,5 +1,5 @@
 """
-What `probe` has found, for people.
+The text output of `probe`.
 """
 
 from collections import Counter
@@ -10,30 +10,30 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from exporter.analysis.findings.phrases import plural, seconds
-from exporter.cli.probe_lines import FATES
+from exporter.cli.probe_lines import OUTCOME_WORDS
 from exporter.model import Recommended, Settings
 from exporter.probe import format as words
-from exporter.probe.measurement import Found, Measurement, Unreachable
-from exporter.probe.outcome import Fate
+from exporter.probe.inference import OutcomeKind
+from exporter.probe.measurement import Measurement, ProbeResult, Unreachable
 from exporter.probe.report import Configured, advice, comparison
+from exporter.text.wording import plural, seconds
 
 _WIDEST = 100
-"""Columns; longer lines are hard to read."""
+"""Columns. Longer lines are hard to read."""
 
 Row = tuple[str, Text]
 
 
-def show(found: Sequence[Found], configured: Configured, console: Console) -> None:
+def show(found: Sequence[ProbeResult], configured: Configured, console: Console) -> None:
     """
-    Print what is known of each path, and what follows from it for this host.
+    Print the result for each path, and what it means for this host.
     """
     console.width = min(console.width, _WIDEST)
     for each in found:
         console.print()
         console.print(Text(each.target.name, "bold"))
         if isinstance(each, Unreachable):
-            console.print(Text(f"  It cannot be connected to: {each.reason}.", "bold red"))
+            console.print(Text(f"  Connection failed: {each.reason}.", "bold red"))
             continue
         style = "bold green" if each.is_narrow else "bold yellow"
         console.print(Padding.indent(Text(words.sentence(each), style), 2))
@@ -46,37 +46,40 @@ def show(found: Sequence[Found], configured: Configured, console: Console) -> No
 
 
 def _evidence(found: Measurement) -> Iterator[Row]:
-    fates = Counter(outcome.fate for outcome in found.outcomes)
+    counts = Counter(outcome.kind for outcome in found.outcomes)
     counted = [
-        f"{fates[fate]} {text}"
-        for fate, text in FATES.items()
-        if fates[fate] and fate is not Fate.SPOKE
+        f"{counts[kind]} {text}"
+        for kind, text in OUTCOME_WORDS.items()
+        if counts[kind] and kind is not OutcomeKind.SPOKE
     ]
     if counted:
         yield "connections", Text(", ".join(counted))
     for remark in words.remarks(found):
-        yield "mind", Text(remark, "yellow")
+        yield "note", Text(remark, "yellow")
 
 
 def _consequences(found: Measurement, configured: Configured) -> Iterator[Row]:
     if compared := comparison(found, configured.paths):
         yield "configured", Text(compared)
-    to_do = advice(found, configured)
-    if to_do is None:
+    advised = advice(found, configured)
+    if advised is None:
         return
-    protecting = to_do.protecting
+    protecting = advised.protecting
     yield (
-        "would protect",
+        "sufficient settings",
         Text("no keepalive time in whole seconds" if protecting is None else _settings(protecting)),
     )
     own = configured.settings
-    if to_do.is_protected is None:
-        yield "this host", Text("its settings cannot be read", "yellow")
-    elif to_do.is_protected:
-        yield "this host", Text(f"protects those that have keepalive on: {_settings(own)}", "green")
+    if advised.is_protected is None:
+        yield "this host", Text("settings unreadable", "yellow")
+    elif advised.is_protected:
+        yield (
+            "this host",
+            Text(f"protects connections with keepalive on: {_settings(own)}", "green"),
+        )
     else:
-        yield "this host", Text(to_do.problem, "red")
-        yield "remedy", Text(to_do.remedy)
+        yield "this host", Text(advised.problem, "red")
+        yield "remedy", Text(advised.remedy)
 
 
 def _settings(values: Recommended | Settings) -> str:

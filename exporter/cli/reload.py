@@ -1,5 +1,5 @@
 """
-The configuration in force, which can be read again.
+The current configuration, which can be reloaded.
 """
 
 from collections.abc import Callable
@@ -7,21 +7,16 @@ from pathlib import Path
 
 import structlog
 
-from exporter.config.schema import (
-    Config,
-    ConfigError,
-    Namespaces,
-    load,
-)
+from exporter.config.schema import Config, ConfigError, Namespaces, load
 
 _log = structlog.get_logger()
 
 
-class Live:
+class ReloadableConfig:
     """
-    The configuration of a running exporter; namespaces, if given, stands whatever the file says.
+    The configuration of a running exporter. namespaces, if given, overrides the file.
 
-    users are told when there is another one.
+    users are called with each new configuration.
     """
 
     def __init__(
@@ -34,14 +29,14 @@ class Live:
 
     def reload(self) -> None:
         """
-        Read the file again. Raises ConfigError; the configuration then stays what it was.
+        Reload the file. Raises ConfigError and keeps the previous configuration.
         """
         try:
             config = load(self._file, self._namespaces)
         except ConfigError as error:
-            _log.error("config refused, the one before it stays in force", error=str(error))
+            _log.error("config reload failed, keeping the previous configuration", error=str(error))
             raise
         self.config = config
         for use in self.users:
             use(config)
-        _log.info("config read again", file=str(self._file) if self._file else "none, all defaults")
+        _log.info("config reloaded", file=str(self._file) if self._file else "none, all defaults")

@@ -1,5 +1,5 @@
 """
-The exporter itself: samples and serves until it is told to end.
+The exporter itself: samples and serves until SIGTERM or SIGINT.
 """
 
 import asyncio
@@ -11,36 +11,36 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 
 import structlog
 
-from exporter.cli.reload import Live
-from exporter.cli.systemd import keep_told, notify
+from exporter.cli.reload import ReloadableConfig
+from exporter.cli.systemd import notify, notify_liveness
 from exporter.collectors.closures import COLLECTOR as CLOSURES
-from exporter.collectors.closures import ClosureWatcher
+from exporter.collectors.closures import ClosureCollector
+from exporter.collectors.operating_system import SUPPORTED
 from exporter.collectors.sampler import Sampler
-from exporter.collectors.state import Memory
+from exporter.collectors.state import State
 from exporter.config.schema import ConfigError
-from exporter.linux import SUPPORTED
 from exporter.model import ClosureReading
-from exporter.web.access import Access
+from exporter.web.access import AccessControl
 from exporter.web.app import WebOptions, make_app
-from exporter.web.connections_service import Viewer
-from exporter.web.exposition import Sources
+from exporter.web.connections_service import ConnectionsService
+from exporter.web.exposition import DataSources
 from exporter.web.listen import describe
 from exporter.web.server import HttpServer
 
-_ENDING = [
+_STOP_SIGNALS = [
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)
 ]
-"""Ctrl-Break, and the end of its console or of the session, are SIGBREAK on Windows."""
+"""On Windows, Ctrl-Break, closing the console and logging off are SIGBREAK."""
 
 _log = structlog.get_logger()
 
 
-async def serve(  # noqa: PLR0913  what the command line says
-    live: Live,
+async def serve(  # noqa: PLR0913  from the command line
+    live: ReloadableConfig,
     listeners: Sequence[socket.socket],
     collectors: Collection[str],
     options: WebOptions,
-    access: Access,
+    access: AccessControl,
     *,
     log_addresses: bool,
     show_connections: bool,
@@ -50,44 +50,44 @@ async def serve(  # noqa: PLR0913  what the command line says
     """
     if not SUPPORTED:
         _log.info(
-            "only settings and the number of connections are told on this system: what protects"
-            " connections, how idle they are, whose they are and how they end Linux alone shows",
+            "connections are only counted on this platform",
             platform=sys.platform,
+            linux_only="idle times, protection, owners, closures",
         )
-    ended = asyncio.Event()
-    _on_signals(ended, live)
-    memory = Memory()
+    stopped = asyncio.Event()
+    _on_signals(stopped, live)
+    state = State()
     work: list[Callable[[], Coroutine[None, None, None]]] = []
-    follower = None
+    subscriber = None
     closures: Callable[[], ClosureReading | None] = lambda: None  # noqa: E731
-    if {"sockets", CLOSURES} <= set(collectors):  # what a closure was is known from the samples
-        watcher = ClosureWatcher(live.config, memory, log_addresses=log_addresses)
+    if {"sockets", CLOSURES} <= set(collectors):  # closures are classified by the samples
+        watcher = ClosureCollector(live.config, state, log_addresses=log_addresses)
         live.users.append(watcher.use)
         work.append(watcher.run)
-        closures, follower = watcher.reading, watcher.listeners
-    sampler = Sampler(live.config, memory, collectors, follower)
+        closures, subscriber = watcher.reading, watcher.streams
+    sampler = Sampler(live.config, state, collectors, subscriber)
     live.users.append(sampler.use)
     work.append(sampler.run)
-    sources = Sources(lambda: sampler.snapshot, closures, lambda: live.config)
-    viewer = Viewer(memory) if show_connections else None
-    server = HttpServer(make_app(sources, options, access, live.reload, viewer), access)
+    sources = DataSources(lambda: sampler.snapshot, closures, lambda: live.config)
+    service = ConnectionsService(state) if show_connections else None
+    server = HttpServer(make_app(sources, options, access, live.reload, service), access)
     try:
         await server.start(listeners)
         for listener in listeners:
             _log.info("listening", address=describe(listener), path=options.telemetry_path)
         is_ready = lambda: sampler.snapshot is not None  # noqa: E731
-        await _work_until(ended, [each() for each in work] + [keep_told(is_ready)])
-        _log.info("ending")
+        await _work_until(stopped, [each() for each in work] + [notify_liveness(is_ready)])
+        _log.info("shutting down")
         notify("STOPPING=1")
     finally:
         await server.close()
 
 
-async def _work_until(ended: asyncio.Event, work: Sequence[Coroutine[None, None, None]]) -> None:
+async def _work_until(stopped: asyncio.Event, work: Sequence[Coroutine[None, None, None]]) -> None:
     """
-    Do the work, none of which ends by itself, until ended is set.
+    Run the work, none of which ends by itself, until stopped is set.
     """
-    tasks = [asyncio.create_task(each) for each in (ended.wait(), *work)]
+    tasks = [asyncio.create_task(each) for each in (stopped.wait(), *work)]
     done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in rest:
         task.cancel()
@@ -96,17 +96,17 @@ async def _work_until(ended: asyncio.Event, work: Sequence[Coroutine[None, None,
         task.result()
 
 
-def _on_signals(ended: asyncio.Event, live: Live) -> None:
+def _on_signals(stopped: asyncio.Event, live: ReloadableConfig) -> None:
     loop = asyncio.get_running_loop()
-    for number in _ENDING:
+    for number in _STOP_SIGNALS:
         try:
-            loop.add_signal_handler(number, ended.set)
+            loop.add_signal_handler(number, stopped.set)
         except NotImplementedError:  # Windows' event loop
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(ended.set))
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
     if sys.platform != "win32":
         loop.add_signal_handler(signal.SIGHUP, _reload, live)
 
 
-def _reload(live: Live) -> None:
-    with contextlib.suppress(ConfigError):  # which has been logged
+def _reload(live: ReloadableConfig) -> None:
+    with contextlib.suppress(ConfigError):  # already logged
         live.reload()

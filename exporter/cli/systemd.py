@@ -1,7 +1,7 @@
 """
-What systemd is told, and the sockets it hands over: sd_notify(3) and sd_listen_fds(3).
+systemd notification and socket activation: sd_notify(3) and sd_listen_fds(3).
 
-Both are a few bytes in the environment; without them, all of this does nothing.
+Both use environment variables. Without NOTIFY_SOCKET, notifications do nothing.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from exporter.web.listen import ListenError
 
 _FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
 _POLL = 0.1
-"""Seconds between two looks at whether the first sample is there."""
+"""Seconds between checks for the first sample."""
 
 
 def notify(state: str) -> None:
     """
-    Tell systemd a state such as READY=1. What it does not hear is not worth failing for.
+    Send a state such as READY=1 to systemd. Send errors are ignored.
     """
     path = os.environ.get("NOTIFY_SOCKET")
     if not path or sys.platform == "win32":
@@ -32,11 +32,11 @@ def notify(state: str) -> None:
             return
 
 
-async def keep_told(is_ready: Callable[[], bool]) -> None:
+async def notify_liveness(is_ready: Callable[[], bool]) -> None:
     """
-    Say READY=1 once it is, and from then on, for ever, that the event loop is alive.
+    Send READY=1 when ready, then WATCHDOG=1 at intervals as long as the event loop runs.
     """
-    while not is_ready():  # noqa: ASYNC110  asked as /-/ready asks
+    while not is_ready():  # noqa: ASYNC110  polls the condition of /-/ready
         await asyncio.sleep(_POLL)
     notify("READY=1")
     pause = _watchdog_timeout() / 2  # as sd_watchdog_enabled(3) recommends
@@ -47,7 +47,7 @@ async def keep_told(is_ready: Callable[[], bool]) -> None:
 
 def _watchdog_timeout() -> float:
     """
-    Seconds within which systemd wants to hear something; a day where it does not care.
+    Watchdog timeout in seconds; one day if systemd has no watchdog for this process.
     """
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     meant_for_us = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
@@ -56,10 +56,12 @@ def _watchdog_timeout() -> float:
 
 def inherited_sockets() -> list[socket.socket]:
     """
-    The listening sockets that systemd has opened for this process. Raises ListenError.
+    The listening sockets that systemd passed to this process. Raises ListenError.
     """
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
-        raise ListenError("systemd has handed over no socket; is there a .socket unit?")
+        raise ListenError(
+            "no socket received from systemd; --web.systemd-socket requires a .socket unit"
+        )
     number = int(os.environ.get("LISTEN_FDS", "0"))
     return [
         socket.socket(fileno=descriptor)

@@ -1,5 +1,5 @@
 """
-Watches closures as the kernel tells them: judges, counts, and logs the idle drops.
+The closures collector: evaluates and counts socket destroy events, and logs idle drops.
 """
 
 import asyncio
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import structlog
 
-from exporter.analysis.closure_reasons import Closures, judge_closures
-from exporter.analysis.history_table import Rows
+from exporter.analysis.closure_reasons import ClosureVerdicts, classify_closures
+from exporter.analysis.direction import is_inbound
+from exporter.analysis.history_table import HistoryTable
 from exporter.analysis.sums import ClosureCounter
-from exporter.collectors.error_log import Failures
-from exporter.collectors.listeners import Listener, Listeners
+from exporter.collectors.closure_streams import ClosureStreams, NamespaceStream
+from exporter.collectors.error_log import CollectorErrorLog
 from exporter.collectors.rate_limit import RateLimit
-from exporter.collectors.state import Memory, NamespaceMemory
+from exporter.collectors.state import NamespaceState, State
 from exporter.config.schema import Config
 from exporter.model import (
     UNKNOWN_WORKLOAD,
@@ -32,6 +33,7 @@ from exporter.paths.matching import (
     first_match,
     idle_timeouts,
     is_listened_on,
+    is_redirected,
     stays_on_host,
     to_text,
 )
@@ -39,27 +41,28 @@ from exporter.paths.matching import (
 COLLECTOR = "closures"
 
 _GATHERED = 100
-"""How many closures to let gather: judging a hundred costs little more than judging one."""
+"""Batch size aimed at: evaluating a hundred closures costs little more than evaluating one."""
 _SHORTEST, _LONGEST = 0.001, 0.02
-"""Seconds that this may take. The faster they come, the shorter it must be: the buffer fills."""
+"""Minimum and maximum seconds to wait for a batch. The wait is shorter at higher rates, because the
+receive buffer fills faster."""
 _RETRY_AFTER = 15.0
-"""Seconds of rest after a fault."""
+"""Seconds to wait after an unexpected exception."""
 _LOGGED, _LOG_WINDOW = 20, 60.0
-"""How many idle drops are logged in so many seconds."""
+"""Maximum number of idle drops logged within a window of this many seconds."""
 
 _log = structlog.get_logger()
 
 
-class ClosureWatcher:
+class ClosureCollector:
     """
-    Counts closures on the event loop, judged by what the sampler knows of the connections.
+    Counts closures on the event loop, using the sampler's history of the connections.
 
-    Those of the namespaces into which the sampler takes listeners.
+    The sampler subscribes streams to the namespaces that it reads.
     """
 
-    def __init__(self, config: Config, memory: Memory, *, log_addresses: bool = False) -> None:
-        self.listeners = Listeners()
-        self._memory = memory
+    def __init__(self, config: Config, state: State, *, log_addresses: bool = False) -> None:
+        self.streams = ClosureStreams()
+        self._state = state
         self._log_addresses = log_addresses
         self._counter = ClosureCounter(config.paths, config.near_limit_ratio)
         self.use(config)
@@ -67,12 +70,12 @@ class ClosureWatcher:
         self._lost_at = float("-inf")
         self._failing = False
         self._duration = 0.0
-        self._failures = Failures()
+        self._failures = CollectorErrorLog()
         self._rate = RateLimit(_LOGGED, _LOG_WINDOW)
 
     def use(self, config: Config) -> None:
         """
-        Judge by another configuration from now on; the counts go on.
+        Use another configuration from now on; the counts continue.
         """
         self._paths = config.paths
         self._near_limits = idle_timeouts(self._paths) * config.near_limit_ratio
@@ -80,72 +83,77 @@ class ClosureWatcher:
 
     def reading(self) -> ClosureReading:
         """
-        What has been counted until now.
+        The counts so far, and the state of the collector.
         """
         run = CollectorRun(not self._failing, self._duration)
-        return ClosureReading(self._counter.sums(self.listeners.lost), run)
+        return ClosureReading(self._counter.sums(self.streams.lost), run)
 
     async def run(self) -> None:
         """
-        Watch for ever; a stream that breaks is logged, and opened again with the next sample.
+        Run until cancelled. The failure of a stream is logged; the next sample reopens it.
         """
         gather = _LONGEST
         try:
             while True:
                 try:
                     gather = await self._watch(gather)
-                except Exception as error:  # noqa: BLE001  a fault of ours must not end the exporter
+                except Exception as error:  # noqa: BLE001  a bug must not stop the exporter
                     self._failures.failed(COLLECTOR, error)
                     self._failing = True
                     await asyncio.sleep(_RETRY_AFTER)
         finally:
-            self.listeners.end()
+            self.streams.end()
 
     async def _watch(self, gather: float) -> float:
         """
-        Take what is told once, after so many seconds. Returns how many it should be the next time.
+        Wait for events, gather more for this many seconds, and process them. Returns the seconds
+        to gather next time.
         """
-        if await self.listeners.wait():
+        if await self.streams.wait():
             await asyncio.sleep(gather)
         started = time.monotonic()
-        heard = list(self.listeners.receive())
-        told = sum(len(table) for _, table in heard)
-        if told:
-            self._take(heard)
+        received = list(self.streams.receive())
+        count = sum(len(table) for _, table in received)
+        if count:
+            try:
+                self._process(received)
+            except Exception:
+                self.streams.lost += count
+                raise
             self._duration = time.monotonic() - started
-        self._note_losses()
-        failures = self.listeners.failures
+        self._log_losses()
+        failures = self.streams.failures
         self._failing = bool(failures)
         if failures:
             self._failures.failed(COLLECTOR, failures[0])
-        elif told:
-            self._failures.worked(COLLECTOR)
-        return min(max(gather * _GATHERED / max(told, 1), _SHORTEST), _LONGEST)
+        elif count:
+            self._failures.succeeded(COLLECTOR)
+        return min(max(gather * _GATHERED / max(count, 1), _SHORTEST), _LONGEST)
 
-    def _take(self, heard: Sequence[tuple[Listener, ConnectionTable]]) -> None:
+    def _process(self, received: Sequence[tuple[NamespaceStream, ConnectionTable]]) -> None:
         """
-        Judge and count the closures of all namespaces at once.
+        Evaluate and count the closures of all namespaces at once.
         """
-        recalled = [_recall(listener.memory, table) for listener, table in heard]
-        whose = np.repeat(np.arange(len(heard)), [len(table) for _, table in heard])
-        table = ConnectionTable.concatenate([table for _, table in heard])
-        known = Rows.concatenate([each.known for each in recalled])
-        gone_since = np.concatenate([each.gone_since for each in recalled])
+        recalled = [_recall(source.state, table) for source, table in received]
+        source = np.repeat(np.arange(len(received)), [len(table) for _, table in received])
+        table = ConnectionTable.concatenate([table for _, table in received])
+        known = HistoryTable.concatenate([each.known for each in recalled])
+        missing_since = np.concatenate([each.missing_since for each in recalled])
         inbound = np.concatenate([each.inbound for each in recalled])
         on_host = np.concatenate([each.on_host for each in recalled])
 
-        closures = judge_closures(table, known, gone_since, inbound)
+        closures = classify_closures(table, known, missing_since, inbound)
         path_of = first_match(table.remote, self._paths, inbound, ~on_host)[closures.counts]
-        cgroup, whose = known["cgroup"][closures.counts], whose[closures.counts]
+        cgroup, source = known["cgroup"][closures.counts], source[closures.counts]
         table, closures = table.rows(closures.counts), closures.rows(closures.counts)
-        drops = (closures.reason != Reason.NORMAL) & (closures.spell >= self._near_limits[path_of])
+        drops = closures.idle_drops(self._near_limits[path_of])
         self._counter.add(closures, drops, path_of)
         now = time.monotonic()
-        self._memory.evidence.note_closures(closures, table.remote, path_of, self._paths, now)
+        self._state.evidence.note_closures(closures, table.remote, path_of, self._paths, now)
         for row in np.flatnonzero(drops):
             if self._rate.allow(now):
-                workload = self._memory.workloads.get(int(cgroup[row]), UNKNOWN_WORKLOAD)
-                namespace = heard[whose[row]][0].namespace
+                workload = self._state.workloads.get(int(cgroup[row]), UNKNOWN_WORKLOAD)
+                namespace = received[source[row]][0].namespace
                 owner = {"workload": workload}
                 if not namespace.is_own:
                     owner["netns"] = namespace.name
@@ -154,7 +162,7 @@ class ClosureWatcher:
     def _log_drop(
         self,
         table: ConnectionTable,
-        closures: Closures,
+        closures: ClosureVerdicts,
         path: Path,
         owner: dict[str, str],
         row: np.intp,
@@ -170,23 +178,23 @@ class ClosureWatcher:
             reason=Reason(closures.reason[row]).name.lower(),
             idle_seconds=round(float(closures.spell[row]), 1),
             idle_timeout_seconds=path.idle_timeout,
-            not_logged=self._rate.take_refused(),
+            suppressed=self._rate.take_suppressed(),
             **(addresses if self._log_addresses else {}),
         )
 
-    def _note_losses(self) -> None:
+    def _log_losses(self) -> None:
         """
-        Log the first of a spell of losses: closures that were told and missed.
+        Log lost events, once until none have been lost for a log window.
         """
-        lost = self.listeners.lost - self._lost
+        lost = self.streams.lost - self._lost
         if not lost:
             return
         now = time.monotonic()
         if now - self._lost_at > _LOG_WINDOW:
             _log.warning(
-                "closures are lost: they come faster than they are read, or in larger bursts than"
-                " the receive buffer holds (CAP_NET_ADMIN or net.core.rmem_max make it larger)",
+                "closure events lost",
                 lost=lost,
+                hint="grant CAP_NET_ADMIN or raise net.core.rmem_max",
             )
         self._lost += lost
         self._lost_at = now
@@ -195,25 +203,27 @@ class ClosureWatcher:
 @dataclass(frozen=True, slots=True)
 class _Recalled:
     """
-    What is known of one namespace's connections that have ended.
+    The known facts about closed connections of one namespace.
     """
 
-    known: Rows
-    gone_since: FloatArray
+    known: HistoryTable
+    missing_since: FloatArray
     inbound: BoolArray
     on_host: BoolArray
 
 
-def _recall(memory: NamespaceMemory, table: ConnectionTable) -> _Recalled:
-    history, surroundings = memory.history, memory.surroundings
-    if surroundings is None:
-        raise ValueError("nothing is received of a namespace that no sample has read")
+def _recall(state: NamespaceState, table: ConnectionTable) -> _Recalled:
+    history, endpoints = state.history, state.endpoints
+    if endpoints is None:
+        raise ValueError("closures received from a namespace that no sample has read")
     index = history.find(table.cookie)
     known = history.at(index)
-    memory.note_ended(table.cookie)
+    inbound = is_inbound(known, known["listened_on"] | is_listened_on(table, endpoints))
+    redirected = known["redirected"] | is_redirected(table, endpoints, inbound)
+    state.note_ended(table.cookie)
     return _Recalled(
         known=known,
-        gone_since=history.gone_since(index),
-        inbound=is_listened_on(table, surroundings) | known["inbound"],
-        on_host=stays_on_host(table, surroundings),
+        missing_since=history.missing_since(index),
+        inbound=inbound,
+        on_host=redirected | stays_on_host(table, endpoints),
     )

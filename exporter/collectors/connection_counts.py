@@ -1,7 +1,7 @@
 """
-How many connections cross each path: all that can be told of them where there is no Linux.
+The number of connections on each path, for platforms other than Linux.
 
-No other system shows a connection's keepalive timer or its idle time to somebody else.
+Only Linux exposes the keepalive timer and idle time of other processes' connections.
 """
 
 import ipaddress
@@ -17,10 +17,11 @@ import psutil
 from exporter.model import NO_PATH, CollectorError, ConnectionTable, Path
 from exporter.paths.interfaces import own_addresses
 from exporter.paths.matching import (
-    Surroundings,
-    assign,
+    LocalEndpoints,
+    first_match,
     halves,
     is_listened_on,
+    stays_on_host,
 )
 
 _COUNTED = (psutil.CONN_ESTABLISHED, psutil.CONN_CLOSE_WAIT)
@@ -28,29 +29,32 @@ _COUNTED = (psutil.CONN_ESTABLISHED, psutil.CONN_CLOSE_WAIT)
 
 def count_connections(paths: Sequence[Path]) -> dict[str, int]:
     """
-    ESTABLISHED and CLOSE_WAIT connections by their path's name, NO_PATH among them.
+    The number of ESTABLISHED and CLOSE_WAIT connections by path name, including NO_PATH.
 
     Raises CollectorError.
     """
     try:
         sockets: list[Any] = psutil.net_connections("tcp")
     except psutil.AccessDenied as error:
-        raise CollectorError(f"only an administrator may list sockets on {sys.platform}") from error
+        raise CollectorError(
+            f"cannot list sockets: administrator rights are required on {sys.platform}"
+        ) from error
     except (psutil.Error, OSError) as error:
-        raise CollectorError(f"cannot list the sockets: {error}") from error
-    surroundings = Surroundings(
+        raise CollectorError(f"cannot list sockets: {error}") from error
+    endpoints = LocalEndpoints(
         frozenset(each.laddr.port for each in sockets if each.status == psutil.CONN_LISTEN),
         own_addresses(),
     )
     table = _table([each for each in sockets if each.status in _COUNTED])
-    path_of = assign(table, paths, surroundings, is_listened_on(table, surroundings))
+    crossing = ~stays_on_host(table, endpoints)
+    path_of = first_match(table.remote, paths, is_listened_on(table, endpoints), crossing)
     counts = np.bincount(path_of + 1, minlength=len(paths) + 1).tolist()
     return dict(zip([NO_PATH, *(path.name for path in paths)], counts, strict=True))
 
 
 def _table(sockets: Sequence[Any]) -> ConnectionTable:
     """
-    The sockets' addresses and local ports, which lead to the paths; all else is not known.
+    A table with the addresses and local ports, which determine the paths; all else is unknown.
     """
     unknown = np.full(len(sockets), np.nan)
     columns: dict[str, npt.NDArray[Any]] = dict.fromkeys(

@@ -1,20 +1,20 @@
 """
-Failures of collectors, logged once each, and the recovery from them.
+Logging of collector failures and recoveries, once each.
 """
 
 from collections.abc import Mapping
 
 import structlog
 
-from exporter.collectors.namespace_visits import Problem
+from exporter.collectors.namespace_visits import NamespaceProblem
 from exporter.model import CollectorError
 
 _log = structlog.get_logger()
 
 
-class Failures:
+class CollectorErrorLog:
     """
-    Remembers which collectors fail, and with what message.
+    Remembers which collectors failed, and with which message.
     """
 
     def __init__(self) -> None:
@@ -22,53 +22,53 @@ class Failures:
 
     def failed(self, collector: str, error: Exception) -> None:
         """
-        Log the failure unless it is the collector's last one still.
+        Log the failure unless the collector's last run failed with the same message.
         """
         described = _described(error)
         message = str(described["error"])
         if self._messages.get(collector) != message:
-            _log.error("collector fails", collector=collector, **described)
+            _log.error("collector failed", collector=collector, **described)
         self._messages[collector] = message
 
-    def worked(self, collector: str) -> None:
+    def succeeded(self, collector: str) -> None:
         """
-        Log the recovery if the collector failed last time.
+        Log the recovery if the collector's last run failed.
         """
         if self._messages.pop(collector, None):
-            _log.info("collector works again", collector=collector)
+            _log.info("collector recovered", collector=collector)
 
 
-class Others:
+class NamespaceErrorLog:
     """
-    What keeps network namespaces other than the own from being read, each thing logged once.
+    Logs why network namespaces other than the exporter's own are skipped, each reason once.
     """
 
     def __init__(self) -> None:
         self._logged: set[str] = set()
 
-    def report(self, problems: Mapping[str, Problem]) -> None:
+    def report(self, problems: Mapping[str, NamespaceProblem]) -> None:
         """
-        Log those of a sample's problems that are new, and the end of all.
+        Log a sample's new problems, or that all earlier ones have ended.
         """
         for message, problem in problems.items():
             if message not in self._logged:
                 described = _described(problem.error) if problem.error else {"error": message}
                 names = {"netns": min(problem.names)} if problem.names else {}
                 _log.warning(
-                    "network namespaces are not read",
+                    "network namespaces skipped",
                     namespaces=len(problem.names) + problem.untried,
                     **names,
                     **described,
                 )
         if self._logged and not problems:
-            _log.info("all network namespaces are read")
-        # As long as there are any, one that has gone may come back with the next sample.
+            _log.info("all network namespaces readable")
+        # Keep resolved problems while others remain: they may recur with the next sample.
         self._logged = self._logged.union(problems) if problems else set()
 
 
 def _described(error: Exception) -> dict[str, object]:
     """
-    Anything but a CollectorError is a fault of the exporter's own, told with its traceback.
+    Any exception other than CollectorError is a bug of the exporter, logged with its traceback.
     """
     if isinstance(error, CollectorError):
         return {"error": str(error)}

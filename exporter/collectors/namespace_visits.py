@@ -1,22 +1,23 @@
 """
-One sample's way through the network namespaces: into each and back, whatever is met there.
+Visits of the network namespaces in one sample, and their errors.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from exporter.linux import inside
-from exporter.model import Found, Namespace, StrandedError, VanishedError
+from exporter.collectors.operating_system import inside
+from exporter.model import DiscoveredNamespaces, Namespace, StrandedError, VanishedError
 
 _T = TypeVar("_T")
 
 
 @dataclass(slots=True)
-class Problem:
+class NamespaceProblem:
     """
-    Why namespaces other than the own cannot be read: those of these names, and some that were not
-    tried.
+    Why namespaces other than the exporter's own cannot be read.
+
+    names are those that failed; untried is the number of further ones that were not tried.
     """
 
     error: Exception | None = None
@@ -25,28 +26,28 @@ class Problem:
 
 
 @dataclass(slots=True)
-class Tour:
+class NamespaceVisits:
     """
-    The namespaces of one sample, and which of them failed.
+    The namespaces of one sample, and their errors.
 
-    problems are those with others than the own, by what they say.
+    problems, by message, are those of namespaces other than the exporter's own.
     """
 
-    found: Found
+    found: DiscoveredNamespaces
     failed: set[Namespace] = field(default_factory=set)
     vanished: set[Namespace] = field(default_factory=set)
-    problems: dict[str, Problem] = field(default_factory=dict)
+    problems: dict[str, NamespaceProblem] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for why, number in self.found.passed_over.items():
-            self.problems[why] = Problem(untried=number)
+        for why, number in self.found.skipped.items():
+            self.problems[why] = NamespaceProblem(untried=number)
 
     def inside(self, namespace: Namespace, action: Callable[[], _T]) -> _T | None:
         """
-        What action returns inside the namespace.
+        The result of action, called inside the namespace.
 
-        None if that fails, or the namespace cannot be entered: the error is noted, or, of the own
-        namespace, raised.
+        None if action fails or the namespace cannot be entered: the error is noted. Errors of the
+        exporter's own namespace are raised.
         """
         try:
             with inside(namespace):
@@ -55,29 +56,29 @@ class Tour:
             self.vanished.add(namespace)
         except StrandedError:
             raise
-        except Exception as error:  # noqa: BLE001  one namespace must not spoil the others
+        except Exception as error:  # noqa: BLE001  one namespace must not affect the others
             self.note(namespace, error)
         return None
 
     def note(self, namespace: Namespace, error: Exception) -> None:
         """
-        Take note of an error in a namespace. Raises it if that is the own one.
+        Note an error in a namespace. Raises it if the namespace is the exporter's own.
         """
         self.failed.add(namespace)
         if namespace.is_own:
             raise error
-        self.problems.setdefault(str(error), Problem(error)).names.add(namespace.name)
+        self.problems.setdefault(str(error), NamespaceProblem(error)).names.add(namespace.name)
 
     @property
     def unreadable(self) -> int:
         """
-        How many namespaces could not be read, or not in all that was asked of them.
+        The number of namespaces that could not be read, or only in part.
         """
-        return len(self.failed) + sum(self.found.passed_over.values())
+        return len(self.failed) + sum(self.found.skipped.values())
 
     @property
     def readable(self) -> int:
         """
-        How many could.
+        The number of namespaces that were read completely.
         """
         return len({*self.found.namespaces} - self.failed - self.vanished)

@@ -1,5 +1,5 @@
 """
-A bound on how often something is done.
+A rate limit for events.
 """
 
 from dataclasses import dataclass
@@ -8,54 +8,30 @@ from dataclasses import dataclass
 @dataclass(slots=True)
 class RateLimit:
     """
-    Allows so many events in each window of so many seconds, and counts what it refused.
+    Allows a number of events in each window of seconds, and counts the suppressed ones.
     """
 
     events: int
     window: float
-    _refused: int = 0
+    _suppressed: int = 0
     _began: float = float("-inf")
     _allowed: int = 0
 
     def allow(self, now: float) -> bool:
         """
-        Whether the event may happen now, in seconds on any steady clock.
+        Whether the event is allowed; now is seconds on any monotonic clock.
         """
         if now - self._began >= self.window:
             self._began, self._allowed = now, 0
         if self._allowed >= self.events:
-            self._refused += 1
+            self._suppressed += 1
             return False
         self._allowed += 1
         return True
 
-    def take_refused(self) -> int:
+    def take_suppressed(self) -> int:
         """
-        How many events were refused since this was last asked.
+        The number of events suppressed since the last call.
         """
-        refused, self._refused = self._refused, 0
-        return refused
-
-
-class TokenBucket:
-    """
-    Allows one event each interval of so many seconds, and up to burst of them at once.
-    """
-
-    def __init__(self, interval: float, burst: int) -> None:
-        self._interval = interval
-        self._burst = burst
-        self._tokens = float(burst)
-        self._filled = float("-inf")
-
-    def take(self, now: float) -> bool:
-        """
-        Whether the event may happen now, in seconds on any steady clock.
-        """
-        came = (now - self._filled) / self._interval
-        self._tokens = min(self._tokens + came, self._burst)
-        self._filled = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
+        suppressed, self._suppressed = self._suppressed, 0
+        return suppressed

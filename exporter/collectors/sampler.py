@@ -1,5 +1,5 @@
 """
-One sample - read, judge, make the snapshot - and the schedule of samples.
+The sampler: takes a sample, makes a snapshot of it, and schedules the next one.
 """
 
 import asyncio
@@ -12,13 +12,17 @@ from dataclasses import replace
 from exporter.analysis.findings import find_all
 from exporter.analysis.workloads import Count, TopWorkloads, by_workload
 from exporter.collectors.connection_counts import count_connections
-from exporter.collectors.error_log import Failures, Others
-from exporter.collectors.namespace_visits import Tour
-from exporter.collectors.reader import Follower, Reader
-from exporter.collectors.state import Memory
+from exporter.collectors.error_log import CollectorErrorLog, NamespaceErrorLog
+from exporter.collectors.namespace_visits import NamespaceVisits
+from exporter.collectors.operating_system import (
+    SUPPORTED,
+    namespace_finder,
+    read_settings,
+    workload_namer,
+)
+from exporter.collectors.sockets import ClosureSubscriber, SocketCollector
+from exporter.collectors.state import State
 from exporter.config.schema import Config
-from exporter.linux import SUPPORTED, namespace_finder
-from exporter.linux.procfs.cgroups import Workloads
 from exporter.model import (
     CollectorError,
     CollectorRun,
@@ -30,34 +34,34 @@ from exporter.model import (
     SocketsReading,
     StaleTimers,
     StrandedError,
+    since_boot,
 )
-from exporter.settings import read_settings
 
 COLLECTORS = ("settings", "sockets", "owners") if SUPPORTED else ("settings", "sockets")
-"""In the order in which they run: the owners of sockets are told after those have been read."""
+"""In the order in which they run: owners needs the result of sockets."""
 
 STALE_AFTER_SAMPLES = 3
-"""How many samples may be missed before the last reading of the sockets is no longer shown."""
+"""Sample periods after which the last reading of the sockets is no longer exported."""
 
 
 class Sampler:
     """
-    Takes samples, one at a time, and keeps what the next one needs of the last.
+    Takes samples, one at a time, and keeps the state that the next one needs.
 
-    follower, if there is one, is taken into each namespace.
+    subscriber, if given, is called inside each namespace.
     """
 
     def __init__(
         self,
         config: Config,
-        memory: Memory,
+        state: State,
         collectors: Collection[str] = COLLECTORS,
-        follower: Follower | None = None,
+        subscriber: ClosureSubscriber | None = None,
     ) -> None:
         self._config = self._next_config = config
-        self._memory = memory
+        self._state = state
         self._find = namespace_finder(config.namespaces)
-        self._reader = Reader(memory, follower)
+        self._reader = SocketCollector(state, subscriber)
         known = {
             "settings": self._collect_settings,
             "sockets": self._collect_sockets if SUPPORTED else self._count_connections,
@@ -65,38 +69,38 @@ class Sampler:
         }
         chosen = collectors if "sockets" in collectors else {*collectors} - {"owners"}
         self._collect = {name: known[name] for name in COLLECTORS if name in chosen}
-        self._workloads = Workloads()
+        self._name_workloads = workload_namer()
         self._top_workloads = TopWorkloads(config.workloads.max)
         self._cgroups: dict[int, Count] = {}
         self._settings: dict[str, Settings] = {}
         self._sockets: SocketsReading | None = None
         self._counts: CountsReading | None = None
         self._period = config.sampling.interval
-        self._failures = Failures()
-        self._others = Others()
+        self._failures = CollectorErrorLog()
+        self._namespace_errors = NamespaceErrorLog()
         self._reconfigured = asyncio.Event()
         self.snapshot: Snapshot | None = None
 
     def use(self, config: Config) -> None:
         """
-        Judge by another configuration from the next sample on, which follows at once.
+        Use another configuration from the next sample on, which starts immediately.
         """
         self._next_config = config
         self._reconfigured.set()
 
     async def run(self) -> None:
         """
-        Sample for ever, in threads of their own, and keep the newest snapshot in self.snapshot.
+        Sample until cancelled, in separate threads, and keep the newest snapshot in self.snapshot.
         """
         loop = asyncio.get_running_loop()
         while True:
             started = time.monotonic()
-            # A thread for each sample: one that is stranded in another namespace ends with it.
+            # A new thread for each sample, because a thread may be stranded in another namespace.
             worker = ThreadPoolExecutor(1, thread_name_prefix="sampler")
             try:
                 self.snapshot = await loop.run_in_executor(worker, self.sample)
-                self._failures.worked("sampler")
-            except Exception as error:  # noqa: BLE001  a fault of ours must not end the exporter
+                self._failures.succeeded("sampler")
+            except Exception as error:  # noqa: BLE001  a bug must not stop the exporter
                 self._failures.failed("sampler", error)
             finally:
                 worker.shutdown(wait=False, cancel_futures=True)
@@ -110,24 +114,26 @@ class Sampler:
 
     def sample(self) -> Snapshot:
         """
-        Take one sample. Blocks; a collector that fails is logged and leaves the others alone, and
-        so does a namespace.
+        Take one sample. Blocks. The failure of a collector or namespace is logged and does not
+        affect the others.
 
-        Raises StrandedError if the calling thread must not take another one.
+        Raises StrandedError if the calling thread must not be used again.
         """
-        started = time.monotonic()
+        started, begun = time.monotonic(), since_boot()
         self._adopt(self._next_config)
-        tour = Tour(self._find())
-        runs = {name: self._attempt(name, collect, tour) for name, collect in self._collect.items()}
-        self._others.report(tour.problems)
+        visits = NamespaceVisits(self._find())
+        runs = {
+            name: self._attempt(name, collect, visits) for name, collect in self._collect.items()
+        }
+        self._namespace_errors.report(visits.problems)
         self._period = self._period_after(started)
         return Snapshot(
             settings=self._settings,
             sockets=self._sockets,
-            readable_namespaces=tour.readable,
-            unreadable_namespaces=tour.unreadable,
+            readable_namespaces=visits.readable,
+            unreadable_namespaces=visits.unreadable,
             runs=runs,
-            due=started + STALE_AFTER_SAMPLES * self._period,
+            due=begun + STALE_AFTER_SAMPLES * self._period,
             findings=find_all(
                 self._settings,
                 self._stale_timers(),
@@ -140,7 +146,7 @@ class Sampler:
 
     def _adopt(self, config: Config) -> None:
         """
-        A sample judges by one configuration throughout.
+        Change the configuration between samples, so that each sample uses only one.
         """
         if config.namespaces != self._config.namespaces:
             self._find = namespace_finder(config.namespaces)
@@ -149,55 +155,57 @@ class Sampler:
 
     def _stale_timers(self) -> dict[str, StaleTimers]:
         """
-        Those counted lately, by namespace.
+        The stale timers of the last fresh reading, by namespace.
         """
-        if self._sockets is None or time.monotonic() > self._sockets.fresh_until:
+        if self._sockets is None or since_boot() > self._sockets.fresh_until:
             return {}
         return {netns: each.stale_timers for netns, each in self._sockets.namespaces.items()}
 
     def _idle_bounds(self) -> dict[str, IdleBounds]:
         """
-        What the traffic has told of the paths, by name.
+        The bounds of the paths' idle timeouts, as observed in traffic, by path name.
         """
         return {} if self._sockets is None else self._sockets.idle_bounds
 
     def _period_after(self, started: float) -> float:
         """
-        Seconds from the start of a sample that ends now to the start of the next one.
+        Seconds from the start of a sample that ends now until the start of the next one.
         """
         took = time.monotonic() - started
         sampling = self._config.sampling
         return max(sampling.interval, took / sampling.max_duty_cycle)
 
-    def _attempt(self, name: str, collect: Callable[[Tour], None], tour: Tour) -> CollectorRun:
+    def _attempt(
+        self, name: str, collect: Callable[[NamespaceVisits], None], visits: NamespaceVisits
+    ) -> CollectorRun:
         started = time.monotonic()
         try:
-            collect(tour)
+            collect(visits)
         except StrandedError:
             raise
-        except Exception as error:  # noqa: BLE001  a fault of ours must not end the exporter
+        except Exception as error:  # noqa: BLE001  a bug must not stop the exporter
             self._failures.failed(name, error)
             success = False
         else:
-            self._failures.worked(name)
+            self._failures.succeeded(name)
             success = True
         return CollectorRun(success, time.monotonic() - started)
 
-    def _collect_settings(self, tour: Tour) -> None:
+    def _collect_settings(self, visits: NamespaceVisits) -> None:
         settings = {}
-        for namespace in tour.found.namespaces:
-            if (found := tour.inside(namespace, read_settings)) is not None:
+        for namespace in visits.found.namespaces:
+            if (found := visits.inside(namespace, read_settings)) is not None:
                 settings[namespace.name] = found
         self._settings = settings
-        for namespace in reversed(tour.found.namespaces):  # the own last, whose error is raised
+        for namespace in reversed(visits.found.namespaces):  # own last: its error is raised
             if namespace.name in settings and (problems := settings[namespace.name].problems):
-                tour.note(namespace, CollectorError("; ".join(problems)))
+                visits.note(namespace, CollectorError("; ".join(problems)))
 
-    def _collect_sockets(self, tour: Tour) -> None:
-        timestamp, started = time.time(), time.monotonic()
-        reading = self._reader.read(tour, self._config, self._settings)
+    def _collect_sockets(self, visits: NamespaceVisits) -> None:
+        timestamp, started, begun = time.time(), time.monotonic(), since_boot()
+        reading = self._reader.read(visits, self._config, self._settings)
         self._cgroups = reading.cgroups
-        evidence = self._memory.evidence
+        evidence = self._state.evidence
         evidence.note_sample(reading.survivals, started)
         self._sockets = SocketsReading(
             connections=reading.connections,
@@ -205,20 +213,20 @@ class Sampler:
             workloads=None,
             idle_bounds={path.name: evidence.bounds(path, started) for path in self._config.paths},
             timestamp=timestamp,
-            fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
+            fresh_until=begun + STALE_AFTER_SAMPLES * self._period_after(started),
         )
 
-    def _count_connections(self, _: Tour) -> None:
-        timestamp, started = time.time(), time.monotonic()
+    def _count_connections(self, _: NamespaceVisits) -> None:
+        timestamp, started, begun = time.time(), time.monotonic(), since_boot()
         self._counts = CountsReading(
             connections=count_connections(self._config.paths),
             timestamp=timestamp,
-            fresh_until=started + STALE_AFTER_SAMPLES * self._period_after(started),
+            fresh_until=begun + STALE_AFTER_SAMPLES * self._period_after(started),
         )
 
-    def _collect_owners(self, _: Tour) -> None:
+    def _collect_owners(self, _: NamespaceVisits) -> None:
         if self._sockets is None:
             return
-        names = self._memory.workloads = self._workloads.names(self._cgroups)
+        names = self._state.workloads = self._name_workloads(self._cgroups)
         workloads = self._top_workloads.choose(by_workload(self._cgroups, names))
         self._sockets = replace(self._sockets, workloads=workloads)

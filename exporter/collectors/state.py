@@ -1,5 +1,5 @@
 """
-What the sampler and the watcher of closures share.
+State shared by the sampler and the closures collector.
 """
 
 import threading
@@ -10,41 +10,41 @@ import numpy as np
 from exporter.analysis.evidence import Evidence
 from exporter.analysis.history import Cookies, History
 from exporter.model import Namespace
-from exporter.paths.matching import Surroundings
+from exporter.paths.matching import LocalEndpoints
 
-_MOST_ENDED = 1 << 18
-"""How many ends are remembered, the latest, should samples be too far between or fail."""
+_MAX_ENDED = 1 << 18
+"""Maximum number of latest closures remembered, in case samples are far apart or fail."""
 _NONE = np.empty(0, np.uint64)
 
 
-class NamespaceMemory:
+class NamespaceState:
     """
-    What the last sample knew of one network namespace. The sampler's thread writes it, the event
+    The state of one network namespace at its last sample. The sampler's thread writes it, the event
     loop reads it.
 
-    Both attributes are replaced as a whole, never changed; surroundings is None before the first
-    sample.
+    Both attributes are replaced, never modified. endpoints is None before the first sample.
     """
 
     def __init__(self) -> None:
         self.history = History()
-        self.surroundings: Surroundings | None = None
+        self.endpoints: LocalEndpoints | None = None
         self._ended = _NONE
         self._ended_before = _NONE
         self._lock = threading.Lock()
 
     def note_ended(self, cookies: Cookies) -> None:
         """
-        These connections' ends have been told: they need not be remembered as gone.
+        Note that closure events of these connections were received, so that the next history does
+        not keep them as missing.
         """
         with self._lock:
-            self._ended = np.concatenate((self._ended, cookies))[-_MOST_ENDED:]
+            self._ended = np.concatenate((self._ended, cookies))[-_MAX_ENDED:]
 
     def take_ended(self) -> list[int]:
         """
-        The connections that have ended since the sample before the last one.
+        The connections closed since the sample before the last one.
 
-        One that ends while a dump is read may still be in it, and is missed by the next one only.
+        A connection closed during a dump may still be in it, and is missing only from the next one.
         """
         with self._lock:
             ended, self._ended = self._ended, _NONE
@@ -53,35 +53,35 @@ class NamespaceMemory:
         return both
 
 
-class Memory:
+class State:
     """
-    What is known of the host: of each namespace, and of all together.
+    The state of the host: of each namespace, and of all together.
 
-    workloads has the names of workloads by the cgroups in the histories; it is replaced as a whole.
+    workloads has the workload names of the cgroups in the histories; it is replaced, not modified.
     """
 
     def __init__(self) -> None:
-        self.own = NamespaceMemory()
+        self.own = NamespaceState()
         self.workloads: dict[int, str] = {}
         self.evidence = Evidence()
-        self._others: dict[int, NamespaceMemory] = {}
+        self._others: dict[int, NamespaceState] = {}
 
     def keep(self, namespaces: Iterable[Namespace]) -> None:
         """
-        Remember these namespaces, and forget all others but the own.
+        Keep the state of these namespaces and of the exporter's own, and discard all others.
         """
         inodes = (namespace.inode for namespace in namespaces if not namespace.is_own)
-        self._others = {inode: self._others.get(inode, NamespaceMemory()) for inode in inodes}
+        self._others = {inode: self._others.get(inode, NamespaceState()) for inode in inodes}
 
-    def of(self, namespace: Namespace) -> NamespaceMemory:
+    def of(self, namespace: Namespace) -> NamespaceState:
         """
-        What is remembered of a namespace that is kept.
+        The state of a namespace that is kept.
         """
         return self.own if namespace.is_own else self._others[namespace.inode]
 
     def history_of(self, namespace: Namespace) -> History:
         """
-        What is known of a namespace's connections, be it nothing.
+        The history of a namespace's connections; empty if the namespace is unknown.
         """
         if namespace.is_own:
             return self.own.history

@@ -1,5 +1,5 @@
 """
-The config file, validated: every error names the file, the key and what is allowed.
+The schema of the config file. Every error has the file, the key and the allowed values.
 """
 
 import ipaddress
@@ -11,7 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from exporter.config.yaml_file import ConfigError, Section, read_yaml
 from exporter.model import NO_PATH, Direction, OnTimeout, Path, Recommended
-from exporter.paths.matching import PROFILES, REMOTE_WORDS, Profile
+from exporter.paths.matching import REMOTE_WORDS
+from exporter.paths.profiles import PROFILES, Profile
 
 __all__ = ["Config", "ConfigError", "Namespaces", "load", "parse_duration"]
 
@@ -21,16 +22,16 @@ _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS))
 _RECOMMENDED = Recommended()
 _MAX_PATHS = 32
-"""Each path costs some 40 series."""
+"""Each path adds about 40 series."""
 
 
 def parse_duration(value: object) -> float:
     """
-    Seconds of a duration as Prometheus writes it: 4m, 350s, 1h30m, 500ms.
+    The seconds of a duration in Prometheus' format: 4m, 350s, 1h30m, 500ms. Raises ValueError.
     """
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if not value or match is None:
-        raise ValueError(f"{value!r} is no duration; write it like 350s, 4m, 1h30m or 500ms")
+        raise ValueError(f"{value!r} is not a duration; examples: 350s, 4m, 1h30m, 500ms")
     numbers = (int(group or 0) for group in match.groups())
     return sum(number * unit for number, unit in zip(numbers, _UNITS.values(), strict=True))
 
@@ -38,40 +39,40 @@ def parse_duration(value: object) -> float:
 def _remote(value: object) -> tuple[str, ...]:
     entries = [value] if isinstance(value, str) else value
     if not isinstance(entries, list) or not entries:
-        raise ValueError(f"{value!r} is no list of networks; write it like [10.0.0.0/8, public]")
+        raise ValueError(f"{value!r} is not a list of networks; example: [10.0.0.0/8, public]")
     for entry in entries:
         if entry in REMOTE_WORDS:
             continue
         try:
-            # As text: ip_network() takes numbers for addresses.
+            # As text, because ip_network() interprets a number as an address.
             ipaddress.ip_network(str(entry))
         except ValueError as error:
             words = ", ".join(REMOTE_WORDS)
-            raise ValueError(f"{error}; allowed are networks like 10.0.0.0/8 and {words}") from None
+            raise ValueError(f"{error}; allowed: networks such as 10.0.0.0/8, {words}") from None
     return tuple(map(str, entries))
 
 
 def _path_name(value: str) -> str:
     if value == NO_PATH or not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,62}", value):
         raise ValueError(
-            f"{value!r} is no path name; use up to 63 of a-z, 0-9, '.', '_' and '-', but not"
-            f" {NO_PATH!r}"
+            f"{value!r} is not a path name; allowed: up to 63 characters a-z, 0-9, '.', '_', '-',"
+            f" the first one a letter or digit, except {NO_PATH!r}"
         )
     return value
 
 
 def _at_least_1ms(value: float) -> float:
     if value < _UNITS["ms"]:
-        raise ValueError("must be longer than 0s")
+        raise ValueError("must be at least 1ms")
     return value
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration), AfterValidator(_at_least_1ms)]
 
 
-class PathEntry(Section):
+class PathSection(Section):
     """
-    One of the file's own paths.
+    A path defined in the file.
     """
 
     name: Annotated[str, AfterValidator(_path_name)]
@@ -81,9 +82,9 @@ class PathEntry(Section):
     on_timeout: Annotated[OnTimeout, Field(strict=False)] = OnTimeout.DROP
 
 
-class RecommendedEntry(Section):
+class RecommendedSection(Section):
     """
-    The settings to compare a host's with.
+    The settings that a host's settings are compared with.
     """
 
     time: Duration = _RECOMMENDED.time
@@ -91,18 +92,18 @@ class RecommendedEntry(Section):
     probes: Annotated[int, Field(ge=1, le=255)] = _RECOMMENDED.probes
 
 
-class Sampling(Section):
+class SamplingSection(Section):
     """
-    How often the kernel is asked, and for what part of the time at most.
+    Time between samples, and the maximum fraction of time that sampling may take.
     """
 
     interval: Duration = 15.0
     max_duty_cycle: Annotated[float, Field(gt=0, le=1)] = 0.1
 
 
-class Workloads(Section):
+class WorkloadsSection(Section):
     """
-    How many workloads get series of their own.
+    The maximum number of workloads with their own series.
     """
 
     max: Annotated[int, Field(ge=0, le=1000)] = 50
@@ -110,21 +111,21 @@ class Workloads(Section):
 
 class Config(Section):
     """
-    The whole file, with its defaults.
+    The complete configuration, with defaults.
     """
 
     profile: Annotated[Profile, Field(strict=False)] = Profile.AZURE
-    own_paths: list[PathEntry] = Field(default=[], alias="paths", max_length=_MAX_PATHS)
-    recommended: RecommendedEntry = RecommendedEntry()
+    own_paths: list[PathSection] = Field(default=[], alias="paths", max_length=_MAX_PATHS)
+    recommended: RecommendedSection = RecommendedSection()
     near_limit_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.75
-    sampling: Sampling = Sampling()
+    sampling: SamplingSection = SamplingSection()
     namespaces: Namespaces = "host"
-    workloads: Workloads = Workloads()
+    workloads: WorkloadsSection = WorkloadsSection()
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """
-        All paths in order of precedence: the file's own, then the profile's.
+        All paths in order of precedence: those in the file, then the profile's.
         """
         own = (
             Path(path.name, path.direction, path.remote, path.idle_timeout, path.on_timeout)
@@ -138,8 +139,8 @@ class Config(Section):
         for path in self.paths:
             if path.name in seen:
                 raise ValueError(
-                    f"two paths are named {path.name!r}; names must differ, from those of profile"
-                    f" {self.profile} too"
+                    f"duplicate path name {path.name!r}; names must be unique, including those of"
+                    f" profile {self.profile}"
                 )
             seen.add(path.name)
         return self
@@ -147,9 +148,9 @@ class Config(Section):
 
 def load(file: FilePath | None, namespaces: Namespaces | None = None) -> Config:
     """
-    The configuration in the file; the defaults where there is none. Raises ConfigError.
+    The configuration in the file, or the defaults if file is None. Raises ConfigError.
 
-    namespaces, if given, takes the place of the file's.
+    namespaces, if given, overrides the file's value.
     """
     config = Config() if file is None else read_yaml(file, Config)
     return config if namespaces is None else config.model_copy(update={"namespaces": namespaces})

@@ -1,5 +1,5 @@
 """
-A YAML file, validated: every error names the file, the key and what is allowed.
+Loading and validation of YAML files. Every error has the file, the key and the allowed values.
 """
 
 from pathlib import Path
@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 class ConfigError(Exception):
     """
-    The configuration cannot be used; the message says where and what is allowed.
+    The configuration is invalid; the message has the place and the allowed values.
     """
 
 
 class Section(BaseModel):
     """
-    A mapping in a file, whose keys are the fields and no others.
+    A mapping in a file. Its keys are the model's fields; other keys are rejected.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -28,16 +28,17 @@ _Section = TypeVar("_Section", bound=Section)
 
 def read_yaml(file: Path, model: type[_Section]) -> _Section:
     """
-    The content of the file; an empty one leaves the defaults. Raises ConfigError.
+    The validated content of the file; an empty file gives the defaults. Raises ConfigError.
 
-    Validators find the file's folder as the context.
+    The validation context is the file's folder.
     """
     content = _parse(file)
     if content is None:
         content = {}
     if not isinstance(content, dict):
         raise ConfigError(
-            f"{file}: must hold keys and values, but holds a {type(content).__name__}"
+            f"{file}: must be a mapping, not a {type(content).__name__}; allowed keys:"
+            f" {_allowed_keys(model, ())}"
         )
     try:
         return model.model_validate(content, context=file.parent)
@@ -57,13 +58,13 @@ def _parse(file: Path) -> object:
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}: is not valid YAML: {error}") from error
     except RecursionError as error:
-        raise ConfigError(f"{file}: is not valid YAML: it is nested too deeply") from error
+        raise ConfigError(f"{file}: is not valid YAML: nested too deeply") from error
 
 
 class _Loader(yaml.SafeLoader):
     """
-    Refuses a key that stands twice, of which plain YAML loaders keep the last without a word, and
-    values such as 2020-13-45 and 0b_, on which their constructors stumble.
+    Rejects duplicate keys, of which SafeLoader silently keeps the last one, and values such as
+    2020-13-45 and 0b_, for which its constructors raise other errors than YAMLError.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -73,7 +74,7 @@ class _Loader(yaml.SafeLoader):
                 continue
             key = self.construct_object(key_node, deep=True)
             if key in seen:
-                raise _yaml_error(f"the key {key!r} stands twice", key_node)
+                raise _yaml_error(f"duplicate key {key!r}", key_node)
             seen.append(key)
         return super().construct_mapping(node, deep)
 
@@ -82,7 +83,7 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError) as error:
             kind = node.tag.rpartition(":")[2]
-            raise _yaml_error(f"{node.value!r} is no {kind}", node) from error
+            raise _yaml_error(f"{node.value!r} is not a valid {kind}", node) from error
 
 
 _MERGE_KEY = "tag:yaml.org,2002:merge"
@@ -98,12 +99,12 @@ def _describe(problem: Any, model: type[BaseModel]) -> str:
     ).removeprefix(".")
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        message = f"unknown key; allowed are {_allowed_keys(model, problem['loc'][:-1])}"
+        message = f"unknown key; allowed: {_allowed_keys(model, problem['loc'][:-1])}"
     elif problem["type"] == "missing":
         message = "is required"
     elif problem["type"] == "model_type":
         allowed = _allowed_keys(model, problem["loc"])
-        message = f"must hold keys and values; allowed are {allowed}"
+        message = f"must be a mapping; allowed keys: {allowed}"
     elif problem["type"] not in ("value_error", "too_long"):
         message += f", not {problem['input']!r}"
     return f"{place}: {message}" if place else message
@@ -111,13 +112,13 @@ def _describe(problem: Any, model: type[BaseModel]) -> str:
 
 def _allowed_keys(model: type[BaseModel], section: tuple[int | str, ...]) -> str:
     """
-    The keys of the section that a problem's location leads to.
+    The keys of the section at this location.
     """
     for part in section:
         if isinstance(part, str):
             fields = {field.alias or name: field for name, field in model.model_fields.items()}
             annotation = fields[part].annotation
-            # A section, a list of sections, or one that may be left out.
+            # A section, a list of sections, or an optional section.
             for candidate in (annotation, *get_args(annotation)):
                 if isinstance(candidate, type) and issubclass(candidate, BaseModel):
                     model = candidate

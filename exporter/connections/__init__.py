@@ -1,4 +1,5 @@
 """
-One look at the connections of this host, each with its owner and its exact options where they can
-be had. For whoever shows them: the `connections` command, the web.
+A listing of this host's connections with owners and, where readable, exact socket options.
+
+Used by the `connections` command and by the web pages.
 """

@@ -1,5 +1,5 @@
 """
-What to change about a connection that is at risk: one sentence for each kind of risk.
+Advice for connections with a problem: one text per kind of problem.
 """
 
 from collections.abc import Iterable
@@ -11,18 +11,20 @@ from exporter.model import Path, Protection, Risk, SocketOptions
 
 class Advice(StrEnum):
     """
-    Kinds of risk, by what is to be done.
+    Kinds of advice.
 
-    LATE is for a connection whose exact options could not be read.
+    LATE is for connections whose exact options could not be read.
     """
 
     STALLED = "stalled"
+    UNANSWERED = "unanswered"
     NO_KEEPALIVE = "no_keepalive"
     OWN_TIME_LATE = "own_time_late"
     SETTING_LATE = "setting_late"
     INTERVAL_LATE = "interval_late"
     ARMED_BEFORE_CHANGE = "armed_before_change"
     LATE = "late"
+    PEER_CLOSED = "peer_closed"
 
 
 def advise(
@@ -33,12 +35,16 @@ def advise(
     setting: float | None,
 ) -> Advice | None:
     """
-    What to do about a connection; None where nothing is to be done.
+    The advice for a connection, or None if nothing needs to change.
 
-    setting is the keepalive time of its namespace, where that is known.
+    setting is the keepalive time in seconds of its namespace, None if unknown.
     """
     if risk is Risk.STALLED:
         return Advice.STALLED
+    if risk is Risk.UNANSWERED:
+        return Advice.UNANSWERED
+    if risk is Risk.PEER_CLOSED:
+        return Advice.PEER_CLOSED
     if path is None or risk not in (Risk.AT_RISK, Risk.UNPROTECTED):
         return None
     if protection is Protection.NONE:
@@ -56,45 +62,57 @@ def _why_late(options: SocketOptions, idle_timeout: float, setting: float | None
 
 def sentences(given: Iterable[Advice], config: Config) -> dict[Advice, str]:
     """
-    The advice given, in words, the most urgent first.
+    The texts of the given advice, most urgent first.
     """
     chosen = set(given)
     time = _at_most_half(config.recommended.time, config)
     interval = _at_most_half(config.recommended.interval, config)
     words = {
         Advice.STALLED: (
-            "What they send is not answered: the path has most likely forgotten them. Close and"
-            " reopen them, or restart the client. By itself a sender hangs for about 15 minutes:"
-            " set TCP_USER_TIMEOUT, or lower net.ipv4.tcp_retries2, to have it end sooner."
+            "Sent data or probes are unanswered; most likely the path has dropped the connection."
+            " Reopen it or restart the client. Without a change, a sender hangs for about 15"
+            " minutes. Set TCP_USER_TIMEOUT or lower net.ipv4.tcp_retries2 to detect this sooner."
+        ),
+        Advice.UNANSWERED: (
+            "Sent data or probes are unanswered. The configured timeout does not explain it: the"
+            " peer has vanished, the network is interrupted, or the path's timeout is shorter than"
+            " configured. If several were idle for a similar time before, measure the path with"
+            " `tcp-keepalive-exporter probe`. To end the hang, restart the client or reopen its"
+            " connections."
         ),
         Advice.NO_KEEPALIVE: (
-            f"Keepalive is off. Switch SO_KEEPALIVE on in the application, with a time of {time} s:"
-            " docs/cures.md has the words for libpq, JDBC, Redis, nginx, HAProxy and others. Or"
-            " have it close idle connections before the path forgets them."
+            f"Keepalive is off. Enable SO_KEEPALIVE in the application, with a time of {time} s."
+            " docs/cures.md has the settings for libpq, JDBC, Redis, nginx, HAProxy and others."
+            " Alternatively, close idle connections before the path's timeout."
         ),
         Advice.OWN_TIME_LATE: (
-            "The application sets a keepalive time of its own, which comes after the path's"
-            f" timeout; the sysctl does not change that. Set TCP_KEEPIDLE to {time} s there."
+            "The application sets its own keepalive time, which is too long for the path's timeout."
+            f" The sysctl does not change it. Set TCP_KEEPIDLE to {time} s in the application."
         ),
         Advice.SETTING_LATE: (
-            "Keepalive is on, with the sysctl's time, which comes after the path's timeout. Set"
+            "Keepalive is on with the sysctl's time, which is too long for the path's timeout. Set"
             f" net.ipv4.tcp_keepalive_time = {time} in the connection's network namespace, then"
             " restart the service: open connections keep their timers."
         ),
         Advice.INTERVAL_LATE: (
-            "The first keepalive probe comes in time, but Linux sends the one after it only when"
-            " the keepalive interval is over, which is after the path's timeout. Set TCP_KEEPINTVL"
-            f" in the application, or net.ipv4.tcp_keepalive_intvl, to {interval} s."
+            "The first keepalive probe is in time. Linux sends the next one after the keepalive"
+            " interval, which is too long for the path's timeout. Set TCP_KEEPINTVL in the"
+            f" application, or net.ipv4.tcp_keepalive_intvl, to {interval} s."
         ),
         Advice.ARMED_BEFORE_CHANGE: (
-            "The keepalive time is right now, but the timer was started with an older, later one."
-            " Restart the service, or have it open its connections anew."
+            "The keepalive time is short enough now, but the running timer has an older, longer"
+            " one. Restart the service or reopen its connections."
         ),
         Advice.LATE: (
-            "The first keepalive probe comes after the path's timeout. Set"
-            f" net.ipv4.tcp_keepalive_time = {time} and restart the service or, if the application"
-            f" sets a time of its own (TCP_KEEPIDLE), set that to {time} s. Which of the two it is"
-            " can be told as root."
+            "The first keepalive probe is too late for the path's timeout. If the application sets"
+            f" TCP_KEEPIDLE, set that to {time} s. Otherwise set net.ipv4.tcp_keepalive_time ="
+            f" {time} and restart the service. Root can see which of the two applies."
+        ),
+        Advice.PEER_CLOSED: (
+            "The peer has closed the connection, but the application has not closed its socket."
+            " Keepalive does not help. A pool closes such a connection when it uses it next: let it"
+            " close idle ones sooner than the server does. If their number grows, the application"
+            " leaks them: it never closes what it no longer uses."
         ),
     }
     return {advice: text for advice, text in words.items() if advice in chosen}
@@ -102,7 +120,7 @@ def sentences(given: Iterable[Advice], config: Config) -> dict[Advice, str]:
 
 def _at_most_half(recommended: float, config: Config) -> int:
     """
-    The recommended seconds, or fewer where that is no help on every path of the configuration.
+    The recommended seconds, but at most half the shortest configured idle timeout, at least 1.
     """
     shortest = min((path.idle_timeout for path in config.paths), default=float("inf"))
     return int(max(1, min(recommended, shortest / 2)))

@@ -1,87 +1,65 @@
 """
-All connections of the network namespaces that the configuration names: read, judged, sifted.
+Reads the connections of the configured network namespaces, and selects by a query.
 """
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
-from exporter.analysis.history import History, Recorder
-from exporter.analysis.judged import judge_table
-from exporter.collectors.namespace_visits import Problem, Tour
-from exporter.collectors.reader import whole
-from exporter.collectors.state import Memory
+from exporter.analysis.history import History, HistoryRecorder
+from exporter.collectors.namespace_connections import read_connections
+from exporter.collectors.namespace_visits import NamespaceProblem, NamespaceVisits
+from exporter.collectors.operating_system import NamespaceSockets, read_settings
+from exporter.collectors.state import State
 from exporter.config.schema import Config
 from exporter.connections.selection import Selection
-from exporter.linux import NamespaceSockets, read_sockets
-from exporter.model import Found, Namespace
-from exporter.paths.addresses import of_one_alone
-from exporter.settings import read_settings
+from exporter.model import DiscoveredNamespaces, Namespace
 
 Histories = dict[Namespace, History]
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class CollectedConnections:
     """
-    What was sifted out; what is known now of each namespace's connections; the namespaces'
-    keepalive times by their labels; and why some could not be read.
+    The selected connections, and each namespace's history for the next collection.
+
+    times has the keepalive time settings in seconds, by `netns` label. problems has the reasons why
+    namespaces could not be read.
     """
 
     selection: Selection
     histories: Histories
     times: dict[str, float | None]
-    problems: dict[str, Problem]
+    problems: dict[str, NamespaceProblem]
 
 
-def survey(
-    selection: Selection, config: Config, memory: Memory, find: Callable[[], Found]
-) -> Survey:
+def collect(
+    selection: Selection, config: Config, state: State, find: Callable[[], DiscoveredNamespaces]
+) -> CollectedConnections:
     """
-    Read the namespaces found. memory is of earlier looks or samples and stays as it is.
+    Read the namespaces found. state, of earlier listings or samples, is not modified.
 
-    Raises CollectorError where the own namespace cannot be read, StrandedError if the calling
-    thread must read no more.
+    Raises CollectorError if the exporter's own namespace cannot be read, StrandedError if the
+    calling thread must not read again.
     """
-    tour = Tour(find())
-    found: dict[Namespace, NamespaceSockets] = {}
-    times = {}
-    for namespace in tour.found.namespaces:
-        if seen := tour.inside(namespace, _look_around):
-            found[namespace], times[namespace.name] = seen
-    neighbours = of_one_alone(each.surroundings.own_addresses for each in found.values())
+    visits = NamespaceVisits(find())
+    times: dict[str, float | None] = {}
     histories: Histories = {}
-    for namespace, alone in found.items():
-        surroundings = replace(alone.surroundings, neighbours=neighbours)
-        sockets = replace(alone, surroundings=surroundings)
-        past = memory.history_of(namespace)
-        read = partial(_read, selection, namespace, sockets, past, config)
-        if result := tour.inside(namespace, partial(whole, read)):
-            selection, histories[namespace] = result
-    return Survey(selection, histories, times, tour.problems)
 
+    def note_time(namespace: Namespace) -> None:
+        times[namespace.name] = read_settings().time
 
-def _look_around() -> tuple[NamespaceSockets, float | None]:
-    return whole(read_sockets), read_settings().time
+    def note_history(
+        namespace: Namespace, _: NamespaceSockets, recorder: HistoryRecorder, started: float
+    ) -> None:
+        histories[namespace] = recorder.finish(started, None)
 
-
-def _read(
-    before: Selection,
-    namespace: Namespace,
-    sockets: NamespaceSockets,
-    past: History,
-    config: Config,
-) -> tuple[Selection, History]:
-    """
-    What was sifted out before, which stays as it is, with the connections of this namespace.
-    """
-    selection, recorder = before.copy(), Recorder(past)
-    for table in sockets.tables:
-        selection.add(
-            namespace.name,
-            judge_table(
-                table, recorder, config.paths, sockets.surroundings, config.near_limit_ratio
-            ),
-        )
-    return selection, recorder.finish(time.monotonic(), None)
+    selection, _ = read_connections(
+        visits,
+        config,
+        selection,
+        history_of=state.history_of,
+        may_redirect=True,
+        on_entry=note_time,
+        on_read=note_history,
+    )
+    return CollectedConnections(selection, histories, times, visits.problems)

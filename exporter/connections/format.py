@@ -1,20 +1,23 @@
 """
-One connection in words, for a terminal or a page: each of its columns.
+The columns of one connection as text, for a terminal or a page.
 """
 
-from exporter.connections.row import Connection
+from exporter.connections.rows import Connection
 from exporter.model import HOST_NETNS, NO_PATH, Direction, Risk, Timer
-from exporter.text.wording import duration, printable
+from exporter.text.escaping import printable
+from exporter.text.wording import duration
 
 RISKS = {
     Risk.STALLED: "stalled",
+    Risk.UNANSWERED: "unanswered",
     Risk.AT_RISK: "at risk",
     Risk.UNPROTECTED: "unprotected",
+    Risk.PEER_CLOSED: "closed by peer",
     Risk.UNKNOWN: "unknown",
     Risk.SAFE: "safe",
-    Risk.NO_PATH: "crossing no path",
+    Risk.NO_PATH: "on no path",
 }
-"""What so many connections are."""
+"""As in: 5 at risk, 2 on no path."""
 
 _TIMERS = {
     Timer.NONE: "no timer",
@@ -26,21 +29,21 @@ _TIMERS = {
 
 def risk(row: Connection) -> str:
     """
-    What one connection is.
+    As in RISKS, for a single connection.
     """
-    return RISKS[row.risk].removeprefix("crossing ")
+    return RISKS[row.risk].removeprefix("on ")
 
 
 def protection(row: Connection) -> str:
     """
-    What will refresh its path's mapping.
+    What refreshes its path's mapping; none? and late? if perhaps the peer does.
     """
-    return row.protection.name.lower()
+    return row.protection.name.lower() + "?" * row.presumed
 
 
 def idle(row: Connection) -> str:
     """
-    How long it has been idle, of its path's timeout.
+    The idle time, and the timeout of its path if it crosses one.
     """
     seconds = "?" if row.idle is None else duration(row.idle)
     return f"{seconds} of {duration(row.path.idle_timeout)}" if row.path else seconds
@@ -48,7 +51,7 @@ def idle(row: Connection) -> str:
 
 def idle_state(row: Connection) -> str:
     """
-    The idle state or, while something is unanswered, for how long the peer has been silent.
+    The idle state or, while segments are unanswered, the time since the peer last sent anything.
     """
     if row.unanswered and row.received is not None:
         return f"silent {duration(row.received)}"
@@ -57,7 +60,7 @@ def idle_state(row: Connection) -> str:
 
 def keepalive(row: Connection) -> str:
     """
-    Such as 2h + 9 x 75s: the first probe after two hours, then nine, 75 s apart.
+    For example 2h + 9 x 75s: first probe after two hours, up to nine probes 75 s apart.
     """
     known = row.keepalive
     if not known.on:
@@ -72,7 +75,7 @@ def keepalive(row: Connection) -> str:
 
 def timer(row: Connection) -> str:
     """
-    What the kernel does next.
+    The running kernel timer, unanswered segments and TCP_USER_TIMEOUT.
     """
     words = _TIMERS.get(row.timer, row.timer.name.lower())
     if row.expires is not None:
@@ -86,7 +89,7 @@ def timer(row: Connection) -> str:
 
 def remote(row: Connection) -> str:
     """
-    The far end, and who connected.
+    The remote address, with an arrow for the direction.
     """
     address = f"[{row.remote}]" if ":" in row.remote else row.remote
     arrow = "<-" if row.direction is Direction.INBOUND else "->"
@@ -95,7 +98,7 @@ def remote(row: Connection) -> str:
 
 def path(row: Connection) -> str:
     """
-    The path and, of an inbound connection, the port that it came in at.
+    The path and, for inbound connections, the local port.
     """
     port = f" :{row.local_port}" if row.direction is Direction.INBOUND else ""
     return (row.path.name if row.path else NO_PATH) + port
@@ -103,8 +106,9 @@ def path(row: Connection) -> str:
 
 def workload(row: Connection) -> str:
     """
-    Whose it is, and the network namespace unless it is this one's or of the same name; with nothing
-    in it that is not to be printed.
+    The workload, with unprintable characters escaped.
+
+    The network namespace follows unless it is the host's or has the workload's name.
     """
     name = "?" if row.workload is None else printable(row.workload)
     if row.netns in (HOST_NETNS, row.workload):
@@ -114,7 +118,7 @@ def workload(row: Connection) -> str:
 
 def process(row: Connection) -> str:
     """
-    The process, with nothing in its name that is not to be printed, or else the user.
+    The process, with unprintable characters escaped, or the user if the process is unknown.
     """
     if row.process is None:
         return f"uid {row.uid}"

@@ -1,108 +1,188 @@
 """
-One look: read the sockets, judge them, pick those asked for, and find out whose they are.
+A listing: read the sockets, analyze them, select by a query, and find their owners.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from exporter.collectors.namespace_visits import Problem
-from exporter.collectors.state import Memory
+from exporter.analysis.analyze import AnalyzedConnections
+from exporter.analysis.exact_options import with_options
+from exporter.collectors.namespace_visits import NamespaceProblem
+from exporter.collectors.operating_system import namespace_finder
+from exporter.collectors.state import State
 from exporter.config.schema import Config, Namespaces
 from exporter.connections.advice import Advice, sentences
-from exporter.connections.collect import Histories, survey
+from exporter.connections.collect import Histories, collect
 from exporter.connections.query import Query, Sort
-from exporter.connections.row import Connection
-from exporter.connections.rows import make_rows
+from exporter.connections.rows import Connection, Owners, make_rows
 from exporter.connections.selection import Page, Selection
-from exporter.linux import namespace_finder
-from exporter.linux.procfs.cgroups import Workloads
-from exporter.linux.procfs.processes import Processes
-from exporter.model import CollectorError, Found, Risk
+from exporter.linux.procfs.cgroups import WorkloadNames
+from exporter.linux.procfs.processes import ProcessFinder
+from exporter.linux.procfs.socket_options import read_options
+from exporter.model import (
+    CollectorError,
+    DiscoveredNamespaces,
+    OwningProcess,
+    Risk,
+    SocketOptions,
+)
+from exporter.paths.matching import idle_timeouts
+from exporter.text.wording import plural
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ConnectionListing:
     """
-    What one look found.
+    The result of one listing.
 
-    by_risk counts all connections there are, matching those that the query asks for, of which
-    connections are one page. first: nothing was known of them from before. histories are what the
-    next look may know. unnamed says why workloads could not be named, unread why some network
-    namespaces could not be read. timestamp is in seconds since 1970.
+    by_risk counts all connections, matching those selected by the query; connections is one page of
+    them. histories is for the next listing. unnamed is the reason why workloads have no names,
+    unread the reasons why network namespaces were not read. timestamp is in seconds since 1970.
     """
 
     timestamp: float
     connections: tuple[Connection, ...]
     by_risk: Counter[Risk]
     matching: int
-    first: bool
     histories: Histories
     advice: dict[Advice, str]
     unnamed: str | None
-    unread: dict[str, Problem]
+    unread: dict[str, NamespaceProblem]
 
 
-class Looker:
+class ConnectionLister:
     """
-    Takes looks, and remembers from one to the next whose connections they are.
+    Creates listings, and caches owners from one to the next.
     """
 
     def __init__(self) -> None:
-        self._workloads = Workloads()
-        self._processes = Processes()
-        self._finders: dict[Namespaces, Callable[[], Found]] = {}
+        self._workloads = WorkloadNames()
+        self._processes = ProcessFinder()
+        self._finders: dict[Namespaces, Callable[[], DiscoveredNamespaces]] = {}
 
-    def look(self, query: Query, config: Config, memory: Memory) -> Look:
+    def list_connections(self, query: Query, config: Config, state: State) -> ConnectionListing:
         """
-        Take a look at the connections of the configuration's network namespaces.
+        List the connections of the configured network namespaces.
 
-        memory is of the looks before or of the sampler, and is not changed. Blocks for as long as a
+        state is of earlier listings or of the sampler, and is not modified. Blocks for as long as a
         sample takes, or a few times longer. Raises CollectorError, UnknownPathError and, if the
-        calling thread must not take another one, StrandedError.
+        calling thread must not read again, StrandedError.
         """
         timestamp = time.time()
         which = config.namespaces
         find = self._finders.setdefault(which, namespace_finder(which))
         empty = Selection(query, config.paths, self._workloads.names)
-        found = survey(empty, config, memory, find)
+        found = collect(empty, config, state, find)
+        options = self._decide(found.selection, config)
         by_risk, rows, unnamed = found.selection.by_risk, list[Connection](), None
         page = found.selection.page()
         if page is not None:
             workloads, unnamed = self._name_workloads(page)
-            rows = make_rows(page, config.paths, found.times, self._processes, workloads)
-            # Exact options may have told more than what was judged and counted.
+            processes = self._find_processes([page.judged])
+            unread = {inode: each for inode, each in processes.items() if inode not in options}
+            owners = Owners(processes, options | _read_options(unread), workloads)
+            rows = make_rows(page, config, found.times, owners)
+            # Exact options may have changed the risk that was counted.
             by_risk = by_risk - Counter(map(Risk, page.judged.risk.tolist()))
             by_risk.update(row.risk for row in rows)
             if query.sort is Sort.RISK:
                 rows.sort(key=lambda row: row.risk)
-        return Look(
+        return ConnectionListing(
             timestamp=timestamp,
             connections=tuple(rows),
             by_risk=by_risk,
             matching=found.selection.matching,
-            first=not any(len(memory.history_of(namespace)) for namespace in found.histories),
             histories=found.histories,
             advice=sentences((row.advice for row in rows if row.advice), config),
             unnamed=unnamed,
             unread=found.problems,
         )
 
+    def _decide(self, selection: Selection, config: Config) -> dict[int, SocketOptions]:
+        """
+        Read the options of connections whose verdicts may change by them; returns them by inode.
+        """
+        undecided = [part for _, part in selection.undecided]
+        if not undecided:
+            return {}
+        options = _read_options(self._find_processes(undecided))
+        timeouts = idle_timeouts(config.paths)
+        selection.decide(
+            lambda part: with_options(
+                part,
+                [options.get(inode) for inode in part.table.inode.tolist()],
+                timeouts[part.path_of],
+                config.near_limit_ratio,
+            )
+        )
+        return options
+
+    def _find_processes(self, parts: Iterable[AnalyzedConnections]) -> dict[int, OwningProcess]:
+        """
+        The processes that hold the sockets, by socket inode.
+        """
+        uids = {
+            inode: uid
+            for part in parts
+            for inode, uid in zip(part.table.inode.tolist(), part.table.uid.tolist(), strict=True)
+        }
+        return self._processes.holders(uids)
+
     def _name_workloads(self, page: Page) -> tuple[dict[int, str], str | None]:
         """
-        The names of the cgroups' workloads; none, and why, where they cannot be named.
+        The workloads by cgroup, or none and the reason if they cannot be named.
         """
         try:
             return self._workloads.names(set(page.judged.known["cgroup"].tolist())), None
-        except CollectorError as error:  # no reason to show nothing
+        except CollectorError as error:  # connections are shown without names
             return {}, str(error)
 
 
-def remember(look: Look, memory: Memory) -> None:
+def _read_options(processes: Mapping[int, OwningProcess]) -> dict[int, SocketOptions]:
+    options = {inode: read_options(process, inode) for inode, process in processes.items()}
+    return {inode: each for inode, each in options.items() if each is not None}
+
+
+def keep_histories(listing: ConnectionListing, state: State) -> None:
     """
-    Have the next look know what this one has seen.
+    Store the listing's histories in state, for the next listing.
     """
-    memory.keep(look.histories)
-    for namespace, history in look.histories.items():
-        memory.of(namespace).history = history
+    state.keep(listing.histories)
+    for namespace, history in listing.histories.items():
+        state.of(namespace).history = history
+
+
+def notes(listing: ConnectionListing) -> list[str]:
+    """
+    Sentences about data that is missing or could not be read.
+    """
+    found = []
+    if any(row.presumed for row in listing.connections):
+        found.append(
+            "Protection none? and late? may be peer: these connections have not been watched for"
+            " long enough to see keepalive probes from their peers, and their idle time may be"
+            " shorter than shown. --watch, or the exporter's own page, shows which."
+        )
+    if listing.unnamed:
+        found.append(f"{listing.unnamed[0].upper()}{listing.unnamed[1:]}.")
+    for why, problem in listing.unread.items():
+        number = plural(len(problem.names) + problem.untried, "network namespace")
+        names = f" (including {min(problem.names)})" if problem.names else ""
+        found.append(f"{number} could not be read{names}: {why}.")
+    rows = listing.connections
+    if any(not row.keepalive.exact and row.keepalive.on for row in rows):
+        found.append("Keepalive times with >= are lower bounds until a timer was observed to fire.")
+    if without := sum(row.process is None for row in rows):
+        found.append(
+            f"The process of {without} of the {len(rows)} connections shown is unknown. Processes"
+            " of other users require root, or CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH. Processes"
+            " outside this container require the host's PID namespace."
+        )
+    if without := sum(row.process is not None and not row.keepalive.exact for row in rows):
+        found.append(
+            f"The socket options of {without} of the {len(rows)} connections shown are unreadable."
+            " Reading them requires root or CAP_SYS_PTRACE, and Linux 5.6 or newer."
+        )
+    return found

@@ -1,5 +1,5 @@
 """
-Which connections are asked for, and in what order.
+Filters and sort order of a listing.
 """
 
 import ipaddress
@@ -15,14 +15,14 @@ _ADDRESS_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<v4>[^:\[\]]*)):(?P<po
 
 class UnknownPathError(Exception):
     """
-    A query names a path that is not configured; the message says which ones are.
+    A query names a path that is not configured. The message has the allowed names.
     """
 
 
 class Sort(StrEnum):
     """
-    What comes first: the greatest risk; the longest idle; else in the order of the alphabet, the
-    config file or the numbers.
+    Sort order: highest risk first, longest idle first, workloads by name, paths in the order of the
+    config file, remotes by address and port.
     """
 
     RISK = "risk"
@@ -35,7 +35,7 @@ class Sort(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Remote:
     """
-    The far ends asked for: a network or one of REMOTE_WORDS, and a port; None is any of them.
+    A filter for remotes: a network or one of REMOTE_WORDS, and a port. None is any port.
     """
 
     network: str
@@ -45,10 +45,10 @@ class Remote:
 @dataclass(frozen=True, slots=True)
 class Query:
     """
-    Without filters, the connections that are stalled, at risk or unprotected; with everything, all.
+    Selects connections with one of the PROBLEMS; with everything, all.
 
-    workload is a name in which * and ? stand for anything, path a path's name or NO_PATH. Of what
-    is found, the first offset connections are left out, then limit of them taken.
+    workload is a pattern with the wildcards * and ?. path is a path's name or NO_PATH. The result
+    starts after offset connections and has at most limit of them.
     """
 
     everything: bool = False
@@ -62,21 +62,21 @@ class Query:
 
 def parse_remote(text: str) -> Remote:
     """
-    The remote that the text means: 203.0.113.0/24, 2001:db8::1, public, :5432 or [2001:db8::1]:443.
+    Parse a remote such as 203.0.113.0/24, 2001:db8::1, public, :5432 or [2001:db8::1]:443.
 
-    Raises ValueError, which says what is allowed.
+    Raises ValueError with what is allowed.
     """
     match = _ADDRESS_AND_PORT.fullmatch(text)
     network = (match["v6"] or match["v4"] or "any") if match else text
     port = int(match["port"]) if match else None
     if port is not None and not 0 < port <= _HIGHEST_PORT:
-        raise ValueError(f"{text!r}: ports go from 1 to {_HIGHEST_PORT}")
+        raise ValueError(f"{text!r}: port out of range; allowed: 1 to {_HIGHEST_PORT}")
     if network not in REMOTE_WORDS:
         try:
             network = str(ipaddress.ip_network(network))
         except ValueError as error:
             raise ValueError(
-                f"{error}; write it like 203.0.113.0/24, 2001:db8::1, {', '.join(REMOTE_WORDS)},"
-                " :5432 or [2001:db8::1]:443"
+                f"{error}; examples: 203.0.113.0/24, 2001:db8::1, {', '.join(REMOTE_WORDS)},"
+                " :5432, [2001:db8::1]:443"
             ) from None
     return Remote(network, port)

@@ -1,58 +1,122 @@
 """
-Judged connections made into what people are shown: with owners, exact options and advice.
+Converts analyzed connections into rows with owners, exact options and advice.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from exporter.analysis.judged import Judged
-from exporter.analysis.observation import idle
-from exporter.analysis.verdicts import Verdicts, protection_by_options
-from exporter.connections.advice import advise
-from exporter.connections.row import Connection, Keepalive
+from exporter.analysis.exact_options import with_options
+from exporter.analysis.verdicts import is_peer_excluded
+from exporter.config.schema import Config
+from exporter.connections.advice import Advice, advise
 from exporter.connections.selection import Page
-from exporter.linux.procfs.processes import Processes
-from exporter.linux.procfs.socket_options import read_options
 from exporter.model import (
+    AT_RISK_PROTECTIONS,
     Direction,
     IdleState,
+    OwningProcess,
     Path,
     Protection,
     Risk,
     SocketOptions,
+    TcpState,
     Timer,
 )
-from exporter.paths.matching import to_text
+from exporter.paths.matching import idle_timeouts, to_text
 
-_STATES = {1: "established", 8: "close_wait"}  # include/net/tcp_states.h
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """
+    A connection's keepalive, in seconds. None: unknown.
+
+    exact: read from the socket's options; otherwise time is a lower bound. user_timeout is 0 if
+    TCP_USER_TIMEOUT is not set.
+    """
+
+    exact: bool
+    on: bool | None
+    time: float | None
+    interval: float | None = None
+    probes: int | None = None
+    user_timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """
+    One connection. Addresses are text, times are seconds. path is None if it crosses no path.
+
+    workload is None if workloads have no names, process if it was not found, expires if no timer
+    runs. presumed: protection is none or late only if the peer does not probe, which was not
+    watched for long enough. received is the time since the last segment from the peer, except for
+    probes. uid is that of the socket's creator.
+    """
+
+    netns: str
+    workload: str | None
+    process: OwningProcess | None
+    uid: int
+    direction: Direction
+    local: str
+    local_port: int
+    remote: str
+    remote_port: int
+    state: str
+    path: Path | None
+    risk: Risk
+    idle: float | None
+    received: float | None
+    idle_state: IdleState
+    protection: Protection
+    presumed: bool
+    timer: Timer
+    expires: float | None
+    unanswered: int
+    send_queue: int
+    receive_queue: int
+    keepalive: Keepalive
+    advice: Advice | None
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """
+    What is known about the owners of a page's sockets.
+
+    processes and options are by socket inode, workloads by cgroup.
+    """
+
+    processes: Mapping[int, OwningProcess]
+    options: Mapping[int, SocketOptions]
+    workloads: Mapping[int, str]
+
+
+_MAY_BE_PRESUMED = (Risk.AT_RISK, Risk.UNPROTECTED)
 
 
 def make_rows(
     page: Page,
-    paths: Sequence[Path],
+    config: Config,
     times: Mapping[str, float | None],
-    processes: Processes,
-    workloads: Mapping[int, str],
+    owners: Owners,
 ) -> list[Connection]:
     """
-    The connections in their order.
-
-    times are the network namespaces' keepalive times, if known, workloads the names by cgroup.
+    Rows in the order of the page. times has the keepalive time settings of network namespaces.
     """
     judged = page.judged
     inodes = judged.table.inode.tolist()
-    uids = dict(zip(inodes, judged.table.uid.tolist(), strict=True))
-    holders = processes.holders(uids)
-    options = [
-        read_options(holders[inode], inode) if inode in holders else None for inode in inodes
-    ]
-    path_of = [paths[index] if index >= 0 else None for index in judged.path_of.tolist()]
-    judged = _judge_anew(judged, path_of, options)
+    options = [owners.options.get(inode) for inode in inodes]
+    path_of = [config.paths[index] if index >= 0 else None for index in judged.path_of.tolist()]
+    timeouts = idle_timeouts(config.paths)[judged.path_of]
+    judged = with_options(judged, options, timeouts, config.near_limit_ratio)
     table, known = judged.table, judged.known
-    seconds, risks = idle(known).tolist(), judged.risk.tolist()
+    seconds, risks = judged.idle.tolist(), judged.risk.tolist()
+    inbound = judged.inbound.tolist()
+    peer_excluded = is_peer_excluded(known, config.near_limit_ratio * timeouts).tolist()
     timers = np.minimum(table.timer, Timer.OTHER).tolist()
     received = (known["read_at"] - known["received_at"]).tolist()
     rows = []
@@ -63,21 +127,24 @@ def make_rows(
         rows.append(
             Connection(
                 netns=page.netns[index],
-                workload=workloads.get(int(known["cgroup"][index])),
-                process=holders.get(inode),
+                workload=owners.workloads.get(int(known["cgroup"][index])),
+                process=owners.processes.get(inode),
                 uid=int(table.uid[index]),
-                direction=Direction.INBOUND if known["inbound"][index] else Direction.OUTBOUND,
+                direction=Direction.INBOUND if inbound[index] else Direction.OUTBOUND,
                 local=to_text(table.local[index]),
                 local_port=int(table.local_port[index]),
                 remote=to_text(table.remote[index]),
                 remote_port=int(table.remote_port[index]),
-                state=_STATES[int(table.state[index])],
+                state=TcpState(table.state[index]).name.lower(),
                 path=path,
                 risk=risk,
                 idle=_known(seconds[index]),
                 received=_known(received[index]),
                 idle_state=IdleState(judged.verdicts.idle_state[index]),
                 protection=protection,
+                presumed=risk in _MAY_BE_PRESUMED
+                and protection in AT_RISK_PROTECTIONS
+                and not peer_excluded[index],
                 timer=timer,
                 expires=None if timer is Timer.NONE else _known(table.expires[index]),
                 unanswered=int(table.unanswered[index]),
@@ -90,20 +157,6 @@ def make_rows(
             )
         )
     return rows
-
-
-def _judge_anew(
-    judged: Judged, path_of: Sequence[Path | None], options: Sequence[SocketOptions | None]
-) -> Judged:
-    """
-    The same connections, judged by their exact options too where those are known.
-    """
-    protection = judged.verdicts.protection.copy()
-    for index, (path, exact) in enumerate(zip(path_of, options, strict=True)):
-        if path is not None and exact is not None:
-            before = Protection(protection[index])
-            protection[index] = protection_by_options(before, exact, path.idle_timeout)
-    return replace(judged, verdicts=Verdicts(protection, judged.verdicts.idle_state))
 
 
 def _keepalive(options: SocketOptions | None, armed: int, at_least: float) -> Keepalive:

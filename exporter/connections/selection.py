@@ -1,5 +1,5 @@
 """
-The connections that a query asks for, picked out of tables as they come and put in order.
+Selects connections by a query, table by table, and sorts them.
 """
 
 import copy
@@ -12,33 +12,39 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from exporter.analysis.judged import Judged
-from exporter.analysis.observation import idle
+from exporter.analysis.analyze import AnalyzedConnections
+from exporter.analysis.exact_options import may_change
 from exporter.connections.query import Query, Sort, UnknownPathError
-from exporter.model import NO_PATH, BoolArray, Path, Risk
+from exporter.model import NO_PATH, PROBLEMS, BoolArray, Path, Risk
+from exporter.paths.addresses import is_any_of
 from exporter.paths.matching import idle_timeouts, lead_to
 
-_SHOWN = (Risk.STALLED, Risk.AT_RISK, Risk.UNPROTECTED)
-
 Names = Callable[[Collection[int]], dict[int, str]]
-"""The workloads of cgroups."""
+"""Returns workload names by cgroup."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """
-    Connections in order, and the label of each one's network namespace.
+    Connections in order, and the `netns` label of each.
     """
 
-    judged: Judged
+    judged: AnalyzedConnections
     netns: list[str]
+
+
+Parts = tuple[tuple[str, AnalyzedConnections], ...]
+"""Connections with the `netns` label of their network namespace."""
+
+_MOST_UNDECIDED = 10_000
+"""Maximum number of undecided connections of a namespace, which limits the time to read options."""
 
 
 class Selection:
     """
-    Counts all connections by risk, and keeps those asked for.
+    Counts all connections by risk, and keeps those that match a query. Raises UnknownPathError.
 
-    Raises UnknownPathError.
+    undecided has those that match only if their exact options, which were not read, show a problem.
     """
 
     def __init__(self, query: Query, paths: Sequence[Path], names: Names) -> None:
@@ -47,77 +53,99 @@ class Selection:
         self._path_names = [*(path.name for path in paths), NO_PATH]
         if query.path is not None and query.path not in self._path_names:
             known = ", ".join(self._path_names)
-            raise UnknownPathError(f"there is no path {query.path!r}; there are {known}")
+            raise UnknownPathError(f"unknown path {query.path!r}; allowed: {known}")
         self._names = names
-        self._kept: list[Judged] = []
-        self._netns: list[str] = []
+        # Never modified in place, so that a copy is independent.
+        self._kept: Parts = ()
+        self.undecided: Parts = ()
         self.by_risk: Counter[Risk] = Counter()
         self.matching = 0
 
-    def add(self, netns: str, judged: Judged) -> None:
-        """
-        Take note of a table of connections in a network namespace.
-        """
-        risk = judged.risk
-        numbers = np.bincount(risk, minlength=len(Risk)).tolist()
-        self.by_risk.update(dict(zip(Risk, numbers, strict=True)))
-        wanted = np.flatnonzero(self._wanted(judged, risk))
-        if len(wanted):
-            self.matching += len(wanted)
-            first = self._first(judged, wanted)
-            self._kept.append(judged.rows(first))
-            self._netns += [netns] * len(first)
-
     def copy(self) -> Self:
         """
-        Another one, which goes on from here without changing this one.
+        A selection with the same connections, independent of this one.
         """
-        other = copy.copy(self)
-        for name in ("_kept", "_netns", "by_risk"):
-            setattr(other, name, copy.copy(getattr(self, name)))
-        return other
+        return copy.copy(self)
+
+    def add(self, netns: str, connections: AnalyzedConnections) -> None:
+        """
+        Count connections of a network namespace, and keep those that match.
+        """
+        connections = connections.presuming_no_peer()
+        risk = connections.risk
+        self.by_risk = self.by_risk + _by_risk(risk)
+        matching = self._match(connections)
+        listed = np.bool_(self._query.everything) | (risk <= max(PROBLEMS))
+        self._keep(netns, connections, matching & listed)
+        undecided = np.flatnonzero(matching & ~listed & may_change(connections))
+        if len(undecided):
+            # Those that may hang first, then the idlest.
+            keys = (-connections.idle[undecided], connections.table.unanswered[undecided] == 0)
+            undecided = undecided[np.lexsort(keys)[:_MOST_UNDECIDED]]
+            self.undecided = (*self.undecided, (netns, connections.rows(undecided)))
+
+    def decide(self, decide: Callable[[AnalyzedConnections], AnalyzedConnections]) -> None:
+        """
+        Decide on the undecided connections: decide returns them with the verdicts that follow from
+        their exact options.
+        """
+        for netns, before in self.undecided:
+            after = decide(before)
+            self.by_risk = self.by_risk - _by_risk(before.risk) + _by_risk(after.risk)
+            self._keep(netns, after, after.risk <= max(PROBLEMS))
+        self.undecided = ()
 
     def page(self) -> Page | None:
         """
-        What is asked for, in order; None if there is nothing.
+        The matching connections in order, or None without any.
         """
         if not self._kept:
             return None
-        judged = Judged.concatenate(self._kept)
+        judged = AnalyzedConnections.concatenate([each for _, each in self._kept])
+        netns = [label for label, each in self._kept for _ in range(len(each))]
         first = self._first(judged, np.arange(len(judged)))[self._query.offset :]
-        return Page(judged.rows(first), [self._netns[index] for index in first.tolist()])
+        return Page(judged.rows(first), [netns[index] for index in first.tolist()])
 
-    def _wanted(self, judged: Judged, risk: npt.NDArray[np.int8]) -> BoolArray:
+    def _keep(self, netns: str, connections: AnalyzedConnections, which: BoolArray) -> None:
+        matching = np.flatnonzero(which)
+        if len(matching):
+            self.matching += len(matching)
+            kept = connections.rows(self._first(connections, matching))
+            self._kept = (*self._kept, (netns, kept))
+
+    def _match(self, judged: AnalyzedConnections) -> BoolArray:
         query = self._query
-        wanted: BoolArray = risk <= max(Risk if query.everything else _SHOWN)
+        matching: BoolArray = np.ones(len(judged), np.bool_)
         if query.path is not None:
-            # NO_PATH is last, where an index of -1 leads.
-            wanted &= judged.path_of % len(self._path_names) == self._path_names.index(query.path)
+            # NO_PATH is last, which is index -1.
+            matching &= judged.path_of % len(self._path_names) == self._path_names.index(query.path)
         if query.remote is not None:
-            wanted &= lead_to(judged.table.remote, query.remote.network)
+            matching &= lead_to(judged.table.remote, query.remote.network)
             if query.remote.port is not None:
-                wanted &= judged.table.remote_port == query.remote.port
-        if query.workload is not None and wanted.any():
-            names = self._names(set(judged.known["cgroup"][wanted].tolist()))
-            matching = [
+                matching &= judged.table.remote_port == query.remote.port
+        if query.workload is not None and matching.any():
+            names = self._names(set(judged.known["cgroup"][matching].tolist()))
+            cgroups = sorted(
                 cgroup for cgroup, name in names.items() if fnmatchcase(name, query.workload)
-            ]
-            wanted &= _is_any_of(judged.known["cgroup"], matching)
-        return wanted
+            )
+            matching &= is_any_of(judged.known["cgroup"], np.array(cgroups, np.uint32))
+        return matching
 
-    def _first(self, judged: Judged, which: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    def _first(
+        self, judged: AnalyzedConnections, which: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.intp]:
         """
-        Those of the rows that a page may need, in order.
+        The rows that a page may need, in order.
         """
         order = np.lexsort([key[which] for key in reversed(self._keys(judged))])
         end = None if self._query.limit is None else self._query.offset + self._query.limit
         return which[order[:end]]
 
-    def _keys(self, judged: Judged) -> list[npt.NDArray[Any]]:
+    def _keys(self, judged: AnalyzedConnections) -> list[npt.NDArray[Any]]:
         """
-        What the connections are sorted by, the first key first.
+        The sort keys, the primary key first.
         """
-        table, seconds = judged.table, np.nan_to_num(idle(judged.known))
+        table, seconds = judged.table, np.nan_to_num(judged.idle)
         nearness = seconds / self._timeouts[judged.path_of]
         by_risk: list[npt.NDArray[Any]] = [judged.risk, -nearness, -seconds, table.cookie]
         match self._query.sort:
@@ -139,13 +167,6 @@ class Selection:
         return of_cgroup[np.searchsorted(np.array(cgroups, np.uint32), cgroup)]
 
 
-def _is_any_of(values: npt.NDArray[np.uint32], wanted: Collection[int]) -> BoolArray:
-    """
-    As np.isin(), which would import numpy.ma.
-    """
-    known = np.array(sorted(wanted), np.uint32)
-    if not len(known):
-        return np.zeros(len(values), np.bool_)
-    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
-    found: BoolArray = known[place] == values
-    return found
+def _by_risk(risk: npt.NDArray[np.int8]) -> Counter[Risk]:
+    numbers = np.bincount(risk, minlength=len(Risk)).tolist()
+    return Counter(dict(zip(Risk, numbers, strict=True)))

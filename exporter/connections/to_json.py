@@ -1,31 +1,29 @@
 """
-A look as a document of JSON. docs/connections.md describes it; what is there stays as it is within
-one SCHEMA_VERSION, to which keys may be added.
+A listing as a JSON document, described in docs/connections.md.
+
+Within one SCHEMA_VERSION, keys may be added but not changed or removed.
 """
 
 from typing import Any
 
-from exporter.connections.listing import Look
-from exporter.connections.notes import notes
-from exporter.connections.row import Connection
+from exporter.connections.listing import ConnectionListing, notes
+from exporter.connections.rows import Connection
 from exporter.model import NO_PATH, Risk
+from exporter.text.json_envelope import envelope
 
-SCHEMA_VERSION = 1
 
-
-def document(look: Look) -> dict[str, Any]:
+def document(listing: ConnectionListing) -> dict[str, Any]:
     """
-    The look, of nothing but what JSON has.
+    The listing as JSON-serializable values.
     """
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "timestamp": round(look.timestamp, 3),
-        "connections_by_risk": {risk.name.lower(): look.by_risk[risk] for risk in Risk},
-        "matching": look.matching,
-        "connections": [_connection(row) for row in look.connections],
-        "advice": {str(advice): text for advice, text in look.advice.items()},
-        "notes": notes(look),
+    body = {
+        "connections_by_risk": {risk.name.lower(): listing.by_risk[risk] for risk in Risk},
+        "matching": listing.matching,
+        "connections": [_connection(row) for row in listing.connections],
+        "advice": {str(advice): text for advice, text in listing.advice.items()},
+        "notes": notes(listing),
     }
+    return envelope("connections", listing.timestamp, body)
 
 
 def _connection(row: Connection) -> dict[str, Any]:
@@ -46,6 +44,7 @@ def _connection(row: Connection) -> dict[str, Any]:
         "received_seconds": _rounded(row.received),
         "idle_state": row.idle_state.name.lower(),
         "protection": row.protection.name.lower(),
+        "protection_presumed": row.presumed,
         "timer": {
             "name": row.timer.name.lower(),
             "expires_seconds": _rounded(row.expires),

@@ -1,8 +1,8 @@
 """
 Keepalive sysctls of the calling thread's network namespace.
 
-They live in net.ipv4 and rule IPv6 too. The kernel accepts odd values (a negative time, for one);
-they are reported as they are.
+They are in net.ipv4, but also apply to IPv6. The kernel accepts odd values, such as a negative
+time; they are exported unmodified.
 """
 
 from pathlib import Path
@@ -11,12 +11,12 @@ from exporter.model import Settings
 
 _SYSCTLS = Path("/proc/sys/net/ipv4")
 _DEFAULTS = {"time": 7200, "interval": 75, "probes": 9}
-"""Of every new network namespace (tcp_sk_init in net/ipv4/tcp_ipv4.c)."""
+"""The defaults of a new network namespace (tcp_sk_init in net/ipv4/tcp_ipv4.c)."""
 
 
 def read_settings(sysctls: Path = _SYSCTLS) -> Settings:
     """
-    The settings; one that is missing or unreadable is None and among the problems.
+    The settings. A missing or unreadable one is None, and problems has the reason.
     """
     problems: list[str] = []
 

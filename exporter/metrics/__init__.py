@@ -1,5 +1,5 @@
 """
-A snapshot in, metric families out, built afresh for every scrape.
+Metric families, built from a snapshot for every scrape.
 """
 
 import platform
@@ -9,13 +9,10 @@ from prometheus_client.metrics_core import Metric
 
 from exporter import __version__
 from exporter.config.schema import Config
-from exporter.metrics.bounds import of_bounds
-from exporter.metrics.closures import of_closures
+from exporter.metrics.closures import of_bounds, of_closures
 from exporter.metrics.collectors import of_collectors
-from exporter.metrics.config import of_config
 from exporter.metrics.connections import of_connections, of_counts
-from exporter.metrics.findings import of_findings
-from exporter.metrics.settings import of_settings
+from exporter.metrics.settings import of_config, of_findings, of_settings
 from exporter.metrics.shapes import gauge
 from exporter.model import ClosureReading, Snapshot, SocketsReading
 
@@ -24,13 +21,13 @@ def families(
     snapshot: Snapshot | None, closures: ClosureReading | None, config: Config, now: float
 ) -> Iterator[Metric]:
     """
-    Every family that can be told at the moment; now is seconds on the monotonic clock.
+    Every family with a current value; now is seconds on the clock since_boot().
 
-    What could not be read is absent, and so is what was read too long ago.
+    Values that could not be read or are too old are absent.
     """
     yield gauge(
         "exporter_build_info",
-        "Always 1; the labels say which exporter runs, and on what.",
+        "Always 1, labeled with exporter version, Python version and platform.",
         ("version", "python_version", "platform"),
         {(__version__, platform.python_version(), platform.system().lower()): 1},
     )
@@ -47,7 +44,7 @@ def families(
     if reading is not None:
         yield gauge(
             "sample_timestamp_seconds",
-            "When the sockets were last read, in seconds since 1970.",
+            "Unix time of the last socket sample in seconds.",
             (),
             {(): reading.timestamp},
         )

@@ -1,5 +1,5 @@
 """
-How the exporter itself fares.
+Health of the exporter itself.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ def of_collectors(
     snapshot: Snapshot | None, closures: ClosureReading | None, now: float
 ) -> Iterator[Metric]:
     """
-    Which collectors work, how long they take, and how many namespaces they can read.
+    Success and duration of each collector, and the number of namespaces.
     """
     success: Samples = {}
     duration: Samples = {}
@@ -24,7 +24,7 @@ def of_collectors(
             duration[name,] = run.duration
         yield gauge(
             "namespaces",
-            "Network namespaces found, by whether the exporter can read them.",
+            "Number of network namespaces found, by whether the exporter can read them.",
             ("readable",),
             {
                 ("true",): snapshot.readable_namespaces,
@@ -36,13 +36,13 @@ def of_collectors(
         duration["closures",] = closures.run.duration
     yield gauge(
         "collector_success",
-        "1 if the collector's latest attempt worked and is not overdue, else 0.",
+        "1 if the collector's last run succeeded and is not overdue, otherwise 0.",
         ("collector",),
         success,
     )
     yield gauge(
         "collector_duration_seconds",
-        "How long the collector's latest attempt took.",
+        "Duration of the collector's last run in seconds.",
         ("collector",),
         duration,
     )

@@ -1,5 +1,5 @@
 """
-The connections there are, and the counters of the namespaces they are in.
+Open connections, and the TCP counters of their namespaces.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _UNKNOWN = "unknown"
 
 def of_counts(reading: CountsReading) -> Iterator[Metric]:
     """
-    The connections there are where no more can be told of them.
+    Connections where the platform allows only counting them.
     """
     by_path = reading.connections
     yield _connections({(path, _UNKNOWN, _UNKNOWN): count for path, count in by_path.items()})
@@ -31,7 +31,7 @@ def of_counts(reading: CountsReading) -> Iterator[Metric]:
 
 def of_connections(reading: SocketsReading) -> Iterator[Metric]:
     """
-    Everything that one reading of the sockets tells.
+    All families of one socket sample.
     """
     sums = reading.connections
     yield _connections(
@@ -42,11 +42,12 @@ def of_connections(reading: SocketsReading) -> Iterator[Metric]:
             for path, path_sums in sums.paths.items()
             for protection in Protection
             for state in IdleState
+            if state is not IdleState.PEER_CLOSED or protection is Protection.NONE
         }
     )
     yield gauge(
         "at_risk_connections",
-        "Connections near or over the path's idle timeout with protection none or late.",
+        "Connections near or over their path's idle timeout with protection none or late.",
         ("netns",),
         {(netns,): each.at_risk for netns, each in reading.namespaces.items()},
     )
@@ -55,8 +56,8 @@ def of_connections(reading: SocketsReading) -> Iterator[Metric]:
     time_wait = sum(each.counters.time_wait for each in reading.namespaces.values())
     yield gauge(
         "connection_timers",
-        "ESTABLISHED and CLOSE_WAIT connections by the timer the kernel reports for them, and the"
-        " sockets closed that it keeps for TIME_WAIT, some of them in FIN_WAIT2 still.",
+        "ESTABLISHED and CLOSE_WAIT connections by their active kernel timer. time_wait: closed"
+        " sockets kept for TIME_WAIT, including some still in FIN_WAIT2.",
         ("timer",),
         {
             (timer.name.lower(),): number
@@ -65,21 +66,22 @@ def of_connections(reading: SocketsReading) -> Iterator[Metric]:
     )
     yield gauge_histogram(
         "connection_idle_seconds",
-        "How long the connections have been idle now: since the last segment either way.",
+        "Current idle time of connections in seconds, since the last segment in either direction."
+        " If stalled or unanswered: idle time before the unanswered segments.",
         ("path",),
         {(path,): path_sums.idle for path, path_sums in sums.paths.items()},
     )
     yield gauge_histogram(
         "connection_keepalive_time_seconds",
-        "Idle time after which the connections with keepalive really send their first probe, where"
-        " anything is known of it; at least that long until a re-armed timer has told exactly.",
+        "Observed keepalive time of connections with keepalive on, in seconds. A lower bound until"
+        " the timer is re-armed; connections with unknown time are not counted.",
         ("path",),
         {(path,): path_sums.keepalive_time for path, path_sums in sums.paths.items()},
     )
     yield gauge_histogram(
         "timer_expires_seconds",
-        "Time to the next check of the connections' keepalive timers, which sends a probe only if"
-        " the connection has been idle for its keepalive time.",
+        "Time until connections' keepalive timers expire, in seconds. An expired timer sends a"
+        " probe only if the connection has been idle for its keepalive time.",
         ("path",),
         {(path,): path_sums.timer_expires for path, path_sums in sums.paths.items()},
     )
@@ -90,8 +92,8 @@ def of_connections(reading: SocketsReading) -> Iterator[Metric]:
 def _connections(samples: Samples) -> Metric:
     return gauge(
         "connections",
-        "ESTABLISHED and CLOSE_WAIT connections, each counted once, by the path they cross (none:"
-        " no path), by what will refresh its mapping in time, and by how near the timeout is.",
+        "ESTABLISHED and CLOSE_WAIT connections, each counted once, by path (none: crosses no"
+        " path), protection (what refreshes the path's mapping in time) and idle state.",
         ("path", "protection", "idle_state"),
         samples,
     )
@@ -100,7 +102,7 @@ def _connections(samples: Samples) -> Metric:
 def _sampled_sockets(count: int) -> Metric:
     return gauge(
         "sampled_sockets",
-        "ESTABLISHED and CLOSE_WAIT sockets that the last sample read.",
+        "ESTABLISHED and CLOSE_WAIT sockets read by the last sample.",
         (),
         {(): count},
     )
@@ -109,14 +111,14 @@ def _sampled_sockets(count: int) -> Metric:
 def _of_counters(namespaces: dict[str, NamespaceReading]) -> Iterator[Metric]:
     yield counter(
         "probes_sent",
-        "Keepalive probes the namespace has sent (TcpExt TCPKeepAlive).",
+        "Keepalive probes sent in the namespace (TcpExt TCPKeepAlive).",
         ("netns",),
         {(netns,): each.counters.probes_sent for netns, each in namespaces.items()},
     )
     yield counter(
         "timeout_aborts",
-        "Connections the kernel gave up because nothing was answered any more: keepalive,"
-        " retransmission and connecting alike (TcpExt TCPAbortOnTimeout).",
+        "Connections aborted by the kernel after unanswered keepalive probes, retransmissions or"
+        " connection attempts (TcpExt TCPAbortOnTimeout).",
         ("netns",),
         {(netns,): each.counters.timeout_aborts for netns, each in namespaces.items()},
     )
@@ -125,14 +127,20 @@ def _of_counters(namespaces: dict[str, NamespaceReading]) -> Iterator[Metric]:
 def _of_workloads(workloads: dict[str, WorkloadSums]) -> Iterator[Metric]:
     yield gauge(
         "workload_connections",
-        "ESTABLISHED and CLOSE_WAIT connections by what owns them: systemd unit, container, pod or"
-        " user, by their cgroup. (other): those without a series of their own.",
+        "ESTABLISHED and CLOSE_WAIT connections by owner: systemd unit, container, pod or user,"
+        " from the cgroup. (other): all workloads without their own series.",
         ("workload",),
         {(name,): sums.connections for name, sums in workloads.items()},
     )
     yield gauge(
         "workload_at_risk_connections",
-        "Those of the workload's connections that are at risk; absent while none has ever been.",
+        "At-risk connections of the workload; absent until it has had one.",
         ("workload",),
         {(name,): sums.at_risk for name, sums in workloads.items()},
+    )
+    yield gauge(
+        "workload_stalled_connections",
+        "Stalled and unanswered connections of the workload; absent until it has had one.",
+        ("workload",),
+        {(name,): sums.stalled for name, sums in workloads.items()},
     )

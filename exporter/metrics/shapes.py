@@ -1,5 +1,5 @@
 """
-The shapes that metric families have here, filled from plain values.
+Metric families built from plain values.
 """
 
 from itertools import accumulate
@@ -19,7 +19,7 @@ _PREFIX = "tcp_keepalive_"
 
 Labels = tuple[str, ...]
 Samples = dict[Labels, float | None]
-"""Values by label values; None where a value is not known, which makes no series."""
+"""Values by label values. None means unknown and makes no series."""
 
 
 def gauge(name: str, help_text: str, labels: Labels, samples: Samples) -> Metric:
@@ -40,7 +40,7 @@ def histogram(
     name: str, help_text: str, labels: Labels, samples: dict[Labels, Histogram]
 ) -> Metric:
     """
-    A histogram of what has happened since the exporter's start.
+    A histogram of events since the exporter's start.
     """
     family = HistogramMetricFamily(_PREFIX + name, help_text, labels=labels)
     for values, each in samples.items():
@@ -52,7 +52,7 @@ def gauge_histogram(
     name: str, help_text: str, labels: Labels, samples: dict[Labels, Histogram]
 ) -> Metric:
     """
-    A histogram of how things are now.
+    A histogram of the current state.
     """
     family = GaugeHistogramMetricFamily(_PREFIX + name, help_text, labels=labels)
     for values, each in samples.items():
@@ -69,7 +69,7 @@ def _filled(family: GaugeMetricFamily | CounterMetricFamily, samples: Samples) -
 
 def _buckets(each: Histogram) -> list[tuple[str, float]]:
     """
-    Cumulative, as Prometheus has them, each with its upper edge.
+    Cumulative counts with their upper edges, as Prometheus expects them.
     """
     edges = [*map(floatToGoString, each.edges), "+Inf"]
     return list(zip(edges, accumulate(each.counts), strict=True))

@@ -1,25 +1,36 @@
 """
-The nouns of the project. Times are seconds; None (NaN in arrays) is "not known".
+The data model. Times are in seconds; None (NaN in arrays) means unknown.
 """
 
-from exporter.model.errors import (
+from exporter.model.clock import since_boot
+from exporter.model.columns import Columns
+from exporter.model.connection import (
+    AT_RISK_IDLE_STATES,
+    AT_RISK_PROTECTIONS,
+    HANGING_IDLE_STATES,
+    IDLE_DROP_REASONS,
+    OTHER_WORKLOADS,
+    PROBLEMS,
+    UNKNOWN_WORKLOAD,
+    IdleState,
+    OwningProcess,
+    Protection,
+    Reason,
+    Risk,
+    SocketOptions,
+)
+from exporter.model.namespace import (
+    HOST_NETNS,
+    OWN_NAMESPACE,
     CollectorError,
+    DiscoveredNamespaces,
     InterruptedReadError,
+    Namespace,
     RefusedError,
     StrandedError,
     VanishedError,
 )
-from exporter.model.namespace import HOST_NETNS, OWN_NAMESPACE, Found, Namespace
-from exporter.model.owner import OTHER_WORKLOADS, UNKNOWN_WORKLOAD, Holder, SocketOptions
 from exporter.model.path import NO_PATH, Direction, OnTimeout, Path
-from exporter.model.risk import (
-    AT_RISK_IDLE_STATES,
-    AT_RISK_PROTECTIONS,
-    IdleState,
-    Protection,
-    Reason,
-    Risk,
-)
 from exporter.model.settings import (
     WINDOWS_PROBES,
     Finding,
@@ -52,16 +63,20 @@ from exporter.model.table import (
     ConnectionTable,
     FloatArray,
     IntArray,
+    TcpState,
     Timer,
 )
 
 __all__ = [
     "AT_RISK_IDLE_STATES",
     "AT_RISK_PROTECTIONS",
+    "HANGING_IDLE_STATES",
     "HOST_NETNS",
+    "IDLE_DROP_REASONS",
     "NO_PATH",
     "OTHER_WORKLOADS",
     "OWN_NAMESPACE",
+    "PROBLEMS",
     "UNKNOWN_WORKLOAD",
     "WINDOWS_PROBES",
     "AddressArray",
@@ -70,16 +85,16 @@ __all__ = [
     "ClosureSums",
     "CollectorError",
     "CollectorRun",
+    "Columns",
     "ConnectionSums",
     "ConnectionTable",
     "Counters",
     "CountsReading",
     "Direction",
+    "DiscoveredNamespaces",
     "Finding",
     "FloatArray",
-    "Found",
     "Histogram",
-    "Holder",
     "IdleBounds",
     "IdleState",
     "IntArray",
@@ -87,6 +102,7 @@ __all__ = [
     "Namespace",
     "NamespaceReading",
     "OnTimeout",
+    "OwningProcess",
     "Path",
     "PathSums",
     "Platform",
@@ -102,7 +118,9 @@ __all__ = [
     "SocketsReading",
     "StaleTimers",
     "StrandedError",
+    "TcpState",
     "Timer",
     "VanishedError",
     "WorkloadSums",
+    "since_boot",
 ]

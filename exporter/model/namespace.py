@@ -1,5 +1,5 @@
 """
-Network namespaces.
+Network namespaces, and errors when they are read.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ HOST_NETNS = "host"
 @dataclass(frozen=True, slots=True)
 class Namespace:
     """
-    A network namespace: its netns label, the inode number that the kernel tells it by, and files
-    that lead into it, a few of its processes' first of all.
+    A network namespace: its netns label, its inode number, and files through which it can be
+    entered, a few of its processes' first.
 
-    The exporter's own needs no way in.
+    The exporter's own namespace has no entrances.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Namespace:
     @property
     def is_own(self) -> bool:
         """
-        Whether it is the exporter's own.
+        Whether this is the exporter's own namespace.
         """
         return not self.entrances
 
@@ -33,12 +33,43 @@ OWN_NAMESPACE = Namespace(HOST_NETNS)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DiscoveredNamespaces:
     """
-    The network namespaces to read, the own one first.
+    The network namespaces to read, the exporter's own first.
 
-    passed_over says why others are not among them, and how many.
+    skipped has the number of skipped namespaces by reason.
     """
 
     namespaces: tuple[Namespace, ...]
-    passed_over: dict[str, int]
+    skipped: dict[str, int]
+
+
+class CollectorError(Exception):
+    """
+    A collector could not read its data; the message has the reason.
+    """
+
+
+class InterruptedReadError(CollectorError):
+    """
+    The data changed while it was read and is incomplete; a retry may succeed.
+    """
+
+
+class VanishedError(CollectorError):
+    """
+    A network namespace has been removed.
+    """
+
+
+class RefusedError(CollectorError):
+    """
+    A network namespace cannot be entered; the message has the missing privilege.
+    """
+
+
+class StrandedError(Exception):
+    """
+    The thread could not return to the exporter's own network namespace and must not read anything
+    more.
+    """

@@ -1,5 +1,5 @@
 """
-The routes that forget idle connections.
+Paths: routes with an idle timeout.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ NO_PATH = "none"
 
 class Direction(StrEnum):
     """
-    Whether the connection's local port is one that its namespace listens on.
+    The direction of connections: inbound if the peer opened them, outbound if this host did.
     """
 
     INBOUND = "inbound"
@@ -21,7 +21,7 @@ class Direction(StrEnum):
 
 class OnTimeout(StrEnum):
     """
-    What a path does with a connection it has forgotten.
+    What a path does with segments of a connection after its timeout: drop or reset.
     """
 
     DROP = "drop"
@@ -31,9 +31,9 @@ class OnTimeout(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Path:
     """
-    A kind of route with an idle timeout.
+    A kind of route with an idle timeout in seconds.
 
-    remote holds CIDRs and the words public, private and any.
+    remote has CIDRs and the words public, private and any.
     """
 
     name: str

@@ -1,5 +1,5 @@
 """
-What the host is configured with, and what is found wrong with it. Times are seconds.
+Keepalive settings, and findings about them. Times are in seconds.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 class Platform(StrEnum):
     """
-    The operating system that settings are of: the same numbers do not do the same everywhere.
+    The operating system of settings: equal values have different effects on different systems.
     """
 
     LINUX = "linux"
@@ -17,13 +17,13 @@ class Platform(StrEnum):
 
 
 WINDOWS_PROBES = 10
-"""Since Vista this cannot be changed (Microsoft's documentation of SIO_KEEPALIVE_VALS)."""
+"""Cannot be changed since Windows Vista (Microsoft's documentation of SIO_KEEPALIVE_VALS)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
     """
-    The settings to compare with: seconds, seconds, count.
+    The recommended settings: seconds, seconds, count.
     """
 
     time: float = 120.0
@@ -34,10 +34,10 @@ class Recommended:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """
-    The keepalive settings of one network namespace, as the kernel has them, odd values included.
+    The keepalive settings of one network namespace, unmodified, including odd values.
 
-    configured names those of the four that are not the operating system's default (on Linux,
-    data_retransmissions is never among them), problems says why a value is None.
+    configured has the names of settings changed from the operating system's default (on Linux never
+    data_retransmissions); problems has the reasons why values are None.
     """
 
     time: float | None
@@ -51,10 +51,10 @@ class Settings:
 
 class Severity(StrEnum):
     """
-    How much a finding matters, most first.
+    Severity of a finding, the highest first.
 
-    critical: connections are lost, or will be. warning: they may be, or something is surely not as
-    it was meant. info: worth knowing; nothing need be done.
+    critical: connections are lost, or will be. warning: connections may be lost, or a setting is
+    certainly not as intended. info: worth knowing; no action is needed.
     """
 
     CRITICAL = "critical"
@@ -65,9 +65,9 @@ class Severity(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Finding:
     """
-    One thing wrong with the settings of a network namespace.
+    One problem of a network namespace's settings.
 
-    id is stable. problem is a sentence or two with the numbers in it, remedy what to do about it.
+    id is stable. problem is one or two sentences with the numbers, remedy is how to correct it.
     """
 
     id: str
@@ -80,6 +80,6 @@ class Finding:
     @property
     def docs(self) -> str:
         """
-        Where the documentation speaks of it.
+        The place in the documentation.
         """
         return f"docs/findings.md#{self.id.lower()}"

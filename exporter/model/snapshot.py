@@ -1,5 +1,5 @@
 """
-What a sample found. Times are seconds.
+The result of a sample. Times are in seconds.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Counters:
 @dataclass(frozen=True, slots=True)
 class CollectorRun:
     """
-    How a collector's latest attempt went, and how long it took in seconds.
+    Success of a collector's last run, and its duration in seconds.
     """
 
     success: bool
@@ -32,7 +32,7 @@ class CollectorRun:
 @dataclass(frozen=True, slots=True)
 class ClosureReading:
     """
-    What the watcher of closures has counted, and how it fares.
+    The counts of the closures collector, and its state.
     """
 
     sums: ClosureSums
@@ -42,7 +42,7 @@ class ClosureReading:
 @dataclass(frozen=True, slots=True)
 class NamespaceReading:
     """
-    What one reading of the sockets found of a single network namespace.
+    One reading of the sockets of a single network namespace.
     """
 
     counters: Counters
@@ -53,12 +53,12 @@ class NamespaceReading:
 @dataclass(frozen=True, slots=True)
 class SocketsReading:
     """
-    What one successful reading of the sockets found.
+    One successful reading of the sockets.
 
-    connections are those of all namespaces together; namespaces is keyed by the netns label,
-    HOST_NETNS first. workloads is keyed by the workload label; None where they are not known.
-    idle_bounds are keyed by path name. timestamp is when, in seconds since 1970; fresh_until, on
-    the monotonic clock, is when it is too old to be shown.
+    connections has the sums over all namespaces. namespaces is keyed by netns label, HOST_NETNS
+    first. workloads is keyed by workload label; None if unknown. idle_bounds is keyed by path name.
+    timestamp is the time of the reading as Unix time; after fresh_until, on the clock
+    since_boot(), the reading is too old to be exported.
     """
 
     connections: ConnectionSums
@@ -72,9 +72,9 @@ class SocketsReading:
 @dataclass(frozen=True, slots=True)
 class CountsReading:
     """
-    What one successful reading of the sockets found where only their number can be known.
+    One successful reading of the sockets on a platform where they can only be counted.
 
-    connections are by path name, NO_PATH among them; the times are as in SocketsReading.
+    connections is keyed by path name, including NO_PATH; the times are as in SocketsReading.
     """
 
     connections: dict[str, int]
@@ -85,13 +85,13 @@ class CountsReading:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """
-    Everything one sample found.
+    The complete result of one sample.
 
-    settings are keyed by the netns label, HOST_NETNS first; there are none where nobody reads them.
-    sockets is the last successful reading, which may be of an earlier sample; runs is keyed by
-    collector name; due, on the monotonic clock, is when a newer snapshot should be there. findings
-    are of all namespaces, in the order of settings, the most severe of each first. counts stands
-    for sockets where there is no Linux.
+    settings is keyed by netns label, HOST_NETNS first; empty without the settings collector.
+    sockets is the last successful reading, possibly from an earlier sample. runs is keyed by
+    collector name. due, on the clock since_boot(), is when the next snapshot is overdue. findings
+    has those of all namespaces, in the order of settings, the most severe of each first. counts
+    replaces sockets on platforms other than Linux.
     """
 
     settings: dict[str, Settings]

@@ -1,5 +1,5 @@
 """
-Connections and closures, counted. Times are seconds.
+Sums over connections and closures. Times are in seconds.
 """
 
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from exporter.model.risk import Reason
+from exporter.model.connection import Reason
 from exporter.model.table import Timer
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
     """
-    How many values lie in each bucket: counts[i] at or below edges[i], the last one above all.
+    The number of values in each bucket: counts[i] at or below edges[i], the last one above all
+    edges. Not cumulative.
     """
 
     edges: tuple[float, ...]
@@ -26,9 +27,9 @@ class Histogram:
 @dataclass(frozen=True, slots=True)
 class PathSums:
     """
-    One path's connections, counted.
+    The sums of one path's connections.
 
-    connections is indexed by Protection and IdleState. The histograms are of seconds.
+    connections is indexed by Protection and IdleState. The histograms are in seconds.
     """
 
     connections: npt.NDArray[np.int64]
@@ -40,7 +41,7 @@ class PathSums:
 @dataclass(frozen=True, slots=True)
 class ConnectionSums:
     """
-    All connections of one sample, counted: by path name (NO_PATH among them), and by timer.
+    The sums of all connections of one sample, by path name (including NO_PATH) and by timer.
     """
 
     paths: dict[str, PathSums]
@@ -52,9 +53,9 @@ class ConnectionSums:
 @dataclass(frozen=True, slots=True)
 class ClosureSums:
     """
-    All closures since the exporter's start, counted, by path name and reason.
+    The sums of all closures since the exporter's start, by path name and reason.
 
-    idle holds the spells before the end in seconds, lost is how many closures were told and missed.
+    idle has the idle spells before the closure in seconds; lost is the number of lost events.
     """
 
     idle: dict[tuple[str, Reason], Histogram]
@@ -65,9 +66,9 @@ class ClosureSums:
 @dataclass(frozen=True, slots=True)
 class StaleTimers:
     """
-    Connections whose keepalive time is longer than their namespace's setting, counted.
+    The number of connections whose keepalive time is longer than their namespace's setting.
 
-    late: those of them that probe too late for their path. harmless: the others.
+    late: those whose probes are too late for their path. harmless: the others.
     """
 
     late: int = 0
@@ -80,21 +81,23 @@ class StaleTimers:
 @dataclass(frozen=True, slots=True)
 class WorkloadSums:
     """
-    One workload's connections, counted. at_risk is None while none of them has ever been.
+    The sums of one workload's connections. at_risk and stalled (hanging) are None until it has had
+    one.
     """
 
     connections: int
     at_risk: int | None
+    stalled: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class IdleBounds:
     """
-    What a path's real idle timeout lies between, in seconds: the longest idle spell that was
-    survived, at least, and the shortest longer one that was fatal, at most; None: not known.
+    Bounds of a path's real idle timeout in seconds; None means unknown.
 
-    mixed tells that spells longer than the configured timeout were fatal to some connections, but
-    that others have survived longer ones.
+    survived is a lower bound of the longest idle spell survived. fatal is an upper bound of the
+    shortest longer spell that was fatal. mixed: spells longer than the configured timeout were
+    fatal to some connections, but others survived longer spells.
     """
 
     survived: float | None = None

@@ -1,19 +1,28 @@
 """
-The connections of one dump, in columns. Ages are seconds; NaN is "not known".
+The connections of one dump, in columns. Ages are in seconds; NaN means unknown.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
+from exporter.model.columns import Columns
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 AddressArray = npt.NDArray[np.uint64]
+
+
+class TcpState(IntEnum):
+    """
+    The states of the connections in a dump (include/net/tcp_states.h).
+    """
+
+    ESTABLISHED = 1
+    CLOSE_WAIT = 8
 
 
 class Timer(IntEnum):
@@ -30,13 +39,14 @@ class Timer(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionTable:
+class ConnectionTable(Columns):
     """
-    The connections of one dump, a column each, a row per connection.
+    The connections of one dump: one array per column, one row per connection.
 
-    Addresses are the two 64-bit halves of an IPv6 address, IPv4 in its mapped form. Ages and
-    expires are seconds. What the kernel did not report is NaN in a float column, -1 in a signed
-    one and 0 in cgroup. read_at is when the row was read, on the monotonic clock.
+    Addresses are the two 64-bit halves of an IPv6 address; IPv4 addresses are in mapped form. Ages
+    and expires are in seconds. Values that the kernel did not report are NaN in a float column, -1
+    in a signed one and 0 in cgroup. read_at is when the row was read, on the monotonic clock. mptcp
+    is true for subflows of Multipath TCP.
     """
 
     read_at: FloatArray
@@ -59,6 +69,7 @@ class ConnectionTable:
     probes: npt.NDArray[np.int16]
     backoff: npt.NDArray[np.int16]
     unacked: IntArray
+    busy: FloatArray
     last_data_sent: FloatArray
     last_data_received: FloatArray
     last_ack_received: FloatArray
@@ -67,24 +78,7 @@ class ConnectionTable:
     bytes_acked: IntArray
     bytes_sent: IntArray
     bytes_retransmitted: IntArray
+    mptcp: BoolArray
 
     def __len__(self) -> int:
         return len(self.cookie)
-
-    def rows(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Self:
-        """
-        The rows that which selects (a mask, or indices).
-        """
-        return type(self)(*(getattr(self, column.name)[which] for column in fields(self)))
-
-    @classmethod
-    def concatenate(cls, tables: Sequence[Self]) -> Self:
-        """
-        All rows of the tables (at least one), in their order.
-        """
-        return cls(
-            *(
-                np.concatenate([getattr(table, column.name) for table in tables])
-                for column in fields(cls)
-            )
-        )

@@ -1,48 +1,63 @@
 """
-Sets of addresses that hold many, looked into for many at once.
+Sets of many addresses, with vectorized lookup.
 """
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from exporter.model import AddressArray, BoolArray
 
 Address = tuple[int, int]
-"""The two 64-bit halves of an IPv6 address, IPv4 in its mapped form."""
+"""The two 64-bit halves of an IPv6 address; IPv4 addresses are in mapped form."""
+
+
+Unsigned = npt.NDArray[np.unsignedinteger[Any]]
 
 
 class AddressSet:
     """
-    A set that never changes.
+    An immutable set of addresses.
     """
 
     def __init__(self, addresses: Iterable[Address] = ()) -> None:
         lower_halves: dict[int, list[int]] = {}
         for high, low in addresses:
             lower_halves.setdefault(high, []).append(low)
-        # All of IPv4 has one upper half, and so has each network of IPv6: there are few.
+        # All IPv4 addresses share one upper half, as do the addresses of an IPv6 /64, so there are
+        # few upper halves.
         self._lower_halves = {
             high: np.array(sorted(halves), np.uint64) for high, halves in lower_halves.items()
         }
 
-    def holds(self, addresses: AddressArray) -> BoolArray:
+    def contains(self, addresses: AddressArray) -> BoolArray:
         """
-        Which of the addresses are in the set.
+        Whether each address is in the set.
         """
-        held = np.zeros(len(addresses), np.bool_)
+        contained = np.zeros(len(addresses), np.bool_)
         for high, halves in self._lower_halves.items():
             rows = np.flatnonzero(addresses[:, 0] == high)
-            low = addresses[rows, 1]
-            place = np.minimum(np.searchsorted(halves, low), len(halves) - 1)
-            held[rows] = halves[place] == low
-        return held
+            contained[rows] = is_any_of(addresses[rows, 1], halves)
+        return contained
 
 
-def of_one_alone(sets: Iterable[frozenset[Address]]) -> AddressSet:
+def in_exactly_one(sets: Iterable[frozenset[Address]]) -> AddressSet:
     """
     The addresses that are in exactly one of the sets.
     """
     times = Counter(address for addresses in sets for address in addresses)
     return AddressSet(address for address, number in times.items() if number == 1)
+
+
+def is_any_of(values: Unsigned, known: Unsigned) -> BoolArray:
+    """
+    Whether each value is one of the known ones, which are sorted. np.isin() would import numpy.ma.
+    """
+    if not len(known):
+        return np.zeros(len(values), np.bool_)
+    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    found: BoolArray = known[place] == values
+    return found

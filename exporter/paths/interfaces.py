@@ -12,17 +12,18 @@ from exporter.paths.addresses import Address
 from exporter.paths.matching import halves
 
 _SERVICES = "kube-ipvs0"
-"""Where kube-proxy may put the addresses of all services, wherever those run."""
+"""The interface on which kube-proxy (IPVS mode) may put the addresses of all services, including
+those on other hosts."""
 
 
 def own_addresses() -> frozenset[Address]:
     """
-    Those of the calling thread's network namespace. Raises CollectorError.
+    The addresses in the calling thread's network namespace. Raises CollectorError.
     """
     try:
         interfaces = psutil.net_if_addrs()
     except OSError as error:
-        raise CollectorError(f"cannot list the interfaces' addresses: {error}") from error
+        raise CollectorError(f"cannot list interface addresses: {error}") from error
     return frozenset(
         halves(ipaddress.ip_address(address.address.partition("%")[0]))
         for interface, addresses in interfaces.items()

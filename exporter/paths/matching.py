@@ -1,11 +1,10 @@
 """
-The idle timeouts that connections meet: the clouds' profiles, and which connection crosses which.
+Assignment of connections to paths.
 """
 
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +15,30 @@ from exporter.model import (
     ConnectionTable,
     Direction,
     FloatArray,
-    OnTimeout,
     Path,
 )
 from exporter.paths.addresses import Address, AddressSet
+from exporter.paths.redirects import EndpointSet
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+PRIVATE = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",  # RFC 6598, internal addresses of carriers and clouds
+        "127.0.0.0/8",
+        "168.63.129.16/32",  # Azure's platform service, reached without NAT
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "::/127",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
+"""Networks of the word private in a path's remote; public means all others."""
 
 REMOTE_WORDS = ("public", "private", "any")
 
@@ -31,87 +48,25 @@ _MAPPED_PREFIX = 0xFFFF << 32
 _MAPPED_MASK = _HALF_MASK ^ 0xFFFFFFFF
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
-PRIVATE = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",  # RFC 6598, carriers' and clouds' inner addresses
-        "127.0.0.0/8",
-        "168.63.129.16/32",  # Azure's own platform service, which no NAT stands before
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "::/127",
-        "fc00::/7",
-        "fe80::/10",
-    )
-)
-"""What the word private means in a path's remote; public is everything else."""
-
-
-class Profile(StrEnum):
-    """
-    A cloud's set of paths.
-    """
-
-    AZURE = "azure"
-    AZURE_NAT_GATEWAY = "azure-nat-gateway"
-    AKS = "aks"
-    AWS = "aws"
-    GCP = "gcp"
-    NONE = "none"
-
-
-def _path(
-    name: str,
-    direction: Direction,
-    timeout: float,
-    on_timeout: OnTimeout = OnTimeout.DROP,
-    remote: str = "public",
-) -> Path:
-    return Path(name, direction, (remote,), timeout, on_timeout)
-
-
-_AZURE_INBOUND = _path("azure-inbound", Direction.INBOUND, 240)
-
-PROFILES: dict[Profile, tuple[Path, ...]] = {
-    # Sources of the figures: docs/paths.md
-    Profile.AZURE: (_path("azure-outbound", Direction.OUTBOUND, 240), _AZURE_INBOUND),
-    Profile.AZURE_NAT_GATEWAY: (
-        _path("azure-nat-gateway", Direction.OUTBOUND, 240),
-        _AZURE_INBOUND,
-    ),
-    Profile.AKS: (
-        _path("aks-outbound", Direction.OUTBOUND, 1800, OnTimeout.RESET),
-        _AZURE_INBOUND,
-    ),
-    Profile.AWS: (
-        _path("aws-nat-gateway", Direction.OUTBOUND, 350, OnTimeout.RESET),
-        _path("aws-nlb", Direction.INBOUND, 350, OnTimeout.RESET),
-    ),
-    # The firewall tracks traffic between private addresses too, and forgets before Cloud NAT does.
-    Profile.GCP: (_path("gcp-firewall", Direction.ANY, 600, remote="any"),),
-    Profile.NONE: (),
-}
-
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class LocalEndpoints:
     """
-    What must be known of a network namespace to tell which paths its connections cross.
+    Facts about a network namespace that determine which paths its connections cross.
 
-    neighbours are addresses of other namespaces on this host.
+    neighbours has addresses of other namespaces on this host, redirected the ends of this host from
+    which redirected connections were opened.
     """
 
     listening_ports: frozenset[int]
     own_addresses: frozenset[Address]
     neighbours: AddressSet = field(default_factory=AddressSet)
+    redirected: EndpointSet = field(default_factory=EndpointSet)
 
 
 def halves(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Address:
     """
-    The address as the connection table holds it.
+    The address in the connection table's format.
     """
     number = int(address)
     if address.version == 4:
@@ -121,47 +76,32 @@ def halves(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Address:
 
 def idle_timeouts(paths: Sequence[Path]) -> FloatArray:
     """
-    The idle timeout for each index that assign() gives, in seconds; inf for -1.
+    The idle timeout in seconds for each index returned by first_match(); inf for -1.
     """
     return np.array([*(path.idle_timeout for path in paths), np.inf])
 
 
-def is_listened_on(table: ConnectionTable, surroundings: Surroundings) -> BoolArray:
+def is_listened_on(table: ConnectionTable, endpoints: LocalEndpoints) -> BoolArray:
     """
-    Which connections have a local port that the namespace listens on.
+    Whether the namespace listens on the local port of each connection.
     """
     listening = np.zeros(1 << 16, np.bool_)
-    listening[list(surroundings.listening_ports)] = True
+    listening[list(endpoints.listening_ports)] = True
     listened_on: BoolArray = listening[table.local_port]
     return listened_on
 
 
 def to_text(address: Sequence[int]) -> str:
     """
-    The address, given as the connection table holds it, as people write it.
+    The address, given in the connection table's format, as text.
     """
     full = ipaddress.IPv6Address((int(address[0]) << _HALF) | int(address[1]))
     return str(full.ipv4_mapped or full)
 
 
-def assign(
-    table: ConnectionTable,
-    paths: Sequence[Path],
-    surroundings: Surroundings,
-    inbound: BoolArray,
-) -> npt.NDArray[np.int16]:
-    """
-    The index of the path that each connection crosses, the first that matches; -1 for none.
-
-    inbound tells which connections are.
-    """
-    crossing = ~stays_on_host(table, surroundings)
-    return first_match(table.remote, paths, inbound, crossing)
-
-
 def outbound_path(address: str, paths: Sequence[Path]) -> Path | None:
     """
-    The path that connections from this host to another one's address cross.
+    The path of connections from this host to an address on another host.
     """
     remote = np.array([halves(ipaddress.ip_address(address))], np.uint64)
     inbound = np.zeros(1, np.bool_)
@@ -173,9 +113,9 @@ def first_match(
     remote: AddressArray, paths: Sequence[Path], inbound: BoolArray, crossing: BoolArray
 ) -> npt.NDArray[np.int16]:
     """
-    The index of the path that each connection crosses, as of assign(); to remote, of any namespace.
+    The index of each connection's path, the first one that matches; -1 for none.
 
-    crossing tells which of them leave this host.
+    remote has the remote addresses; crossing is true for connections that leave this host.
     """
     everything = np.ones(len(remote), np.bool_)
     is_direction: dict[Direction, BoolArray] = {
@@ -200,7 +140,7 @@ def first_match(
 
 def lead_to(addresses: AddressArray, remote: str) -> BoolArray:
     """
-    Which of the addresses are meant by a network or one of REMOTE_WORDS.
+    Whether each address matches remote, a network or one of REMOTE_WORDS.
     """
     if remote not in REMOTE_WORDS:
         return _in_networks(addresses, [ipaddress.ip_network(remote)])
@@ -210,16 +150,25 @@ def lead_to(addresses: AddressArray, remote: str) -> BoolArray:
     return private if remote == "private" else ~private
 
 
-def stays_on_host(table: ConnectionTable, surroundings: Surroundings) -> BoolArray:
+def is_redirected(
+    table: ConnectionTable, endpoints: LocalEndpoints, inbound: BoolArray
+) -> BoolArray:
     """
-    Which connections have both ends on this host.
+    Whether each connection was opened here and is redirected to a server on this host.
+    """
+    return ~inbound & endpoints.redirected.contains(table.local, table.local_port)
+
+
+def stays_on_host(table: ConnectionTable, endpoints: LocalEndpoints) -> BoolArray:
+    """
+    Whether the remote address of each connection is this host's.
     """
     same = table.remote == table.local
     stays: BoolArray = same[:, 0] & same[:, 1]
     stays |= _in_networks(table.remote, _LOOPBACK)
-    for high, low in surroundings.own_addresses:
+    for high, low in endpoints.own_addresses:
         stays |= (table.remote[:, 1] == low) & (table.remote[:, 0] == high)
-    stays |= surroundings.neighbours.holds(table.remote)
+    stays |= endpoints.neighbours.contains(table.remote)
     return stays
 
 
@@ -228,14 +177,14 @@ _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"
 
 def _in_networks(addresses: AddressArray, networks: Sequence[Network]) -> BoolArray:
     """
-    Which of the addresses lie in any of the networks.
+    Whether each address is in any of the networks.
 
-    An IPv6 network holds no IPv4 addresses, not even ::/0, unless it is of mapped ones alone.
+    An IPv6 network contains no IPv4 addresses, not even ::/0, unless it contains only mapped ones.
     """
     high, low = addresses[:, 0], addresses[:, 1]
     is_v4 = (high == 0) & (low & np.uint64(_MAPPED_MASK) == _MAPPED_PREFIX)
     inside: BoolArray = np.zeros(len(addresses), np.bool_)
-    address = low.astype(np.uint32)  # of those that are IPv4
+    address = low.astype(np.uint32)  # valid for IPv4 only
     for network in networks:
         if network.version == 4:
             inside |= (address & np.uint32(int(network.netmask))) == int(network.network_address)

@@ -1,70 +1,36 @@
 """
-How long a connection has been idle, as the kernel's counters show it.
+The idle time of a connection, derived from the kernel's counters (TCP_INFO).
 """
 
-from dataclasses import dataclass
-
-_ESTABLISHED, _CLOSE = 1, 7  # include/net/tcp_states.h
+from exporter.linux.own_sockets import TcpInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class IdlePeriod:
     """
-    What TCP_INFO says of a connection at one moment.
+    The current idle period, followed from reading to reading.
 
-    at is when, received_at when the last segment with data or an acknowledgement came, both on the
-    monotonic clock; unanswered counts our probes since, round_trip is in seconds.
+    It began between after and before, in seconds on the monotonic clock.
     """
 
-    at: float
-    state: int
-    unanswered: int
-    segments_in: int
-    segments_out: int
-    received_at: float
-    round_trip: float
-
-    @property
-    def is_open(self) -> bool:
-        """
-        Whether neither end has closed the connection.
-        """
-        return self.state == _ESTABLISHED
-
-    @property
-    def is_dead(self) -> bool:
-        """
-        Whether it has ended by an error, such as a reset.
-        """
-        return self.state == _CLOSE
-
-
-class Spell:
-    """
-    The present idle spell, followed from reading to reading.
-
-    When it began is known from both sides: after and before are on the monotonic clock.
-    """
-
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: TcpInfo) -> None:
         self.last = reading
         self.after = reading.received_at
         self.before = reading.at
 
-    def note(self, reading: Reading) -> tuple[float, float] | None:
+    def note(self, reading: TcpInfo) -> tuple[float, float] | None:
         """
-        Follow the connection to this reading.
+        Process the next reading.
 
-        If something has come in since the last one, the spell is over and another has begun: then
-        the seconds that it lasted, at least and at most.
+        If a segment arrived since the last one, a new period begins. Returns the minimum and
+        maximum seconds that the previous one lasted, otherwise None.
         """
         last, self.last = self.last, reading
         arrived = reading.segments_in - last.segments_in
         if not arrived and reading.segments_out == last.segments_out and not reading.is_dead:
             return None
-        # Of a single segment the kernel tells when it came, unless it was the peer's probe.
+        # received_at is the arrival time of a single segment, unless it was the peer's probe.
         known = arrived == 1 and reading.received_at > last.at
-        came_at = reading.received_at if known else last.at
-        lasted = came_at - self.before, reading.at - self.after
-        self.after, self.before = came_at, reading.at
+        arrived_at = reading.received_at if known else last.at
+        lasted = arrived_at - self.before, reading.at - self.after
+        self.after, self.before = arrived_at, reading.at
         return lasted if arrived or reading.is_dead else None

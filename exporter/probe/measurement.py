@@ -1,11 +1,10 @@
 """
-What is measured, and what has been found.
+State and result of a measurement.
 """
 
 from dataclasses import dataclass, field
 
-from exporter.probe.infer import Bounds, bounds
-from exporter.probe.outcome import Outcome
+from exporter.probe.inference import Bounds, Outcome, bounds
 from exporter.probe.plan import Plan
 from exporter.probe.target import Address, Target
 
@@ -13,7 +12,7 @@ from exporter.probe.target import Address, Target
 @dataclass(frozen=True, slots=True)
 class Unreachable:
     """
-    A server that could not be connected to, and why not.
+    A server that could not be connected to, and the reason.
     """
 
     target: Target
@@ -23,13 +22,13 @@ class Unreachable:
 @dataclass
 class Measurement:
     """
-    What is known of the path to one server, while it is measured and afterwards.
+    The measurement of the path to one server, in progress or finished.
 
-    round counts the rounds, times are the idle times of the present one. outcomes are those of all
-    rounds that can be relied on; not_counted is how many deaths cannot be, refused how many
-    connections were not opened, lost how often the path lost even the connection that was kept
-    busy. interrupted and late tell that another round would have followed, but was not wanted any
-    more or would have taken too long.
+    round counts from 1; times are the idle times of the current round. outcomes are the reliable
+    ones of all rounds. not_counted is the number of unreliable drops, refused the number of
+    connections that could not be opened, lost how often the path dropped even the connection that
+    was kept busy. interrupted and late: a further round was needed, but was cancelled or would
+    have exceeded the deadline (monotonic clock).
     """
 
     target: Target
@@ -50,17 +49,17 @@ class Measurement:
     @property
     def bounds(self) -> Bounds:
         """
-        What the path's idle timeout lies between.
+        Bounds of the path's idle timeout.
         """
         return bounds(self.outcomes)
 
     @property
     def is_narrow(self) -> bool:
         """
-        Whether that is known as well as was asked for.
+        Whether the timeout is known to the requested resolution.
         """
         return not self.bounds.mixed and self.plan.is_narrow(self.bounds)
 
 
-Found = Measurement | Unreachable
-"""What comes of one server."""
+ProbeResult = Measurement | Unreachable
+"""The result for one server."""

@@ -1,41 +1,41 @@
 """
-Which idle times to try, and how long that takes at most.
+Idle times to try, and the maximum duration.
 """
 
 import math
 from dataclasses import dataclass
 
-from exporter.probe.infer import Bounds
+from exporter.probe.inference import Bounds
 
 CONNECT = 5.0
-"""Seconds for a connection to be answered."""
+"""Timeout of connecting, in seconds."""
 PACE = 0.02
-"""Seconds between two connections' opening."""
+"""Seconds between opening two connections."""
 SETTLE = 5.0
-"""Seconds for which a server may greet before its clients' idle time begins."""
+"""Seconds in which a greeting of the server may restart the idle period."""
 ANSWER = 8.0
-"""Seconds in which it is known whether probes are answered."""
+"""Maximum seconds until it is known whether probes are answered."""
 SHORTEST = 1.0
-"""Seconds, for idle times and their differences: the kernel sends no probe sooner."""
+"""Minimum idle time and step, in seconds: the kernel's minimum for TCP_KEEPIDLE."""
 _ROUNDS = 2
 _PAIR = 2
 _SLACK = 0.6
 """
-Seconds by which bounds may be further apart than the times that were tried: to be sure of a death
-takes a second probe, half a second later on a slow path, and a busy host is late.
+Seconds by which bounds may be further apart than the idle times tried. A drop is only certain after
+a second probe, up to half a second later on a slow path, and a busy host may be late.
 """
 
 
 class PlanError(Exception):
     """
-    What is asked for cannot be done; the message says why, and what can.
+    An invalid plan. The message has the reason and what is allowed.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    Try idle times from shortest to longest, step apart, then refine to resolution; seconds all.
+    Idle times from shortest to longest in steps, then refined to resolution, all in seconds.
     """
 
     shortest: float
@@ -50,17 +50,19 @@ class Plan:
             ("resolution", self.resolution),
         ):
             if value < SHORTEST:
-                raise PlanError(f"the {name} must be at least {SHORTEST:g}s, not {value:g}s")
+                raise PlanError(
+                    f"{name} of {value:g}s is too short; allowed: at least {SHORTEST:g}s"
+                )
         if self.longest <= self.shortest:
             raise PlanError(
-                f"the longest idle time, {self.longest:g}s, must be longer than the shortest,"
-                f" {self.shortest:g}s"
+                f"longest idle time of {self.longest:g}s is too short; allowed: more than the"
+                f" shortest idle time of {self.shortest:g}s"
             )
 
     @property
     def first(self) -> tuple[float, ...]:
         """
-        The idle times of the first round; in pairs if it is fine enough to be the last.
+        The idle times of the first round, in pairs if no further round is needed.
         """
         steps = math.ceil((self.longest - self.shortest) / self.step)
         times = [*(self.shortest + number * self.step for number in range(steps)), self.longest]
@@ -68,9 +70,9 @@ class Plan:
 
     def refine(self, bounds: Bounds) -> tuple[float, ...]:
         """
-        The idle times of another round; none if the bounds are as narrow as asked for.
+        The idle times of another round; empty if the bounds are narrow enough.
 
-        They come in pairs, because one connection may also die of something else.
+        They come in pairs, because a single connection may be dropped for other reasons.
         """
         if self.is_narrow(bounds):
             return ()
@@ -82,7 +84,7 @@ class Plan:
 
     def is_narrow(self, bounds: Bounds) -> bool:
         """
-        Whether the bounds are as narrow as asked for, or all that was to be tried was survived.
+        Whether the bounds meet the resolution, or the longest idle time was survived.
         """
         if bounds.fatal is None:
             return bounds.survived >= self.longest
@@ -92,34 +94,34 @@ class Plan:
     @property
     def connections(self) -> int:
         """
-        How many connections a server has at once, at most; one of them is the witness.
+        Maximum number of concurrent connections to a server, control connection included.
         """
         return 1 + max(len(self.first), _PAIR * self._parts)
 
     @property
     def seconds(self) -> float:
         """
-        How long it takes at most.
+        Maximum duration of all rounds.
         """
         return _ROUNDS * self.seconds_of(self.first)
 
     def seconds_of(self, times: tuple[float, ...]) -> float:
         """
-        How long a round with these idle times takes at most.
+        Maximum duration of a round with these idle times.
         """
         return CONNECT + PACE * len(times) + SETTLE + max(times) + 2 * ANSWER
 
     @property
     def _spacing(self) -> float:
         """
-        How near to each other the times of the last round must be.
+        Maximum distance of idle times in the last round.
         """
         return self.resolution - _SLACK
 
     @property
     def _parts(self) -> int:
         """
-        Into how many a first round's bounds may have to be divided.
+        Maximum number of parts that the first round's bounds are divided into.
         """
         widest = self.step + max(self.step, self.shortest) + _SLACK
         return math.ceil(widest / self._spacing)

@@ -1,13 +1,12 @@
 """
-What follows from what has been found: which settings protect, and what the config file should say.
+Conclusions from a measurement: settings that protect, and entries for the config file.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import floor
 
-from exporter.analysis.findings import Facts, paths
-from exporter.analysis.findings.phrases import number, seconds
+from exporter.analysis.findings import RuleContext, paths
 from exporter.analysis.findings.remedies import better_recommended
 from exporter.model import (
     HOST_NETNS,
@@ -21,6 +20,7 @@ from exporter.model import (
 from exporter.paths.matching import outbound_path
 from exporter.probe.format import sentence
 from exporter.probe.measurement import Measurement
+from exporter.text.wording import number, seconds
 
 _RULES = (paths.too_late, paths.lapses, paths.too_close, paths.single_probe)
 
@@ -28,7 +28,7 @@ _RULES = (paths.too_late, paths.lapses, paths.too_close, paths.single_probe)
 @dataclass(frozen=True, slots=True)
 class Configured:
     """
-    The settings of this host, and what the configuration recommends and says of paths.
+    The settings of this host, and recommended settings and paths of the configuration.
     """
 
     settings: Settings
@@ -37,12 +37,12 @@ class Configured:
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
+class ProtectionAdvice:
     """
-    How to protect connections on a path that was measured.
+    How to protect connections on a measured path.
 
-    protecting are settings that would, None if none in whole seconds do. is_protected tells whether
-    those of this host do, None: not known; problem says why not.
+    protecting has sufficient settings, None if none in whole seconds are. is_protected: whether
+    those of this host are sufficient, None if unknown. problem is the reason if they are not.
     """
 
     protecting: Recommended | None
@@ -52,43 +52,43 @@ class Advice:
     @property
     def remedy(self) -> str:
         """
-        How to have the protecting settings.
+        How to apply the protecting settings.
         """
-        wanted = self.protecting
-        if wanted is None:
+        settings = self.protecting
+        if settings is None:
             return "Raise the path's timeout."
         return (
             "`tcp-keepalive-exporter fix --for sysctl"
-            f" --time={number(wanted.time)}s --interval={number(wanted.interval)}s"
-            f" --probes={wanted.probes}` prints what to apply. Then restart the services whose"
-            " connections are open: those keep their timers."
+            f" --time={number(settings.time)}s --interval={number(settings.interval)}s"
+            f" --probes={settings.probes}` prints the configuration. Then restart the services:"
+            " open connections keep their timers."
         )
 
 
-def advice(found: Measurement, configured: Configured) -> Advice | None:
+def advice(found: Measurement, configured: Configured) -> ProtectionAdvice | None:
     """
-    How to protect connections to the server; None where none has died, or all have.
+    How to protect connections to the server. None without both a lower and an upper bound.
     """
     path = measured_path(found, configured.paths)
     if path is None or found.bounds.fatal is None:
         return None
     settings, recommended = configured.settings, configured.recommended
     this_path = replace(path, name="this path")
-    facts = Facts(HOST_NETNS, settings, settings, recommended, (this_path,), StaleTimers())
-    protecting = better_recommended(facts) if facts.badly_recommended() else recommended
-    if facts.values is None:
-        return Advice(protecting, None)
-    for look in _RULES:
-        if wrong := look(facts):
-            return Advice(protecting, False, wrong.problem)
-    return Advice(protecting, True)
+    context = RuleContext(HOST_NETNS, settings, settings, recommended, (this_path,), StaleTimers())
+    protecting = better_recommended(context) if context.badly_recommended() else recommended
+    if context.values is None:
+        return ProtectionAdvice(protecting, None)
+    for rule in _RULES:
+        if finding := rule(context):
+            return ProtectionAdvice(protecting, False, finding.problem)
+    return ProtectionAdvice(protecting, True)
 
 
 def measured_path(found: Measurement, configured: Sequence[Path]) -> Path | None:
     """
-    The path as it was measured: it remembers for as long as was survived. None if nothing was.
+    The measured path, with the longest survived time as its timeout. None if that is below 1 s.
 
-    It has the name of the configured one that it crosses, if that is the server's alone.
+    It has the name of the configured path, if that path is for this server only.
     """
     timeout = float(floor(found.bounds.survived))
     if timeout < 1:
@@ -107,23 +107,23 @@ def measured_path(found: Measurement, configured: Sequence[Path]) -> Path | None
 
 def comparison(found: Measurement, configured: Sequence[Path]) -> str | None:
     """
-    How the configured timeout of the path that connections to the server cross compares.
+    The configured timeout of the path to the server, compared with the measured one.
     """
     path, bounds = outbound_path(found.address.host, configured), found.bounds
     if path is None:
         return None
     if bounds.fatal is not None and path.idle_timeout > bounds.fatal:
-        verdict = "too long, connections die sooner"
+        verdict = "too long: connections are dropped earlier"
     elif path.idle_timeout < floor(bounds.survived):
-        verdict = "shorter than it is, connections are safer than configured"
+        verdict = "shorter than measured, which is safe"
     else:
-        verdict = "which does not contradict that"
+        verdict = "consistent with the measurement"
     return f"path {path.name}: {seconds(path.idle_timeout)}, {verdict}"
 
 
 def path_entry(found: Measurement, configured: Sequence[Path]) -> str:
     """
-    The path as an entry for the config file, with what was found; that alone, if it is too little.
+    The path as a config file entry after a comment with the result; only the comment if unknown.
     """
     path = measured_path(found, configured)
     comment = f"  # {found.target.name}: {sentence(found)}\n"

@@ -1,5 +1,5 @@
 """
-Measures the paths to several servers side by side.
+Measures the paths to several servers in parallel.
 """
 
 import asyncio
@@ -9,67 +9,70 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
-from exporter.probe.measurement import Found, Measurement, Unreachable
-from exporter.probe.outcome import Outcome
+from exporter.probe.inference import Outcome
+from exporter.probe.measurement import Measurement, ProbeResult, Unreachable
 from exporter.probe.plan import Plan
 from exporter.probe.run import measure
 from exporter.probe.target import Address, Target
-from exporter.probe.tcp_connection import Source, UnreachableError, Wire
+from exporter.probe.tcp_connection import Source, TcpConnection, UnreachableError
 
 
-class Audience(Protocol):
+class ProgressReporter(Protocol):
     """
-    Who is told how it goes.
+    Receives the progress.
     """
 
-    def begin(self, found: Sequence[Found]) -> None:
+    def begin(self, found: Sequence[ProbeResult]) -> None:
         """
-        The servers have been connected to, and what can be measured will be.
+        Called once all servers were contacted and the measurements start.
         """
 
     def tell(self, found: Measurement, outcome: Outcome) -> None:
         """
-        An outcome is known.
+        Called with each outcome.
         """
 
 
 async def measure_all(
-    targets: Sequence[Target], plan: Plan, source: Source, audience: Audience
-) -> list[Found]:
+    targets: Sequence[Target], plan: Plan, source: Source, reporter: ProgressReporter
+) -> list[ProbeResult]:
     """
-    Measure the paths until all is known, time is up, or SIGINT or SIGTERM comes.
+    Measure the paths until the results are complete, time is up, or SIGINT or SIGTERM arrives.
 
-    What has been found by then is the result. A second SIGINT ends everything at once.
+    Returns the results so far. A second SIGINT raises KeyboardInterrupt.
     """
     contacts = await asyncio.gather(*(_contact(target, source) for target in targets))
     deadline = time.monotonic() + plan.seconds
-    found: list[Found] = []
-    wires: list[tuple[Measurement, Wire]] = []
+    found: list[ProbeResult] = []
+    opened: list[tuple[Measurement, TcpConnection]] = []
     for target, contact in zip(targets, contacts, strict=True):
         if isinstance(contact, str):
             found.append(Unreachable(target, contact))
         else:
-            address, wire = contact
-            own_address = wire.own_address
+            address, connection = contact
+            own_address = connection.own_address
             measurement = Measurement(target, address, plan, deadline, own_address, plan.first)
             found.append(measurement)
-            wires.append((measurement, wire))
+            opened.append((measurement, connection))
     stop = _stop_on_signals()
-    audience.begin(found)
+    reporter.begin(found)
     await asyncio.gather(
-        *(measure(each, wire, source, stop, partial(audience.tell, each)) for each, wire in wires)
+        *(
+            measure(each, connection, source, stop, partial(reporter.tell, each))
+            for each, connection in opened
+        )
     )
     return found
 
 
-async def _contact(target: Target, source: Source) -> tuple[Address, Wire] | str:
+async def _contact(target: Target, source: Source) -> tuple[Address, TcpConnection] | str:
     """
-    The first address of the server that answers; else why the last one does not.
+    A connection to the first address that answers, or the error of the last one.
     """
     reason = ""
     for address in target.addresses:
         try:
-            return address, await Wire.open(address, source)
+            return address, await TcpConnection.open(address, source)
         except UnreachableError as error:
             reason = str(error)
     return reason

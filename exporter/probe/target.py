@@ -1,5 +1,5 @@
 """
-The servers to measure the path to.
+The servers to measure.
 """
 
 import socket
@@ -9,14 +9,14 @@ from typing import Any
 
 class TargetError(Exception):
     """
-    A server that is not named rightly, or whose name leads nowhere; the message says why.
+    An invalid server, or a name that cannot be resolved. The message has the reason.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
     """
-    A server's address, as socket.getaddrinfo() gives it.
+    A server's address, in the form of socket.getaddrinfo().
     """
 
     family: int
@@ -25,7 +25,7 @@ class Address:
     @property
     def host(self) -> str:
         """
-        The address in numbers.
+        The numeric address.
         """
         return str(self.endpoint[0])
 
@@ -33,7 +33,7 @@ class Address:
 @dataclass(frozen=True, slots=True)
 class Target:
     """
-    A server as it was named, and its addresses, the preferred one first.
+    A server by the given name, and its addresses, the preferred one first.
     """
 
     name: str
@@ -42,16 +42,16 @@ class Target:
 
 def resolve(name: str, source: str | None) -> Target:
     """
-    The server with this name, host:port; where source is an address, with addresses of its family.
+    Resolve host:port. With a source address, only addresses of its family are used.
 
-    Raises TargetError. Asks the resolver, which may take seconds.
+    Raises TargetError. Name resolution may block for seconds.
     """
     host, _, port = name.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
-        raise TargetError(f"{name!r} is no server; write it like db.example.com:5432")
+        raise TargetError(f"{name!r} is not a server address; example: db.example.com:5432")
     if ":" in host and not bracketed:
-        raise TargetError(f"{name!r}: an IPv6 address stands in brackets, like [2001:db8::10]:443")
+        raise TargetError(f"{name!r}: IPv6 addresses require brackets; example: [2001:db8::10]:443")
     family = socket.AF_UNSPEC
     if source is not None:
         family = socket.AF_INET6 if ":" in source else socket.AF_INET
@@ -60,6 +60,6 @@ def resolve(name: str, source: str | None) -> Target:
             host[1:-1] if bracketed else host, int(port), family, socket.SOCK_STREAM
         )
     except (OSError, UnicodeError) as error:
-        reason = (getattr(error, "strerror", None) or "no host name").lower()
+        reason = (getattr(error, "strerror", None) or "invalid host name").lower()
         raise TargetError(f"{name}: {reason}") from error
     return Target(name, tuple(Address(each[0], each[4]) for each in found))

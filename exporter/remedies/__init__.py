@@ -1,8 +1,8 @@
 """
-What `fix` prints: settings as one consumer or another takes them, with how to use them.
+The output of `fix`: keepalive settings in the format of each target, with instructions.
 """
 
 from exporter.remedies.render import TARGETS, remedy
-from exporter.remedies.validate import objections
+from exporter.remedies.validate import problems
 
-__all__ = ["TARGETS", "objections", "remedy"]
+__all__ = ["TARGETS", "problems", "remedy"]

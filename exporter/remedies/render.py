@@ -1,5 +1,5 @@
 """
-The templates of remedies, filled in.
+Renders the templates of remedies.
 """
 
 import jinja2
@@ -15,24 +15,25 @@ TARGETS = {
     "ansible": Platform.LINUX,
     "cloud-init": Platform.LINUX,
 }
-"""Each has the template of its name, and sets what one operating system reads."""
+"""The targets with their platforms. Each has a template of the same name."""
 
 _SYSCTLS = {
     "net.ipv4.tcp_keepalive_time": 7200,
     "net.ipv4.tcp_keepalive_intvl": 75,
     "net.ipv4.tcp_keepalive_probes": 9,
 }
-"""With Linux' defaults."""
+"""Defaults of Linux."""
 
 
 def remedy(target: str, values: Recommended, paths: tuple[Path, ...], check: str) -> str:
     """
-    The text for one of TARGETS, in ASCII and with its operating system's line ends.
+    The text for one of TARGETS, in ASCII, with the line ends of its platform.
 
-    values are whole seconds; paths are those that they protect; check is the command that verifies.
+    values are in whole seconds. paths are those that the values protect. check is the command that
+    verifies them.
     """
     platform = TARGETS[target]
-    facts: dict[str, object] = {
+    context: dict[str, object] = {
         "command": f"tcp-keepalive-exporter fix --for {target} {flags(values, platform)}",
         "check": check,
         "time": int(values.time),
@@ -47,21 +48,21 @@ def remedy(target: str, values: Recommended, paths: tuple[Path, ...], check: str
     }
     environment = _environment()
     for part in ("about", "sysctls"):
-        facts[part] = environment.get_template(f"{part}.j2").render(facts)
-    text = environment.get_template(f"{target}.j2").render(facts) + "\n"
+        context[part] = environment.get_template(f"{part}.j2").render(context)
+    text = environment.get_template(f"{target}.j2").render(context) + "\n"
     return text.replace("\n", "\r\n") if platform is Platform.WINDOWS else text
 
 
 def flags(values: Recommended, platform: Platform) -> str:
     """
-    The flags of `fix` that ask for the values.
+    The flags of `fix` for the values.
     """
     times = f"--time {values.time:g}s --interval {values.interval:g}s"
     return times if platform is Platform.WINDOWS else f"{times} --probes {values.probes}"
 
 
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(  # noqa: S701  none of this is HTML
+    environment = jinja2.Environment(  # noqa: S701  not HTML
         loader=jinja2.PackageLoader("exporter.remedies"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -1,22 +1,22 @@
 """
-Why some values had better not be set.
+Checks whether values protect the configured paths.
 """
 
-from exporter.analysis.findings import Facts, find
-from exporter.analysis.findings.phrases import seconds
+from exporter.analysis.findings import RuleContext, find
 from exporter.analysis.findings.remedies import better_recommended
 from exporter.model import Path, Platform, Recommended, Settings, Severity, StaleTimers
 from exporter.remedies.render import flags
+from exporter.text.wording import seconds
 
 
-def objections(
+def problems(
     values: Recommended, platform: Platform, paths: tuple[Path, ...], recommended: Recommended
 ) -> list[str]:
     """
-    What `check` would warn of if a host had these values, and better ones if there are any.
+    Warnings of `check` for a host with these values, and sufficient values if there are any.
     """
     broken = [
-        f"{seconds(value)} cannot be set as {name}, only whole seconds can."
+        f"{name} of {seconds(value)} cannot be set; allowed: whole seconds."
         for name, value in (("time", values.time), ("interval", values.interval))
         if value % 1
     ]
@@ -30,9 +30,9 @@ def objections(
         configured=frozenset(),
         platform=platform,
     )
-    # It has no name, least of all the host's, of which is also said what is wrong with recommended.
-    facts = Facts("", settings, settings, recommended, paths, StaleTimers())
-    problems = [each.problem for each in find(facts) if each.severity is not Severity.INFO]
-    if problems and paths and (better := better_recommended(facts)):
-        problems.append(f"These would do: {flags(better, platform)}")
-    return problems
+    # Without a name: for the host's, find() also reports problems of the recommended values.
+    context = RuleContext("", settings, settings, recommended, paths, StaleTimers())
+    found = [each.problem for each in find(context) if each.severity is not Severity.INFO]
+    if found and paths and (better := better_recommended(context)):
+        found.append(f"Sufficient values: {flags(better, platform)}")
+    return found

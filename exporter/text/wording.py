@@ -1,24 +1,29 @@
 """
-Words and numbers as people read them.
+Formatting of numbers, durations and lists.
 """
+
+from collections.abc import Sequence
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
-def printable(text: str) -> str:
-    r"""
-    The text with whatever could move the cursor, or change how the rest is read, written as \x1b.
-
-    Names of processes and cgroups may hold any characters.
+def number(value: float) -> str:
     """
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )
+    A value with at most three decimals, without trailing zeros.
+    """
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def seconds(value: float) -> str:
+    """
+    A time in seconds, with its unit.
+    """
+    return f"{number(value)} s"
 
 
 def duration(seconds: float) -> str:
     """
-    At most two units: 0.4s, 35s, 6m40s, 2h, 1d4h.
+    A duration in at most two units: 0.4s, 35s, 6m40s, 2h, 1d4h.
     """
     if seconds < 1:
         return f"{round(seconds, 1):g}s"
@@ -31,3 +36,25 @@ def duration(seconds: float) -> str:
             break
         rest %= size
     return "".join(parts[:2])
+
+
+def plural(count: int, noun: str) -> str:
+    """
+    A count with its noun: 1 path, 2 paths.
+    """
+    return f"{count} {noun}{'s' if count != 1 else ''}"
+
+
+def listing(parts: Sequence[str]) -> str:
+    """
+    The parts as a list in a sentence: a, b and c.
+    """
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def sentence(text: str) -> str:
+    """
+    The text with a capital first letter and a full stop.
+    """
+    return f"{text[0].upper()}{text[1:]}."

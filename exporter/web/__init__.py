@@ -1,3 +1,3 @@
 """
-The pages Prometheus and people see.
+The web server: /metrics, pages, TLS and authentication.
 """

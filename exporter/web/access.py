@@ -1,5 +1,5 @@
 """
-Who gets an answer, and how: the web config in force, which follows its files.
+TLS, authentication and rate limit of requests: the current web config, reloaded on change.
 """
 
 import os
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import structlog
 
-from exporter.collectors.rate_limit import TokenBucket
 from exporter.config.yaml_file import ConfigError
 from exporter.web.config import WebConfig, load
-from exporter.web.passwords import Passwords
+from exporter.web.passwords import PasswordVerifier
 from exporter.web.tls import make_context
+from exporter.web.token_bucket import TokenBucket
 
 _log = structlog.get_logger()
 
@@ -21,51 +21,53 @@ _Stat = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class AccessRules:
     """
-    A web config, ready for use. What it does not ask for is None.
+    A web config in usable form. Features that are not configured are None.
     """
 
     config: WebConfig
     tls: ssl.SSLContext | None = None
-    passwords: Passwords | None = None
+    passwords: PasswordVerifier | None = None
     bucket: TokenBucket | None = None
 
 
-class Access:
+class AccessControl:
     """
-    The rules, read anew when the web config or a file that it names has changed.
+    The current rules, reloaded when the web config or a file that it names changes.
 
-    Raises ConfigError for a bad file at first; later on, the rules before it stay in force. If
-    authenticated, rules that answer everybody are bad ones.
+    The initial load raises ConfigError for an invalid file. A failed reload keeps the previous
+    rules. With authenticated, rules without authentication are invalid.
     """
 
     def __init__(self, file: Path | None = None, *, authenticated: bool = False) -> None:
         self._file = file
         self._authenticated = authenticated
         self._seen: dict[Path, _Stat | None] = {}
-        self._rules = self._read()
+        self._rules = self._load()
 
-    def rules(self) -> Rules:
+    def rules(self) -> AccessRules:
         """
-        Those of this moment.
+        The current rules, after a reload if a file has changed.
         """
         if any(_stat(file) != seen for file, seen in self._seen.items()):
-            self._read_again()
+            self._reload()
         return self._rules
 
-    def _read_again(self) -> None:
-        before = self._rules
+    def _reload(self) -> None:
+        previous = self._rules
         try:
-            self._rules = self._read()
+            self._rules = self._load()
         except ConfigError as error:
-            _log.error("web config refused, the one before it stays in force", error=str(error))
+            _log.error(
+                "web config reload failed, keeping the previous configuration", error=str(error)
+            )
             return
-        _log.info("web config read again", file=str(self._file))
-        if before.passwords is not None:
-            before.passwords.close()
+        _log.info("web config reloaded", file=str(self._file))
+        if previous.passwords is not None:
+            previous.passwords.close()
 
-    def _read(self) -> Rules:
+    def _load(self) -> AccessRules:
         if self._file is None:
             config = WebConfig()
         else:
@@ -73,16 +75,16 @@ class Access:
             config = load(self._file)
         if self._authenticated and not config.authenticates:
             raise ConfigError(
-                "--web.enable-connections shows addresses and processes to everybody who can reach"
-                " the listen address. Give --web.config.file basic_auth_users or client"
-                " certificates, or listen on loopback only, or insist with"
+                "--web.enable-connections without authentication exposes addresses and processes to"
+                " everyone who can reach the listen address; allowed: basic_auth_users or client"
+                " certificates in --web.config.file, loopback listen addresses, or"
                 " --web.connections-insecure"
             )
         users, limit = config.basic_auth_users, config.rate_limit
-        return Rules(
+        return AccessRules(
             config,
             self._tls(config),
-            Passwords(users) if users else None,
+            PasswordVerifier(users) if users else None,
             TokenBucket(limit.interval, limit.burst) if limit.interval else None,
         )
 
@@ -100,10 +102,10 @@ class Access:
 
 def _stat(file: Path) -> _Stat | None:
     """
-    What changes when the file does; None if it is not there.
+    Values that change with the file, or None if it does not exist.
     """
     try:
-        found = os.stat(file)  # noqa: PTH116  twice as fast, and asked for at each request
+        found = os.stat(file)  # noqa: PTH116  twice as fast, and called for each request
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns

@@ -1,5 +1,5 @@
 """
-The web application: /metrics, pages for people, health, reload.
+The web application: /metrics, pages, health checks and reload.
 """
 
 from collections.abc import Awaitable, Callable
@@ -8,25 +8,28 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from exporter.config.yaml_file import ConfigError
-from exporter.web.access import Access
+from exporter.web.access import AccessControl
 from exporter.web.connections_page import add_connections
-from exporter.web.connections_service import Viewer
-from exporter.web.exposition import Exposition, Sources
-from exporter.web.landing import make_landing
+from exporter.web.connections_service import ConnectionsService
+from exporter.web.exposition import DataSources, Exposition
 from exporter.web.middleware import add_headers, make_guard
+from exporter.web.overview import make_landing
 from exporter.web.templating import add_static
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 Reload = Callable[[], None]
-"""Reads the config file again, or raises ConfigError."""
+"""Reloads the config file, or raises ConfigError."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebOptions:
     """
-    What of the web is configurable by flags: where /metrics is, how many scrapes at once, whether
-    a request may have the config file read again, and whether whoever comes may see connections.
+    Options set by flags.
+
+    telemetry_path is the path of /metrics, max_requests the maximum number of concurrent scrapes
+    (0: no limit). enable_lifecycle allows reload by request. connections_insecure allows
+    connections without authentication.
     """
 
     telemetry_path: str = "/metrics"
@@ -36,64 +39,70 @@ class WebOptions:
 
 
 def make_app(
-    sources: Sources,
+    sources: DataSources,
     options: WebOptions,
-    access: Access,
+    access: AccessControl,
     reload: Reload,
-    viewer: Viewer | None = None,
+    service: ConnectionsService | None = None,
 ) -> web.Application:
     """
-    The application; with a viewer, it shows connections.
+    The application. With a service, it has the pages of connections.
     """
     app = web.Application(middlewares=[make_guard(access)])
     add_headers(app, access)
     metrics = _limited(Exposition(sources).handle, options.max_requests)
     app.router.add_get(options.telemetry_path, metrics)
     if options.telemetry_path != "/":
-        landing = make_landing(sources, options.telemetry_path, connections=viewer is not None)
+        landing = make_landing(sources, options.telemetry_path, connections=service is not None)
         app.router.add_get("/", landing)
-    if viewer is not None:
-        add_connections(app, viewer, sources.config, access, insecure=options.connections_insecure)
+    if service is not None:
+        add_connections(app, service, sources.config, access, insecure=options.connections_insecure)
     _add_health(app, sources)
     for method in ("POST", "PUT"):
         app.router.add_route(
-            method, "/-/reload", _reloading(reload) if options.enable_lifecycle else _no_lifecycle
+            method,
+            "/-/reload",
+            _reload_handler(reload) if options.enable_lifecycle else _lifecycle_disabled,
         )
     add_static(app)
     return app
 
 
-def _add_health(app: web.Application, sources: Sources) -> None:
+def _add_health(app: web.Application, sources: DataSources) -> None:
     async def healthy(_: web.Request) -> web.Response:
         return web.Response(text="tcp-keepalive-exporter is healthy.\n")
 
     async def ready(_: web.Request) -> web.Response:
         if sources.snapshot() is None:
-            return web.Response(status=503, text="The first sample is not there yet.\n")
+            return web.Response(status=503, text="The first sample is not available yet.\n")
         return web.Response(text="tcp-keepalive-exporter is ready.\n")
 
     app.router.add_get("/-/healthy", healthy)
     app.router.add_get("/-/ready", ready)
 
 
-async def _no_lifecycle(_: web.Request) -> web.Response:
-    return web.Response(status=403, text="Start with --web.enable-lifecycle to allow this.\n")
+async def _lifecycle_disabled(_: web.Request) -> web.Response:
+    return web.Response(
+        status=403, text="Reload is disabled; enable it with --web.enable-lifecycle.\n"
+    )
 
 
-def _reloading(reload: Reload) -> _Handler:
+def _reload_handler(reload: Reload) -> _Handler:
     async def handler(_: web.Request) -> web.Response:
         try:
             reload()
         except ConfigError as error:
-            return web.Response(status=500, text=f"Refused, nothing has changed.\n{error}\n")
-        return web.Response(text="Reloaded.\n")
+            return web.Response(
+                status=500, text=f"Reload failed, keeping the previous configuration.\n{error}\n"
+            )
+        return web.Response(text="Configuration reloaded.\n")
 
     return handler
 
 
 def _limited(handler: _Handler, limit: int) -> _Handler:
     """
-    The handler, refusing what goes beyond limit requests at once; 0 is no limit.
+    The handler, which rejects requests beyond limit concurrent ones; 0: no limit.
     """
     running = 0
 
@@ -101,7 +110,7 @@ def _limited(handler: _Handler, limit: int) -> _Handler:
         nonlocal running
         if limit and running >= limit:
             return web.Response(
-                status=503, text=f"{limit} requests are being served already; try again later.\n"
+                status=503, text=f"Limit of {limit} concurrent requests reached; try again later.\n"
             )
         running += 1
         try:

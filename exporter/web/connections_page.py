@@ -1,7 +1,7 @@
 """
-/connections, a page for people, and /api/v1/connections, the same for programs.
+/connections, an HTML page, and /api/v1/connections, the same as JSON.
 
-They show addresses and processes, so there is more in the way to them than to the other pages.
+Both show addresses and processes, so access is more restricted than to other pages.
 """
 
 import ipaddress
@@ -16,12 +16,12 @@ from exporter.config.schema import Config
 from exporter.connections import format as words
 from exporter.connections.query import Query, Sort, UnknownPathError, parse_remote
 from exporter.model import NO_PATH, CollectorError, Risk
-from exporter.web.access import Access
-from exporter.web.connections_service import BusyError, Viewer
+from exporter.web.access import AccessControl
+from exporter.web.connections_service import ConnectionsService, ListingQueueFullError
 from exporter.web.templating import render
 
-if TYPE_CHECKING:  # what it imports exists on Linux only
-    from exporter.connections.listing import Look
+if TYPE_CHECKING:  # Linux only
+    from exporter.connections.listing import ConnectionListing
 
 PAGE, API = "/connections", "/api/v1/connections"
 _LIMIT, _HIGHEST_LIMIT = 100, 1000
@@ -32,9 +32,9 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _Params = Mapping[str, str]
 
 
-class _RefusedError(Exception):
+class _RejectedError(Exception):
     """
-    There is no look for this request; the status and the message say why.
+    The request is rejected with a status and a message.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -44,16 +44,16 @@ class _RefusedError(Exception):
 
 def parse_query(params: _Params) -> Query:
     """
-    What a request asks for; what is empty is not asked for. Raises ValueError.
+    The query of a request. Empty parameters are ignored. Raises ValueError.
     """
     if unknown := sorted(set(params) - set(_KEYS)):
-        raise ValueError(f"{unknown[0]!r} is not known; allowed are {', '.join(_KEYS)}")
+        raise ValueError(f"unknown parameter {unknown[0]!r}; allowed: {', '.join(_KEYS)}")
     sort = params.get("sort") or Sort.RISK
     if sort not in list(Sort):
-        raise ValueError(f"sort: {sort!r} is not known; allowed are {', '.join(Sort)}")
+        raise ValueError(f"sort: {sort!r} is unknown; allowed: {', '.join(Sort)}")
     remote = params.get("remote")
     return Query(
-        everything=_yes(params.get("all", "")),
+        everything=_boolean(params.get("all", "")),
         workload=params.get("workload") or None,
         path=params.get("path") or None,
         remote=parse_remote(remote) if remote else None,
@@ -63,57 +63,57 @@ def parse_query(params: _Params) -> Query:
     )
 
 
-def _yes(text: str) -> bool:
+def _boolean(text: str) -> bool:
     if text not in ("", "0", "1", "false", "true"):
-        raise ValueError(f"all: {text!r} is not known; allowed are 0, 1, false, true")
+        raise ValueError(f"all: {text!r} is unknown; allowed: 0, 1, false, true")
     return text in ("1", "true")
 
 
 def _number(key: str, params: _Params, default: int, allowed: range) -> int:
     text = params.get(key) or str(default)
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) in allowed):
-        raise ValueError(f"{key}: {text!r} is no number from {allowed[0]} to {allowed[-1]}")
+        raise ValueError(f"{key}: {text!r} is invalid; allowed: {allowed[0]} to {allowed[-1]}")
     return int(text)
 
 
 def add_connections(
     app: web.Application,
-    viewer: Viewer,
+    service: ConnectionsService,
     config: Callable[[], Config],
-    access: Access,
+    access: AccessControl,
     *,
     insecure: bool,
 ) -> None:
     """
-    Have the application show connections.
+    Add the pages of connections to the application.
 
-    insecure: to everybody, also where nobody needs to say who they are.
+    insecure allows access without authentication.
     """
 
-    async def look(request: web.Request, params: _Params) -> tuple[Query, "Look"]:
-        if not (insecure or access.rules().config.authenticates or _names_loopback(request)):
-            raise _RefusedError(
-                403, "Without authentication, ask for it by IP address or as localhost."
+    async def answer(request: web.Request, params: _Params) -> tuple[Query, "ConnectionListing"]:
+        if not (insecure or access.rules().config.authenticates or _has_safe_host(request)):
+            raise _RejectedError(
+                403, "Without authentication, use localhost or an IP address as the host name."
             )
         try:
             query = parse_query(params)
-            return query, await viewer.look(query, config())
+            return query, await service.list_connections(query, config())
         except (ValueError, UnknownPathError) as error:
-            raise _RefusedError(400, str(error)) from error
-        except BusyError:
-            raise _RefusedError(503, "Too many look already; try again later.") from None
+            raise _RejectedError(400, str(error)) from error
+        except ListingQueueFullError:
+            raise _RejectedError(503, "Too many requests are waiting; try again later.") from None
         except CollectorError as error:
-            raise _RefusedError(503, str(error)) from error
+            raise _RejectedError(503, str(error)) from error
 
     async def api(request: web.Request) -> web.Response:
         from exporter.connections.to_json import document  # noqa: PLC0415  on Linux only
 
         try:
-            query, found = await look(request, request.query)
-        except _RefusedError as refused:
-            return web.json_response({"error": str(refused)}, status=refused.status)
+            query, listing = await answer(request, request.query)
+        except _RejectedError as rejected:
+            return web.json_response({"error": str(rejected)}, status=rejected.status)
         return web.json_response(
-            document(found) | {"offset": query.offset, "limit": query.limit},
+            document(listing) | {"offset": query.offset, "limit": query.limit},
             headers={"Cache-Control": "no-store"},
         )
 
@@ -126,19 +126,19 @@ def add_connections(
             "problem": None,
         }
         try:
-            query, found = await look(request, _anywhere(params))
-        except _RefusedError as refused:
-            values["problem"] = str(refused)
-            return render("connections.html", status=refused.status, **values)
-        return render("connections.html", **values, **_content(query, found, params))
+            query, listing = await answer(request, _partial_workload(params))
+        except _RejectedError as rejected:
+            values["problem"] = str(rejected)
+            return render("connections.html", status=rejected.status, **values)
+        return render("connections.html", **values, **_content(query, listing, params))
 
     app.router.add_get(API, api)
     app.router.add_get(PAGE, page)
 
 
-def _anywhere(params: _Params) -> _Params:
+def _partial_workload(params: _Params) -> _Params:
     """
-    The same parameters; on the page, part of a workload's name is enough.
+    The parameters with a workload pattern that matches parts of names.
     """
     workload = params["workload"]
     if not workload or set(workload) & set("*?"):
@@ -146,12 +146,12 @@ def _anywhere(params: _Params) -> _Params:
     return {**params, "workload": f"*{workload}*"}
 
 
-def _names_loopback(request: web.Request) -> bool:
+def _has_safe_host(request: web.Request) -> bool:
     """
     Whether the request's Host is an address or localhost.
 
-    Any other name may be of a page elsewhere that had its name changed to our address, so that the
-    browser of somebody at this host asks us on its behalf (DNS rebinding).
+    Any other name may belong to a foreign page whose name now resolves to this host, so that a
+    browser on this host sends the request on behalf of that page (DNS rebinding).
     """
     try:
         host = URL(f"http://{request.host}").host or ""
@@ -163,19 +163,19 @@ def _names_loopback(request: web.Request) -> bool:
     return True
 
 
-def _content(query: Query, look: "Look", params: _Params) -> dict[str, Any]:
-    from exporter.connections.notes import notes  # noqa: PLC0415  on Linux only
+def _content(query: Query, listing: "ConnectionListing", params: _Params) -> dict[str, Any]:
+    from exporter.connections.listing import notes  # noqa: PLC0415  on Linux only
 
-    shown = len(look.connections)
+    shown = len(listing.connections)
     return {
         "words": words,
-        "look": look,
-        "risks": [(risk, words.RISKS[risk], look.by_risk[risk]) for risk in Risk],
+        "listing": listing,
+        "risks": [(risk, words.RISKS[risk], listing.by_risk[risk]) for risk in Risk],
         "advice": [
-            (text, sum(row.advice is advice for row in look.connections))
-            for advice, text in look.advice.items()
+            (text, sum(row.advice is advice for row in listing.connections))
+            for advice, text in listing.advice.items()
         ],
-        "notes": notes(look),
+        "notes": notes(listing),
         "first": query.offset + 1 if shown else 0,
         "last": query.offset + shown,
         "sort": query.sort,
@@ -188,7 +188,7 @@ def _content(query: Query, look: "Look", params: _Params) -> dict[str, Any]:
         ),
         "next": (
             _link(params, offset=str(query.offset + shown))
-            if query.offset + shown < look.matching
+            if query.offset + shown < listing.matching
             else None
         ),
     }
@@ -196,7 +196,7 @@ def _content(query: Query, look: "Look", params: _Params) -> dict[str, Any]:
 
 def _link(params: _Params, **changes: str) -> str:
     """
-    The page with some of its parameters changed.
+    The URL of the page with some parameters changed.
     """
     kept = {key: value for key, value in {**params, **changes}.items() if value}
     return f"{PAGE}?{urlencode(kept)}" if kept else PAGE

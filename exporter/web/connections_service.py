@@ -1,57 +1,56 @@
 """
-Looks at connections for the web: one at a time, in a thread, with what the samples know.
+Lists connections for the web: one request at a time, in a thread, with the history of samples.
 """
 
 import asyncio
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from exporter.collectors.state import Memory
+from exporter.collectors.state import State
 from exporter.config.schema import Config
 from exporter.connections.query import Query
-from exporter.model import CollectorError, StrandedError
+from exporter.model import CollectorError, StrandedError, since_boot
 
-if TYPE_CHECKING:  # what it imports exists on Linux only
-    from exporter.connections.listing import Look
+if TYPE_CHECKING:  # Linux only
+    from exporter.connections.listing import ConnectionListing
 
 _LASTS = 1.0
-"""Seconds for which a look is good for whoever else asks for the same."""
+"""Seconds for which a listing is reused for identical requests."""
 _MOST_WAITING = 8
 
 
-class BusyError(Exception):
+class ListingQueueFullError(Exception):
     """
-    So many looks are waited for that another one is not taken.
-    """
-
-
-class Viewer:
-    """
-    Takes looks; what is shown at the same time to several people is one look.
+    Too many requests are waiting.
     """
 
-    def __init__(self, memory: Memory) -> None:
-        from exporter.connections.listing import Looker  # noqa: PLC0415  on Linux only
 
-        self._memory = memory
-        self._own_memory = Memory()
-        self._looker = Looker()
+class ConnectionsService:
+    """
+    Creates listings. Identical requests within _LASTS seconds share one.
+    """
+
+    def __init__(self, state: State) -> None:
+        from exporter.connections.listing import ConnectionLister  # noqa: PLC0415  on Linux only
+
+        self._state = state
+        self._own_state = State()
+        self._lister = ConnectionLister()
         self._worker = _worker()
         self._waiting = 0
-        self._last: tuple[Query, Config, float, Look] | None = None
+        self._last: tuple[Query, Config, float, ConnectionListing] | None = None
 
-    async def look(self, query: Query, config: Config) -> "Look":
+    async def list_connections(self, query: Query, config: Config) -> "ConnectionListing":
         """
-        What the query asks for. Raises BusyError, CollectorError and UnknownPathError.
+        Run the query. Raises ListingQueueFullError, CollectorError and UnknownPathError.
         """
         if self._waiting >= _MOST_WAITING:
-            raise BusyError
+            raise ListingQueueFullError
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._worker, self._look, query, config)
+            return await loop.run_in_executor(self._worker, self._list, query, config)
         except StrandedError as error:
             self._worker.shutdown(wait=False)
             self._worker = _worker()
@@ -59,23 +58,23 @@ class Viewer:
         finally:
             self._waiting -= 1
 
-    def _look(self, query: Query, config: Config) -> "Look":
-        from exporter.connections.listing import remember  # noqa: PLC0415  on Linux only
+    def _list(self, query: Query, config: Config) -> "ConnectionListing":
+        from exporter.connections.listing import keep_histories  # noqa: PLC0415  on Linux only
 
         if self._last is not None:
-            last_query, last_config, taken, found = self._last
-            if (last_query, last_config) == (query, config) and time.monotonic() < taken + _LASTS:
-                return found
-        if len(self._memory.own.history):
-            self._own_memory = Memory()  # samples know more
-            found = self._looker.look(query, config, self._memory)
+            last_query, last_config, taken, listing = self._last
+            if (last_query, last_config) == (query, config) and since_boot() < taken + _LASTS:
+                return listing
+        if len(self._state.own.history):
+            self._own_state = State()  # samples have a longer history
+            listing = self._lister.list_connections(query, config, self._state)
         else:
-            found = self._looker.look(query, config, self._own_memory)
-            remember(found, self._own_memory)
-        found = replace(found, histories={})  # which are large
-        self._last = query, config, time.monotonic(), found
-        return found
+            listing = self._lister.list_connections(query, config, self._own_state)
+            keep_histories(listing, self._own_state)
+        listing = replace(listing, histories={})  # large, and not needed
+        self._last = query, config, since_boot(), listing
+        return listing
 
 
 def _worker() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix="viewer")
+    return ThreadPoolExecutor(1, thread_name_prefix="connections")

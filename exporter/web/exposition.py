@@ -1,9 +1,8 @@
 """
-/metrics: families, as text.
+/metrics: metric families as text.
 """
 
 import gzip
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -15,19 +14,19 @@ from prometheus_client.registry import Collector
 
 from exporter.config.schema import Config
 from exporter.metrics import families
-from exporter.model import ClosureReading, Snapshot
+from exporter.model import ClosureReading, Snapshot, since_boot
 
 _LASTS = 0.2
-"""Seconds for which an answer is good for whoever else asks for the same."""
+"""Seconds for which a response is reused for identical requests."""
 _REMEMBERED = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class DataSources:
     """
-    Where what is shown comes from: functions that return the newest there is.
+    Functions that return the latest data.
 
-    snapshot returns None before the first sample, closures where they are not watched.
+    snapshot returns None before the first sample, closures if they are not collected.
     """
 
     snapshot: Callable[[], Snapshot | None]
@@ -36,19 +35,19 @@ class Sources:
 
 
 class _Families(Collector):
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: DataSources) -> None:
         self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
         sources = self._sources
-        return families(sources.snapshot(), sources.closures(), sources.config(), time.monotonic())
+        return families(sources.snapshot(), sources.closures(), sources.config(), since_boot())
 
 
-def registry(sources: Sources) -> CollectorRegistry:
+def registry(sources: DataSources) -> CollectorRegistry:
     """
-    Everything that /metrics shows.
+    The registry of all metrics.
     """
-    # Without names, name[] would select nothing: which families there are changes by the sample.
+    # Required for name[]: the families change from sample to sample.
     everything = CollectorRegistry(support_collectors_without_names=True)
     everything.register(_Families(sources))
     ProcessCollector(registry=everything)
@@ -57,8 +56,8 @@ def registry(sources: Sources) -> CollectorRegistry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    made: float
+class _Response:
+    created: float
     snapshot: Snapshot | None
     body: bytes
 
@@ -67,18 +66,18 @@ class Exposition:
     """
     Answers scrapes.
 
-    To make an answer takes some milliseconds of Python, which the sampling thread has to wait for.
-    So a storm of scrapes shares a few answers.
+    Rendering takes some milliseconds of Python, during which the sampling thread waits (GIL). So
+    many concurrent scrapes share a few responses.
     """
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: DataSources) -> None:
         self._sources = sources
         self._registry = registry(sources)
-        self._answers: dict[tuple[str, ...], _Answer] = {}
+        self._responses: dict[tuple[str, ...], _Response] = {}
 
     async def handle(self, request: web.Request) -> web.Response:
         """
-        The metrics that the request names with name[], or all, in the format it prefers.
+        The metrics selected by name[], or all, in the format of the Accept header.
         """
         headers = {hdrs.VARY: "Accept, Accept-Encoding"}
         accept = ",".join(request.headers.getall(hdrs.ACCEPT, []))
@@ -92,17 +91,17 @@ class Exposition:
     def _body(self, accept: str, names: list[str], *, zipped: bool) -> tuple[bytes, str]:
         try:
             encode, content_type = choose_encoder(accept)
-        except (TypeError, ValueError):  # version=x is a surprise to it
+        except (TypeError, ValueError):  # raised for an invalid version
             encode, content_type = choose_encoder("")
         key = (content_type, str(zipped), *names)
-        answer, snapshot, now = self._answers.get(key), self._sources.snapshot(), time.monotonic()
-        if answer and answer.snapshot is snapshot and now < answer.made + _LASTS:
-            return answer.body, content_type
+        cached, snapshot, now = self._responses.get(key), self._sources.snapshot(), since_boot()
+        if cached and cached.snapshot is snapshot and now < cached.created + _LASTS:
+            return cached.body, content_type
         body = encode(self._registry.restricted_registry(names) if names else self._registry)
         if zipped:
             body = gzip.compress(body, mtime=0)
-        self._answers.pop(key, None)
-        if len(self._answers) >= _REMEMBERED:
-            del self._answers[next(iter(self._answers))]
-        self._answers[key] = _Answer(now, snapshot, body)
+        self._responses.pop(key, None)
+        if len(self._responses) >= _REMEMBERED:
+            del self._responses[next(iter(self._responses))]
+        self._responses[key] = _Response(now, snapshot, body)
         return body, content_type

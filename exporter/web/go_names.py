@@ -1,5 +1,5 @@
 """
-What Go calls the parts of TLS, and what OpenSSL does: the web config speaks Go.
+Names of TLS cipher suites and curves in Go, which the web config uses, and in OpenSSL.
 """
 
 CIPHER_SUITES = {
@@ -22,9 +22,9 @@ CIPHER_SUITES = {
     "TLS_RSA_WITH_AES_256_GCM_SHA384": "AES256-GCM-SHA384",
 }
 """
-The suites that Go's crypto/tls does not call insecure, or did not until Go 1.22.
+The suites that Go's crypto/tls does not classify as insecure, or did not until Go 1.22.
 
-None for those of TLS 1.3: Go takes them in a list, and offers them whatever the list says.
+None for those of TLS 1.3: Go accepts them in the list, but always offers all of them.
 """
 
 CURVES = {

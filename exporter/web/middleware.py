@@ -1,5 +1,5 @@
 """
-What every request must pass, and what every answer carries.
+Checks for every request, and headers of every response.
 """
 
 import time
@@ -7,8 +7,8 @@ import time
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from exporter.web.access import Access
-from exporter.web.passwords import BusyError
+from exporter.web.access import AccessControl
+from exporter.web.passwords import PasswordQueueFullError
 
 _SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -23,29 +23,29 @@ _SECURITY_HEADERS = {
 _CHALLENGE = 'Basic realm="tcp-keepalive-exporter", charset="UTF-8"'
 
 
-def make_guard(access: Access) -> Middleware:
+def make_guard(access: AccessControl) -> Middleware:
     """
-    A middleware that lets requests through as the rules in force say.
+    A middleware that applies the current rate limit and authentication.
     """
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         rules = access.rules()
         if rules.bucket and not rules.bucket.take(time.monotonic()):
-            raise web.HTTPTooManyRequests(text="Too many requests; try again later.\n")
+            raise web.HTTPTooManyRequests(text="Rate limit exceeded; try again later.\n")
         if rules.passwords:
             try:
                 known = await rules.passwords.are_right(request.headers.get(hdrs.AUTHORIZATION, ""))
-            except BusyError:
+            except PasswordQueueFullError:
                 raise web.HTTPServiceUnavailable(
-                    text="Too many passwords are being compared; try again later.\n"
+                    text="Too many password checks are waiting; try again later.\n"
                 ) from None
             if not known:
                 raise web.HTTPUnauthorized(
                     text="Unauthorized.\n", headers={hdrs.WWW_AUTHENTICATE: _CHALLENGE}
                 )
         if request.body_exists:
-            response = web.Response(status=413, text="Requests have no body here.\n")
+            response = web.Response(status=413, text="Request bodies are not accepted.\n")
             response.force_close()
             return response
         return await handler(request)
@@ -53,10 +53,11 @@ def make_guard(access: Access) -> Middleware:
     return guard
 
 
-def add_headers(app: web.Application, access: Access) -> None:
+def add_headers(app: web.Application, access: AccessControl) -> None:
     """
-    Have the application's answers carry the headers that keep browsers from doing harm, and those
-    of the rules in force; and not the one that says which versions of aiohttp and Python run.
+    Add security headers and those of the current rules to all responses.
+
+    The Server header, with the versions of aiohttp and Python, is removed.
     """
 
     async def add(_: web.Request, response: web.StreamResponse) -> None:

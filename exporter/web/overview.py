@@ -1,73 +1,65 @@
 """
-What the landing page says of the host, worked out of the newest sample.
+The landing page: the state of the host, from the latest sample.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
+from aiohttp import web
 
-from exporter.analysis.report import Report, reports
+from exporter.analysis.report import Report, Verdict, reports
 from exporter.config.schema import Config
 from exporter.model import (
     AT_RISK_IDLE_STATES,
     AT_RISK_PROTECTIONS,
+    HANGING_IDLE_STATES,
     ClosureReading,
     ClosureSums,
     Finding,
-    IdleState,
     Path,
     PathSums,
     Severity,
     Snapshot,
     SocketsReading,
+    since_boot,
 )
+from exporter.web.exposition import DataSources
+from exporter.web.templating import render
 
-_MOST = 10
-"""How many findings and namespaces a page has; there may be hundreds."""
-
-
-class State(StrEnum):
-    """
-    The whole in a word.
-    """
-
-    GOOD = "good"
-    DOUBTFUL = "doubtful"
-    BAD = "bad"
-    UNKNOWN = "unknown"
+_MAX_SHOWN = 10
+"""Maximum number of findings and namespaces on the page; there may be hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
 class PathRow:
     """
-    One path, and how the connections that cross it fare. None: not known.
+    One path, and counts of the connections that cross it. None: unknown.
     """
 
     path: Path
     connections: int | None
     at_risk: int | None
-    stalled: int | None
+    hanging: int | None
     idle_drops: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
     """
-    The landing page's content. None: not known.
+    The landing page's content. None: unknown.
 
-    sentences say what is wrong beside the findings, and what is not known. more_findings and
-    more_namespaces count those left out.
+    sentences are about problems besides the findings, and about missing data. more_findings and
+    more_namespaces count those that are not shown.
     """
 
-    state: State
+    verdict: Verdict
     sentences: tuple[str, ...]
     findings: tuple[Finding, ...]
     more_findings: int
     connections: int | None
     at_risk: int | None
-    stalled: int | None
+    hanging: int | None
     idle_drops: int | None
     paths: tuple[PathRow, ...]
     namespaces: tuple[Report, ...]
@@ -78,13 +70,14 @@ def overview(
     snapshot: Snapshot | None, closures: ClosureReading | None, config: Config, now: float
 ) -> Overview:
     """
-    How the host is; now is seconds on the monotonic clock.
+    The state of the host; now is in seconds on the clock since_boot().
     """
     sockets = snapshot.sockets if snapshot else None
     if sockets and now > sockets.fresh_until:
         sockets = None
     paths = tuple(_path_rows(sockets, closures, config))
-    at_risk, stalled = _total(row.at_risk for row in paths), _total(row.stalled for row in paths)
+    at_risk = _total(row.at_risk for row in paths)
+    hanging = sum(map(_hanging, sockets.connections.paths.values())) if sockets else None
     idle_drops = _total(row.idle_drops for row in paths)
     findings = [
         finding
@@ -96,29 +89,29 @@ def overview(
         reports(snapshot, config.paths) if snapshot else (), key=lambda each: not each.findings
     )
     return Overview(
-        state=_state(bool(at_risk or stalled), findings, idle_drops, unknown),
-        sentences=(*_wrong(at_risk, stalled, idle_drops), *unknown),
-        findings=tuple(findings[:_MOST]),
-        more_findings=max(len(findings) - _MOST, 0),
+        verdict=_verdict(bool(at_risk or hanging), findings, idle_drops, unknown),
+        sentences=(*_wrong(at_risk, hanging, idle_drops), *unknown),
+        findings=tuple(findings[:_MAX_SHOWN]),
+        more_findings=max(len(findings) - _MAX_SHOWN, 0),
         connections=_connections(snapshot, sockets, now),
         at_risk=at_risk,
-        stalled=stalled,
+        hanging=hanging,
         idle_drops=idle_drops,
         paths=paths,
-        namespaces=tuple(namespaces[:_MOST]),
-        more_namespaces=max(len(namespaces) - _MOST, 0),
+        namespaces=tuple(namespaces[:_MAX_SHOWN]),
+        more_namespaces=max(len(namespaces) - _MAX_SHOWN, 0),
     )
 
 
-def _state(
-    in_danger: bool, findings: Iterable[Finding], idle_drops: int | None, unknown: tuple[str, ...]
-) -> State:
+def _verdict(
+    is_at_risk: bool, findings: Iterable[Finding], idle_drops: int | None, unknown: tuple[str, ...]
+) -> Verdict:
     severities = {finding.severity for finding in findings}
-    if in_danger or Severity.CRITICAL in severities:
-        return State.BAD
+    if is_at_risk or Severity.CRITICAL in severities:
+        return Verdict.AT_RISK
     if severities or idle_drops:
-        return State.DOUBTFUL
-    return State.UNKNOWN if unknown else State.GOOD
+        return Verdict.DOUBTFUL
+    return Verdict.UNKNOWN if unknown else Verdict.ALL_RIGHT
 
 
 def _connections(
@@ -140,7 +133,7 @@ def _path_rows(
             path,
             int(sums.connections.sum()) if sums else None,
             _at_risk(sums) if sums else None,
-            int(sums.connections[:, IdleState.STALLED].sum()) if sums else None,
+            _hanging(sums) if sums else None,
             _idle_drops(closures.sums, path) if closures else None,
         )
 
@@ -149,36 +142,37 @@ def _at_risk(sums: PathSums) -> int:
     return int(sums.connections[np.ix_(AT_RISK_PROTECTIONS, AT_RISK_IDLE_STATES)].sum())
 
 
+def _hanging(sums: PathSums) -> int:
+    return int(sums.connections[:, HANGING_IDLE_STATES].sum())
+
+
 def _idle_drops(sums: ClosureSums, path: Path) -> int:
     return sum(number for (name, _), number in sums.idle_drops.items() if name == path.name)
 
 
-def _wrong(at_risk: int | None, stalled: int | None, idle_drops: int | None) -> Iterator[str]:
-    if stalled:
-        yield f"{_count(stalled, 'connection hangs', 'connections hang')} right now."
+def _wrong(at_risk: int | None, hanging: int | None, idle_drops: int | None) -> Iterator[str]:
+    if hanging:
+        yield f"{_count(hanging, 'connection hangs', 'connections hang')}: nothing is answered."
     if at_risk:
         yield f"{_count(at_risk, 'connection is', 'connections are')} at risk."
     if idle_drops:
-        yield (
-            f"{_count(idle_drops, 'connection has', 'connections have')} died of idling since the"
-            " exporter started."
-        )
+        yield (f"{_count(idle_drops, 'idle drop', 'idle drops')} since the exporter started.")
 
 
 def _unknown(
     snapshot: Snapshot | None, closures: ClosureReading | None, now: float
 ) -> Iterator[str]:
     if snapshot is None:
-        yield "The first sample is not there yet."
+        yield "The first sample is not available yet."
         return
     runs = dict(snapshot.runs)
     if closures:
         runs["closures"] = closures.run
     for name, run in runs.items():
         if not run.success:
-            yield f"The collector {name} fails; the log says why."
+            yield f"The {name} collector failed; see the log."
     if now > snapshot.due:
-        yield "The newest sample is overdue."
+        yield "The latest sample is overdue."
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -187,8 +181,37 @@ def _count(number: int, one: str, many: str) -> str:
 
 def _total(values: Iterable[int | None]) -> int | None:
     """
-    The sum of what is known; of nothing at all, 0.
+    The sum of the known values, 0 without any values, None if all are unknown.
     """
     values = list(values)
     known = [value for value in values if value is not None]
     return sum(known) if known or not values else None
+
+
+_HEADLINES = {
+    Verdict.ALL_RIGHT: "No problems found",
+    Verdict.DOUBTFUL: "Warnings found",
+    Verdict.AT_RISK: "Problems found",
+    Verdict.UNKNOWN: "State unknown",
+}
+
+
+def make_landing(
+    sources: DataSources, telemetry_path: str, *, connections: bool
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """
+    A handler; connections: whether to link to /connections.
+    """
+
+    async def landing(_: web.Request) -> web.Response:
+        config = sources.config()
+        return render(
+            "index.html",
+            headlines=_HEADLINES,
+            telemetry_path=telemetry_path,
+            connections=connections,
+            recommended=config.recommended,
+            host=overview(sources.snapshot(), sources.closures(), config, since_boot()),
+        )
+
+    return landing

@@ -1,5 +1,5 @@
 """
-The users of the web config and their passwords.
+Verification of passwords of the web config.
 """
 
 import asyncio
@@ -9,38 +9,37 @@ import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-_MOST_BYTES = 72
-"""bcrypt takes no more of a password into account, and its Python package refuses more."""
-_MOST_WAITING = 16
-"""Comparisons that may wait for their turn, a few seconds' worth."""
+_MAX_BYTES = 72
+"""bcrypt ignores further bytes, and its Python package rejects longer passwords."""
+_MAX_WAITING = 16
+"""Maximum number of waiting comparisons; they take a few seconds."""
 
 
-class BusyError(Exception):
+class PasswordQueueFullError(Exception):
     """
-    So many passwords wait to be compared that another one is not.
+    Too many password comparisons are waiting.
     """
 
 
-class Passwords:
+class PasswordVerifier:
     """
-    Compares passwords with their bcrypt hashes, of which there is one at least.
+    Compares passwords with bcrypt hashes. Requires at least one user.
 
-    A comparison takes a tenth of a second by design, for a user that does not exist too. It is done
-    in a thread, one at a time; the right password is remembered, for scrapes show it again and
-    again.
+    A comparison takes about 0.1 s by design, also for users that do not exist. It runs in a thread,
+    one at a time. Correct passwords are cached, because every scrape sends one.
     """
 
     def __init__(self, users: Mapping[str, str]) -> None:
         self._hashes = {name.encode(): hashed.encode() for name, hashed in users.items()}
-        self._of_nobody = next(iter(self._hashes.values()))
-        self._right: dict[bytes, bytes] = {}
+        self._dummy_hash = next(iter(self._hashes.values()))
+        self._cache: dict[bytes, bytes] = {}
         self._key = secrets.token_bytes(32)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="passwords")
         self._waiting = 0
 
     async def are_right(self, authorization: str) -> bool:
         """
-        Whether an Authorization header has a user's name and password. Raises BusyError.
+        Whether an Authorization header has valid credentials. Raises PasswordQueueFullError.
         """
         scheme, _, encoded = authorization.partition(" ")
         try:
@@ -50,25 +49,25 @@ class Passwords:
         if scheme.lower() != "basic":
             return False
         name, _, password = credentials.partition(b":")
-        # With a key of the process's own, so that nobody can try passwords on a dump of its memory.
+        # Keyed per process, so that passwords cannot be guessed from a memory dump.
         digest = hashlib.blake2b(credentials, key=self._key).digest()
-        if secrets.compare_digest(self._right.get(name, b""), digest):
+        if secrets.compare_digest(self._cache.get(name, b""), digest):
             return True
-        right = await self._compare(password, self._hashes.get(name, self._of_nobody))
-        if right and name in self._hashes:
-            self._right[name] = digest
+        correct = await self._compare(password, self._hashes.get(name, self._dummy_hash))
+        if correct and name in self._hashes:
+            self._cache[name] = digest
             return True
         return False
 
     def close(self) -> None:
         """
-        Let go of the thread.
+        Stop the thread.
         """
         self._worker.shutdown(wait=False)
 
     async def _compare(self, password: bytes, hashed: bytes) -> bool:
-        if self._waiting >= _MOST_WAITING:
-            raise BusyError
+        if self._waiting >= _MAX_WAITING:
+            raise PasswordQueueFullError
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
@@ -78,9 +77,9 @@ class Passwords:
 
 
 def _equal(password: bytes, hashed: bytes) -> bool:
-    import bcrypt  # noqa: PLC0415  few have users
+    import bcrypt  # noqa: PLC0415  rarely used
 
     try:
-        return bcrypt.checkpw(password[:_MOST_BYTES], hashed)
-    except ValueError:  # older versions refuse zero bytes
+        return bcrypt.checkpw(password[:_MAX_BYTES], hashed)
+    except ValueError:  # older versions reject zero bytes
         return False

@@ -1,141 +1,32 @@
 """
-Connections: accepted, bounded in number and time, spoken to in TLS or in plain HTTP.
+Accepts connections, with limits on number and time, over TLS or plain HTTP.
 
-aiohttp's own servers keep one TLS context for ever and accept everybody; so connections are
-accepted here, and handed over to aiohttp.
+aiohttp's own servers cannot replace their TLS context or limit connections. So connections are
+accepted here and passed to aiohttp.
 """
 
 import asyncio
 import errno
 import socket
 from collections.abc import Sequence
-from typing import Any
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from exporter.web.access import Access, Rules
-from exporter.web.tls import is_allowed
+from exporter.web.access import AccessControl
+from exporter.web.client_connection import REQUEST_TIMEOUT, ClientConnection
 
 MOST_CONNECTIONS = 128
-"""Above, whoever has been idle for longest makes room: a connection in TLS takes 0.3 MB."""
-REQUEST_TIMEOUT = 10.0
-"""Seconds from a connection's or a request's first byte to the end of the request."""
+"""Beyond this, the longest idle connection is closed. A TLS connection takes 0.3 MB."""
 ANSWER_TIMEOUT = 30.0
-"""Seconds an answer may take, most of them its reader's."""
-_IDLE_TIMEOUT = 310.0
-"""Seconds between requests: Prometheus, on its side, waits for 300."""
+"""Maximum seconds for a response, including the time the client takes to read it."""
 _SHUTDOWN_TIMEOUT = 1.0
-"""Seconds that requests under way get to end."""
+"""Seconds for running requests to finish."""
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _RETRY_AFTER = 1.0
-"""Seconds until the next attempt when the process or the machine is."""
-_HANDLER: dict[str, Any] = {
-    "access_log": None,
-    "auto_decompress": False,  # bodies are refused
-    "keepalive_timeout": _IDLE_TIMEOUT,
-    "lingering_time": 1.0,
-}
-_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-
+"""Seconds until the next accept after one of these errors."""
 _log = structlog.get_logger()
-
-
-class Connection(web.RequestHandler):
-    """
-    One client's connection, and the rules it was made under.
-    """
-
-    def __init__(self, server: web.Server, rules: Rules) -> None:
-        self._clock = asyncio.get_running_loop()
-        super().__init__(server, loop=self._clock, **_HANDLER)
-        self.rules = rules
-        self.busy = False
-        self.idle_since = self._clock.time()
-        self._deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """
-        The connection is there, TLS and all.
-        """
-        super().connection_made(transport)
-        self._expect_request()
-        tls = self.rules.config.tls_server_config
-        certificate = transport.get_extra_info("peercert")
-        if tls and tls.client_allowed_sans and not is_allowed(certificate, tls.client_allowed_sans):
-            _log.debug("client refused: its certificate has no allowed name", client=self.peername)
-            self.abort()
-
-    def data_received(self, data: bytes) -> None:
-        """
-        The client has sent something.
-        """
-        if not self.busy and self._deadline is None:
-            self._expect_request()
-        super().data_received(data)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """
-        The connection is over.
-        """
-        self._stop_expecting()
-        super().connection_lost(exc)
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """
-        Answer what is no HTTP at all, and leave our own faults to aiohttp, which logs them.
-        """
-        if status != web.HTTPBadRequest.status_code:
-            return super().handle_error(request, status, exc, message)
-        _log.debug("no HTTP request", client=self.peername, error=message)
-        if self.transport is not None:
-            # aiohttp's own answer would say which versions of it and of Python run here.
-            self.transport.write(_BAD_REQUEST)
-            self.force_close()
-        return web.Response()
-
-    def begin(self) -> None:
-        """
-        A whole request has come.
-        """
-        self.busy = True
-        self._stop_expecting()
-
-    def end(self) -> None:
-        """
-        It has been answered.
-        """
-        self.busy = False
-        self.idle_since = self._clock.time()
-
-    def abort(self) -> None:
-        """
-        End the connection here and now.
-        """
-        if self.transport is not None:
-            self.transport.abort()
-
-    @property
-    def is_open(self) -> bool:
-        """
-        Whether it lasts.
-        """
-        return self.transport is not None and not self.transport.is_closing()
-
-    def _expect_request(self) -> None:
-        self._deadline = self._clock.call_later(REQUEST_TIMEOUT, self.abort)
-
-    def _stop_expecting(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
 
 class HttpServer:
@@ -143,17 +34,17 @@ class HttpServer:
     Serves an application on listening sockets.
     """
 
-    def __init__(self, app: web.Application, access: Access) -> None:
+    def __init__(self, app: web.Application, access: AccessControl) -> None:
         app.middlewares.insert(0, self._answer)
         self._access = access
         self._runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_TIMEOUT)
         self._listeners: list[socket.socket] = []
         self._accepting: list[asyncio.Task[None]] = []
-        self._arriving: dict[asyncio.Task[None], socket.socket] = {}
+        self._handshakes: dict[asyncio.Task[None], socket.socket] = {}
 
     async def start(self, listeners: Sequence[socket.socket]) -> None:
         """
-        Accept connections from now on.
+        Start to accept connections.
         """
         await self._runner.setup()
         for listener in listeners:
@@ -163,9 +54,9 @@ class HttpServer:
 
     async def close(self) -> None:
         """
-        End, after the requests under way if those end soon.
+        Stop, after running requests if they finish soon.
         """
-        tasks = [*self._accepting, *self._arriving]
+        tasks = [*self._accepting, *self._handshakes]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -180,21 +71,21 @@ class HttpServer:
                 client, _ = await loop.sock_accept(listener)
             except OSError as error:
                 if error.errno in _EXHAUSTED:
-                    _log.warning("no connection can be accepted", error=error.strerror)
+                    _log.warning("accept failed", error=error.strerror)
                     await asyncio.sleep(_RETRY_AFTER)
                 continue
             self._make_room()
-            task = asyncio.create_task(self._welcome(client))
-            self._arriving[task] = client
-            task.add_done_callback(self._has_arrived)
-            await asyncio.sleep(0)  # sock_accept() does not wait while there are clients waiting
+            task = asyncio.create_task(self._handshake(client))
+            self._handshakes[task] = client
+            task.add_done_callback(self._handshake_done)
+            await asyncio.sleep(0)  # sock_accept() does not yield while clients are waiting
 
-    def _has_arrived(self, task: asyncio.Task[None]) -> None:
-        client = self._arriving.pop(task)
+    def _handshake_done(self, task: asyncio.Task[None]) -> None:
+        client = self._handshakes.pop(task)
         if task.cancelled():
             client.close()
 
-    async def _welcome(self, client: socket.socket) -> None:
+    async def _handshake(self, client: socket.socket) -> None:
         rules = self._access.rules()
         server = self._runner.server
         if server is None:
@@ -203,48 +94,48 @@ class HttpServer:
         timeout = {"ssl_handshake_timeout": REQUEST_TIMEOUT} if rules.tls else {}
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Connection(server, rules), client, ssl=rules.tls, **timeout
+                lambda: ClientConnection(server, rules), client, ssl=rules.tls, **timeout
             )
         except OSError as error:
-            # Plain HTTP on a port for TLS, a certificate that does not verify, a port scan.
-            _log.debug("no TLS with a client", error=str(error) or type(error).__name__)
+            # For example plain HTTP on a TLS port, an invalid client certificate, or a port scan.
+            _log.debug("TLS handshake failed", error=str(error) or type(error).__name__)
 
     def _make_room(self) -> None:
         """
-        Have at most MOST_CONNECTIONS - 1.
+        Close a connection if there are MOST_CONNECTIONS.
         """
         connections = [each for each in self._connections() if each.is_open]
-        if len(connections) + len(self._arriving) < MOST_CONNECTIONS:
+        if len(connections) + len(self._handshakes) < MOST_CONNECTIONS:
             return
         idle = [each for each in connections if not each.busy]
         if idle:
             min(idle, key=lambda each: each.idle_since).abort()
-        elif self._arriving:
-            next(iter(self._arriving)).cancel()
+        elif self._handshakes:
+            next(iter(self._handshakes)).cancel()
         else:
             connections[0].abort()
 
-    def _connections(self) -> list[Connection]:
+    def _connections(self) -> list[ClientConnection]:
         server = self._runner.server
         connections = server.connections if server else []
-        return [each for each in connections if isinstance(each, Connection)]
+        return [each for each in connections if isinstance(each, ClientConnection)]
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         connection = request.protocol
-        if not isinstance(connection, Connection):
+        if not isinstance(connection, ClientConnection):
             return await handler(request)
         connection.begin()
         try:
             if connection.rules.tls is not self._access.rules().tls:
-                connection.abort()  # the client comes again, under the rules of now
+                connection.abort()  # the client reconnects under the current rules
                 return web.Response()
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 response = await handler(request)
                 await response.prepare(request)
                 await response.write_eof()
                 return response
-        except (TimeoutError, ConnectionError):  # nobody reads the answer, or is there to read it
+        except (TimeoutError, ConnectionError):  # the client does not read, or has disconnected
             connection.abort()
             return web.Response()
         finally:

@@ -1,5 +1,5 @@
 """
-The pages for people, and what they are dressed with.
+HTML templates and static files.
 """
 
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ _CONTENT_TYPES = {
 
 def render(template: str, *, status: int = 200, **values: object) -> web.Response:
     """
-    The template of that name, filled in; values are escaped.
+    Render a template. Values are escaped.
     """
     page = _environment().get_template(template).render(static=STATIC, **values)
     headers = {hdrs.CACHE_CONTROL: "no-store"}
@@ -34,7 +34,7 @@ def render(template: str, *, status: int = 200, **values: object) -> web.Respons
 
 def add_static(app: web.Application) -> None:
     """
-    Have the application serve the files that pages ask for.
+    Add the static files to the application.
     """
 
     async def static(request: web.Request) -> web.Response:
@@ -54,7 +54,7 @@ def _read(name: str) -> bytes:
 
 @cache
 def _environment() -> "jinja2.Environment":
-    import jinja2  # noqa: PLC0415  2 MB that an exporter nobody looks at can do without
+    import jinja2  # noqa: PLC0415  2 MB, only needed for pages
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("exporter.web"),
@@ -74,7 +74,7 @@ def _environment() -> "jinja2.Environment":
 
 def _duration(seconds: float | None) -> str:
     """
-    Settings may have odd values, which are shown as they are.
+    Like wording.duration(), but also for None and negative settings.
     """
     if seconds is None:
         return "?"
@@ -87,7 +87,7 @@ def _utc(timestamp: float, form: str) -> str:
 
 def _address(text: str) -> "Markup":
     """
-    With a real arrow that stays with what it points to. A long one is broken before the port.
+    The address with a Unicode arrow that is not wrapped. Long addresses may wrap before the port.
     """
     arrow, _, rest = text.replace("->", "→").replace("<-", "←").rpartition(" ")
     host, _, port = rest.rpartition(":")
@@ -96,7 +96,7 @@ def _address(text: str) -> "Markup":
 
 def _code(text: str) -> "Markup":
     """
-    What stands between backticks is code.
+    Text with code between backticks.
     """
     words = text.split("`")
     html = "".join("<code>{}</code>" if number % 2 else "{}" for number in range(len(words)))
@@ -104,6 +104,6 @@ def _code(text: str) -> "Markup":
 
 
 def _markup(html: str) -> "Markup":
-    from markupsafe import Markup  # noqa: PLC0415  comes with Jinja
+    from markupsafe import Markup  # noqa: PLC0415  part of Jinja
 
-    return Markup(html)  # noqa: S704  what is filled in is escaped
+    return Markup(html)  # noqa: S704  format() escapes its arguments

@@ -1,16 +1,21 @@
 """
-The TLS of the web config, in the words of Python's ssl.
+Converts the TLS settings of the web config to Python's ssl.
 """
 
 import ipaddress
 import os
+import platform
 import ssl
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import structlog
+
 from exporter.web.config import ClientAuth, TlsServerConfig, TlsVersion
 from exporter.web.go_names import CURVES
+
+_log = structlog.get_logger()
 
 _VERSIONS = {
     TlsVersion.TLS12: ssl.TLSVersion.TLSv1_2,
@@ -25,7 +30,7 @@ _VERIFY = {
 
 def make_context(config: TlsServerConfig) -> ssl.SSLContext:
     """
-    What connections are made with. Raises ValueError, which says what key is wrong and why.
+    The TLS context for connections. Raises ValueError with the invalid key and the reason.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[config.min_version]
@@ -37,19 +42,40 @@ def make_context(config: TlsServerConfig) -> ssl.SSLContext:
         if config.openssl_ciphers:
             context.set_ciphers(":".join(config.openssl_ciphers))
         for curve in config.curve_preferences:
-            context.set_ecdh_curve(CURVES[curve])
+            _select_curve(context, curve)
     except (ssl.SSLError, ValueError) as error:
         raise ValueError(
-            f"cipher_suites or curve_preferences: OpenSSL has none: {error}"
+            f"cipher_suites or curve_preferences: not supported by OpenSSL: {error}"
         ) from error
     _load_certificate(context, config)
     _verify_clients(context, config)
     return context
 
 
+def _select_curve(context: ssl.SSLContext, curve: str) -> None:
+    """
+    Offer this curve only, as Go does, where Python's ssl can.
+
+    Before gh-103242 (in Debian 12's Python 3.11.2, not in 3.11.7), set_ecdh_curve() needs an
+    EC_KEY, which X25519 does not have. OpenSSL's default list then stays. Its first choice is
+    X25519, but it also offers other curves, so this logs a warning. Rejecting a valid config would
+    leave the host without metrics.
+    """
+    try:
+        context.set_ecdh_curve(CURVES[curve])
+    except ssl.SSLError as error:
+        if error.reason != "UNKNOWN_GROUP":
+            raise
+        _log.warning(
+            "curve_preferences not applied, offering OpenSSL's default curves",
+            curve=curve,
+            python=platform.python_version(),
+        )
+
+
 def is_allowed(certificate: object, allowed: Iterable[str]) -> bool:
     """
-    Whether a client's certificate, as SSLObject.getpeercert() gives it, has one of these names.
+    Whether a client certificate, from SSLObject.getpeercert(), has one of these names.
     """
     names = certificate.get("subjectAltName", ()) if isinstance(certificate, dict) else ()
     return not set(allowed).isdisjoint(_name(kind, value) for kind, value in names)
@@ -68,17 +94,19 @@ def _load_certificate(context: ssl.SSLContext, config: TlsServerConfig) -> None:
             context.load_cert_chain(config.cert_file, config.key_file, _no_password)
         else:
             _load_from_memory(context, cert + "\n" + key)
-    except OSError as error:  # ssl.SSLError is one
-        reason = "it is not that of the certificate" if "MISMATCH" in str(error) else str(error)
+    except OSError as error:  # includes ssl.SSLError
+        reason = "it does not match the certificate" if "MISMATCH" in str(error) else str(error)
         raise ValueError(f"{cert_key} and {key_key}: the key cannot be used: {reason}") from error
 
 
 def _load_from_memory(context: ssl.SSLContext, pem: str) -> None:
     """
-    Python's ssl reads certificates from files only; this one is never on a disk.
+    Load the certificate from a memory file, because Python's ssl only accepts files.
     """
     if sys.platform != "linux":
-        raise ValueError("cert and key: only cert_file and key_file can be read on this system")
+        raise ValueError(
+            "cert and key: not supported on this platform; allowed: cert_file, key_file"
+        )
     descriptor = os.memfd_create("certificate")
     try:
         os.write(descriptor, pem.encode())
@@ -89,14 +117,14 @@ def _load_from_memory(context: ssl.SSLContext, pem: str) -> None:
 
 def _no_password() -> str:
     """
-    Called for an encrypted key, where OpenSSL would ask on the terminal.
+    Called for an encrypted key. Otherwise OpenSSL would prompt on the terminal.
     """
-    raise ValueError("key: is encrypted; it must be readable without a password")
+    raise ValueError("key: is encrypted; allowed: keys without a password")
 
 
 def _verify_clients(context: ssl.SSLContext, config: TlsServerConfig) -> None:
     context.verify_mode = _VERIFY[config.client_auth_type]
-    # As Go does, trust the certificates given, though they be no root's.
+    # Like Go, trust the given certificates even if they are not self-signed roots.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if config.client_ca or config.client_ca_file:
         authority, key = _pem(config, "client_ca", "CERTIFICATE")
@@ -106,7 +134,7 @@ def _verify_clients(context: ssl.SSLContext, config: TlsServerConfig) -> None:
                 context.load_verify_locations(cadata=ascii_only)
             else:
                 context.load_verify_locations(cafile=config.client_ca_file)
-        except OSError as error:  # ssl.SSLError is one
+        except OSError as error:  # includes ssl.SSLError
             raise ValueError(f"{key}: cannot be used: {error}") from error
     elif config.client_auth_type is not ClientAuth.NONE:
         context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
@@ -114,7 +142,7 @@ def _verify_clients(context: ssl.SSLContext, config: TlsServerConfig) -> None:
 
 def _pem(config: TlsServerConfig, name: str, kind: str) -> tuple[str, str]:
     """
-    What stands under the key or in the file it names, and which of the two keys that is.
+    The PEM text of the key or of its file, and the name of the key that was used.
     """
     key, text = name, getattr(config, name)
     if not text:
@@ -125,7 +153,7 @@ def _pem(config: TlsServerConfig, name: str, kind: str) -> tuple[str, str]:
         except OSError as error:
             raise ValueError(f"{key}: {file} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
-            raise ValueError(f"{key}: {file} is not in PEM form") from error
+            raise ValueError(f"{key}: {file} is not in PEM format") from error
     if f"{kind}-----" not in text:
-        raise ValueError(f"{key}: holds no {kind.lower()} in PEM form")
+        raise ValueError(f"{key}: no {kind.lower()} in PEM format found")
     return text, key

@@ -1,8 +1,8 @@
 """
-Keepalive values in Windows' registry, which are milliseconds there.
+Keepalive values in the Windows registry, in milliseconds.
 
-Windows reads them when it starts. One that has been changed since is told at once, but rules
-connections from the next start on.
+Windows reads them at boot. A changed value is exported immediately, but applies to connections only
+after the next boot.
 """
 
 import sys
@@ -18,12 +18,12 @@ _KEY = r"SYSTEM\CurrentControlSet\Services\Tcpip\Parameters"
 _TIME = 7_200_000
 _INTERVAL = 1_000
 _DATA_RETRANSMISSIONS = 5
-"""What Windows takes where there is no value."""
+"""Windows' defaults for absent values."""
 
 
 def read_settings() -> Settings:
     """
-    The settings; one that Windows' documentation has no answer for is None and among the problems.
+    The settings. A value outside the documented range is None, and problems has the reason.
     """
     problems: list[str] = []
     configured: set[str] = set()
@@ -31,23 +31,25 @@ def read_settings() -> Settings:
     def read(setting: str, name: str, default: int, least: int) -> int | None:
         try:
             value, kind = winreg.QueryValueEx(key, name)
-        except FileNotFoundError:  # there is no such value
+        except FileNotFoundError:  # the value does not exist
             return default
         except OSError as error:
             problems.append(f"cannot read {name}: {error.strerror}")
             return None
         configured.add(setting)
         if kind != winreg.REG_DWORD:
-            problems.append(f"{name} is no REG_DWORD, which is type {winreg.REG_DWORD}, but {kind}")
+            problems.append(
+                f"{name} has registry type {kind}; allowed: REG_DWORD (type {winreg.REG_DWORD})"
+            )
             return None
         number = int(value)
         if number < least:
-            problems.append(f"{name} is {number}, but {least} is the least it may be")
+            problems.append(f"{name} is {number}; allowed: {least} or more")
             return None
         return number
 
     try:
-        # A 32-bit Python is to see what the system sees, too.
+        # Without this flag, a 32-bit Python would read another view of the registry.
         access = winreg.KEY_READ | winreg.KEY_WOW64_64KEY
         with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _KEY, access=access) as key:
             time = read("time", "KeepAliveTime", _TIME, least=1)

@@ -1,3 +1,3 @@
 """
-Recording rules, alerts and runbooks: promtool's verdict, a linter's, and the docs about them.
+Tests of recording rules, alerts and runbooks: promtool, a linter, and the docs.
 """

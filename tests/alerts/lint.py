@@ -1,5 +1,5 @@
 """
-What a rule must not do, in the spirit of cloudflare/pint: each check tells the problems it finds.
+A linter for rules, similar to cloudflare/pint: each check yields the problems it finds.
 """
 
 import re
@@ -38,7 +38,7 @@ def has_problem(check: Check, rule: Rule) -> bool:
 
 def metrics() -> dict[str, tuple[str, set[str]]]:
     """
-    Type and labels of each series that can be queried: the docs' and Prometheus' own.
+    Type and labels of each known series: those in docs/metrics.md and Prometheus' own.
     """
     text = (ROOT / "docs/metrics.md").read_text()
     found: dict[str, tuple[str, set[str]]] = {name: ("gauge", set()) for name in _PROMETHEUS}
@@ -64,7 +64,7 @@ def knows_what_it_selects(rule: Rule) -> Iterator[str]:
         if name in recorded:
             continue
         if name not in known:
-            yield f"there is no metric {name!r}"
+            yield f"unknown metric {name!r}"
             continue
         for matcher in selector.matchers.matchers:
             if matcher.name not in known[name][1] | TARGET_LABELS:
@@ -76,7 +76,7 @@ def knows_what_it_selects(rule: Rule) -> Iterator[str]:
 
 def takes_rates_of_counters_only(rule: Rule) -> Iterator[str]:
     """
-    rate() and increase() have a counter inside, and counters are inside of nothing else.
+    rate() and increase() are applied to counters, and only they are.
     """
     known = metrics()
     rated = set()
@@ -85,7 +85,7 @@ def takes_rates_of_counters_only(rule: Rule) -> Iterator[str]:
             for selector in selectors(call):
                 rated.add(str(selector))
                 if known.get(selector.name or "", ("",))[0] != "counter":
-                    yield f"{call.func.name}() of {selector.name}, which is no counter"
+                    yield f"{call.func.name}() of {selector.name}, which is not a counter"
     for selector in selectors(rule.expression):
         if known.get(selector.name or "", ("",))[0] == "counter" and str(selector) not in rated:
             yield f"the counter {selector.name} without rate() or increase()"
@@ -93,7 +93,7 @@ def takes_rates_of_counters_only(rule: Rule) -> Iterator[str]:
 
 def keeps_the_labels_of_targets(rule: Rule) -> Iterator[str]:
     """
-    Aggregation drops labels of ours by name (without); what is of a whole job says so (by).
+    Rules of an instance drop labels by name (`without`); rules of a fleet keep job (`by`).
     """
     for node in nodes(rule.expression):
         if not isinstance(node, promql.AggregateExpr):
@@ -111,7 +111,7 @@ def keeps_the_labels_of_targets(rule: Rule) -> Iterator[str]:
 
 def has_no_needless_regex(rule: Rule) -> Iterator[str]:
     """
-    A regular expression is one, and has no anchors, which Prometheus adds itself.
+    No regular expression for a literal, and no anchors, which Prometheus adds itself.
     """
     for selector in selectors(rule.expression):
         for matcher in selector.matchers.matchers:
@@ -125,7 +125,7 @@ def has_no_needless_regex(rule: Rule) -> Iterator[str]:
 
 def has_a_condition(rule: Rule) -> Iterator[str]:
     """
-    An alert can be silent: it compares, or asks what is absent.
+    An alert's expression can be empty: it has a comparison, unless or absent().
     """
     if not rule.is_alert:
         return
@@ -136,17 +136,17 @@ def has_a_condition(rule: Rule) -> Iterator[str]:
         )
         if compares or (isinstance(node, promql.Call) and node.func.name == "absent"):
             return
-    yield "its expression is always there"
+    yield "its expression is never empty"
 
 
 def has_the_parts_of_an_alert(rule: Rule) -> Iterator[str]:
     """
-    An alert has a name, a severity, patience and annotations.
+    An alert has a name, a severity, a `for` and annotations.
     """
     if not rule.is_alert:
         return
     if not re.fullmatch(r"TCPKeepalive([A-Z][a-z]+)+", rule.name):
-        yield "its name is not TCPKeepalive and words in CamelCase"
+        yield "its name is not TCPKeepalive with words in CamelCase"
     if set(rule.text["labels"]) != {"severity"} or rule.severity not in SEVERITIES:
         yield f"its one label is not severity, one of {', '.join(SEVERITIES)}"
     if not re.fullmatch(r"[1-9][0-9]*m", rule.text.get("for", "")):
@@ -155,30 +155,30 @@ def has_the_parts_of_an_alert(rule: Rule) -> Iterator[str]:
         yield "its annotations are not summary, description, runbook_url"
 
 
-def is_told_to_people(rule: Rule) -> Iterator[str]:
+def has_readable_annotations(rule: Rule) -> Iterator[str]:
     """
-    An alert says what it means, where, how much of it there is, and where to read on.
+    An alert's annotations have a static summary, the place, readable values and the runbook.
     """
     if not rule.is_alert or has_problem(has_the_parts_of_an_alert, rule):
         return
     summary, description = rule.annotations["summary"], rule.annotations["description"]
     if not re.fullmatch(r"[A-Z][^.{}]*\.", summary):
-        yield "its summary is not one sentence that is always the same"
+        yield "its summary is not one static sentence"
     if not description.endswith(".") or "\n" in description:
         yield "its description is not sentences in one line"
-    nowhere = "absent(" in rule.text["expr"]
-    if not nowhere and not re.search(r"\{\{ \$labels\.(instance|job) \}\}", description):
-        yield "its description does not say where"
+    absent = "absent(" in rule.text["expr"]
+    if not absent and not re.search(r"\{\{ \$labels\.(instance|job) \}\}", description):
+        yield "its description lacks the instance or job"
     for value in re.findall(r"\{\{ \$value[^}]*\}\}", description):
         if "| humanize" not in value:
-            yield f"{value} is not for people to read"
+            yield f"{value} is not humanized"
     if rule.annotations["runbook_url"] != f"{runbook_base()}/{rule.name}.md":
         yield f"its runbook_url is not {runbook_base()}/{rule.name}.md"
 
 
 def is_named_for_its_labels(rule: Rule) -> Iterator[str]:
     """
-    A recorded series is called level:metric:operation, and its level names its labels.
+    A recording is named level:metric:operation, and its level names its labels.
     """
     if rule.is_alert:
         return
@@ -194,7 +194,7 @@ def is_named_for_its_labels(rule: Rule) -> Iterator[str]:
             if by != (level[0] == "job") or (by and modifier and modifier.labels != level):
                 yield f"its labels are not those of level {match[1]}"
             return
-    yield "it aggregates nothing"
+    yield "it does not aggregate"
 
 
 CHECKS: tuple[Check, ...] = (
@@ -204,13 +204,13 @@ CHECKS: tuple[Check, ...] = (
     has_no_needless_regex,
     has_a_condition,
     has_the_parts_of_an_alert,
-    is_told_to_people,
+    has_readable_annotations,
     is_named_for_its_labels,
 )
 
 
 def problems(rule: Rule) -> list[str]:
     """
-    All that is wrong with a rule.
+    All problems of a rule.
     """
     return [problem for check in CHECKS for problem in check(rule)]

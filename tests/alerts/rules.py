@@ -1,5 +1,5 @@
 """
-The rules of deploy/prometheus, read.
+The rules of deploy/prometheus, parsed.
 """
 
 import subprocess
@@ -14,6 +14,7 @@ import promql_parser as promql
 import yaml
 
 from tests.exporter_process import ROOT
+from tests.lab.requirements import needs
 
 DIRECTORY = ROOT / "deploy/prometheus"
 FILES = sorted((DIRECTORY / "rules").glob("*.yml"))
@@ -24,7 +25,7 @@ RUNBOOKS = ROOT / "docs/runbooks"
 @dataclass(frozen=True)
 class Rule:
     """
-    One rule, as its file has it.
+    A rule, as in its file.
     """
 
     text: dict[str, Any]
@@ -32,28 +33,28 @@ class Rule:
     @property
     def name(self) -> str:
         """
-        The alert's name, or that of the series that is recorded.
+        The name of the alert or of the recorded series.
         """
         return str(self.text.get("alert") or self.text["record"])
 
     @property
     def is_alert(self) -> bool:
         """
-        Whether it alerts; else it records.
+        Whether this is an alert; otherwise it is a recording rule.
         """
         return "alert" in self.text
 
     @property
     def annotations(self) -> dict[str, str]:
         """
-        What an alert says.
+        An alert's annotations.
         """
         return dict(self.text["annotations"])
 
     @property
     def severity(self) -> str:
         """
-        How bad an alert is.
+        An alert's severity.
         """
         return str(self.text["labels"]["severity"])
 
@@ -83,7 +84,7 @@ RECORDINGS = [rule for rule in rules() if not rule.is_alert]
 
 def nodes(expression: promql.Expr) -> Iterator[Any]:
     """
-    Each part of an expression, the whole first.
+    All nodes of an expression, the root first.
     """
     found: list[promql.Expr] = []
     promql.walk(expression, found.append)
@@ -92,14 +93,14 @@ def nodes(expression: promql.Expr) -> Iterator[Any]:
 
 def selectors(expression: promql.Expr) -> Iterator[promql.VectorSelector]:
     """
-    Every selector of series in an expression, those of ranges included.
+    All series selectors in an expression, including those of ranges.
     """
     return (node for node in nodes(expression) if isinstance(node, promql.VectorSelector))
 
 
 def runbook_base() -> str:
     """
-    Where the runbooks are published; this stands in pyproject.toml alone, and in the alerts.
+    The URL of the published runbooks, from pyproject.toml. The alerts repeat it.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return str(project["urls"]["Runbooks"])
@@ -107,7 +108,7 @@ def runbook_base() -> str:
 
 def promtool(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """
-    Run promtool; what it says is on stdout and stderr.
+    Run promtool, capturing stdout and stderr.
     """
-    argv = ["promtool", *map(str, arguments)]
+    argv = [needs("promtool"), *map(str, arguments)]
     return subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)

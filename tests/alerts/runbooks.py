@@ -1,5 +1,5 @@
 """
-The runbooks, read: their headings, their PromQL, the commands in them and what these print.
+The runbooks, parsed: headings, PromQL, commands and the output shown for them.
 """
 
 import re
@@ -15,7 +15,7 @@ _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 @dataclass(frozen=True, slots=True)
 class Command:
     """
-    A command of a runbook, and what it prints, as the runbook has it.
+    A command in a runbook, and the output shown for it.
     """
 
     runbook: str
@@ -25,14 +25,14 @@ class Command:
 
 def headings(runbook: Path) -> list[str]:
     """
-    The headings of its sections.
+    The headings of a runbook's sections.
     """
     return re.findall(r"^## (.*)$", runbook.read_text(), re.MULTILINE)
 
 
 def blocks(runbook: Path, language: str) -> list[str]:
     """
-    The texts of its code blocks in a language, without their indentation.
+    A runbook's code blocks in a language, without indentation.
     """
     return [
         re.sub(rf"^{indent}", "", text, flags=re.MULTILINE)
@@ -43,7 +43,7 @@ def blocks(runbook: Path, language: str) -> list[str]:
 
 def commands(runbook: Path) -> list[Command]:
     """
-    Its commands, which stand after a `$` in console blocks.
+    A runbook's commands, which follow a `$` in console blocks.
     """
     return [
         Command(runbook.stem, *f"{entry}\n".split("\n", maxsplit=1))

@@ -1,7 +1,7 @@
 """
-Every alert has its runbook, and the runbooks hold what people need at night.
+Every alert has a runbook, and every runbook is complete.
 
-That their commands run is seen in tests/demo.
+tests/demo runs the commands in the runbooks.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ RUNBOOKS = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
     """
-    They have the same names.
+    The names match.
     """
     assert {file.stem for file in FILES} == {rule.name for rule in ALERTS}
 
@@ -26,25 +26,25 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
 @RUNBOOKS
 def test_a_runbook_has_its_sections(file: Path) -> None:
     """
-    In the order in which they are read, under the alert's name.
+    The heading is the alert's name, and the sections are in order.
     """
     assert file.read_text().startswith(f"# {file.stem}\n")
     assert headings(file) == _SECTIONS
 
 
 @RUNBOOKS
-def test_a_runbook_has_something_to_look_at(file: Path) -> None:
+def test_a_runbook_has_a_query_or_command(file: Path) -> None:
     """
-    A query or a command at least.
+    There is at least one query or command for the diagnosis.
     """
     names = {name for name, _ in QUERIES} | {command.runbook for command in COMMANDS}
     assert file.stem in names
 
 
 @pytest.mark.parametrize(("runbook", "query"), QUERIES)
-def test_a_query_is_right(runbook: str, query: str) -> None:
+def test_a_query_is_valid(runbook: str, query: str) -> None:
     """
-    It parses, and selects what there is.
+    It parses, and its metrics, labels and values exist.
     """
     rule = Rule({"record": runbook, "expr": query})
     assert [*knows_what_it_selects(rule), *takes_rates_of_counters_only(rule)] == []

@@ -1,3 +1,3 @@
 """
-The judge, held against sequences that the kernel shows and against a simulated kernel.
+Tests of the analysis, with sequences of samples as from the kernel and with a simulated kernel.
 """

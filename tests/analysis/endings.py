@@ -1,7 +1,7 @@
 """
-Sockets as the kernel tells of them at their end, and what samples before had shown.
+Destroy events of sockets, and their history rows from earlier samples.
 
-The columns are what Linux 6.18 said of real connections through a NAT.
+The values are those of real connections through a NAT on Linux 6.18.
 """
 
 import socket
@@ -11,29 +11,30 @@ from typing import Any
 
 import numpy as np
 
-from exporter.analysis.closure_reasons import Closures, judge_closures
-from exporter.analysis.history_table import Rows
+from exporter.analysis.closure_reasons import ClosureVerdicts, classify_closures
+from exporter.analysis.history_table import HistoryTable
 from exporter.model import ConnectionTable
 
 NAN = float("nan")
 END = 100_000.0
-"""When the kernel told of the end, in seconds on the monotonic clock."""
+"""When the kernel sent the event, in seconds on the monotonic clock."""
 SINCE_ZERO = END - 300.0
-"""The age of what has never happened: the kernel's tick counter starts five minutes before 0."""
+"""Age of something that never happened: the kernel's tick counter starts five minutes before 0."""
 
 
 @dataclass(frozen=True)
 class Event:
     """
-    What the kernel tells of one socket. Ages are seconds before END, late is how much later the
-    event was read, and missed how long before END a sample first missed the connection.
+    The destroy event of one socket. Ages are seconds before END; late is the delay in seconds until
+    the event was read; missed is how many seconds before END a sample first missed the connection.
 
-    The defaults are those of a connection from here that was idle for 200 s and then reset.
+    The defaults are those of an outbound connection that was idle for 200 s and then reset.
     """
 
     retransmits: int = 0
     probes: int = 0
     send_queue: int = 0
+    receive_queue: int = 0
     sent: float = 200.0
     received: float = 200.0
     acked: float = 200.0
@@ -50,7 +51,7 @@ class Event:
 @dataclass(frozen=True)
 class Row:
     """
-    What the last sample had shown; the first four are in seconds before END.
+    The history row of the last sample; the first four values are in seconds before END.
 
     The defaults are those of a connection that was idle for 190 s, without keepalive.
     """
@@ -59,12 +60,15 @@ class Row:
     active: float = 200.0
     received: float = 200.0
     check: float = NAN
+    unanswered: float = NAN
     spell: float = NAN
     spell_at_most: float = NAN
-    still: float = 175.0
+    unchanged_for: float = 175.0
     segments_in: int = 4
     armed: int = 0
     lasting: bool = False
+    peer_closed: bool = False
+    keepalive_time: float = NAN
 
 
 CLOSED = Event(acked=0.0, segments_out=8, segments_in=6, bytes_acked=4)
@@ -96,13 +100,21 @@ ABORTED = Event(
 NEVER = replace(ABORTED, send_queue=0, sent=SINCE_ZERO, acked=SINCE_ZERO)
 
 IDLE = Row()
-PROBING = Row(active=15.0, received=440.0, check=-20.0, spell=200.0, armed=1, lasting=True)
-HANGING = Row(active=120.0, received=1124.0, spell=198.0, lasting=True)
+PROBING = Row(
+    active=15.0,
+    received=440.0,
+    check=-20.0,
+    unanswered=230.0,
+    spell=200.0,
+    armed=1,
+    lasting=True,
+)
+HANGING = Row(active=120.0, received=1124.0, unanswered=910.0, spell=198.0, lasting=True)
 
 
 def later(event: Event, seconds: float) -> Event:
     """
-    The same ending, told so much later, when the application lets go of the socket.
+    The same closure with the event sent later by seconds, when the application closes the socket.
     """
     return replace(
         event,
@@ -115,7 +127,7 @@ def later(event: Event, seconds: float) -> Event:
 
 def earlier(row: Row, seconds: float) -> Row:
     """
-    The same memory of a connection whose end is told so much later.
+    The same history row of a connection whose event is sent later by seconds.
     """
     return replace(
         row,
@@ -126,18 +138,18 @@ def earlier(row: Row, seconds: float) -> Row:
     )
 
 
-def judged(event: Event, row: Row | None = None) -> Closures:
+def classified(event: Event, row: Row | None = None) -> ClosureVerdicts:
     """
-    The judgement of one event; without a row no sample had seen the connection.
+    The verdict on one event; without a row, no sample had the connection.
     """
-    return judged_together([event], [row])
+    return classified_together([event], [row])
 
 
-def judged_together(events: Sequence[Event], known: Sequence[Row | None]) -> Closures:
+def classified_together(events: Sequence[Event], known: Sequence[Row | None]) -> ClosureVerdicts:
     """
-    The judgement of many.
+    The verdicts on several events.
     """
-    return judge_closures(
+    return classify_closures(
         table(events),
         rows(known),
         np.array([END - event.missed for event in events]),
@@ -147,7 +159,7 @@ def judged_together(events: Sequence[Event], known: Sequence[Row | None]) -> Clo
 
 def table(events: Sequence[Event]) -> ConnectionTable:
     """
-    The events as the decoder gives them.
+    The events as a table from the decoder.
     """
     columns: dict[str, Any] = {
         field.name: np.zeros(len(events), np.int64) for field in fields(ConnectionTable)
@@ -163,11 +175,11 @@ def table(events: Sequence[Event]) -> ConnectionTable:
     return ConnectionTable(**columns)
 
 
-def rows(known: Sequence[Row | None]) -> Rows:
+def rows(known: Sequence[Row | None]) -> HistoryTable:
     """
-    The rows that the history gives for these.
+    The rows as returned by the history.
     """
-    result = Rows.unknown(len(known))
+    result = HistoryTable.unknown(len(known))
     for index, row in enumerate(known):
         if row is None:
             continue
@@ -178,12 +190,15 @@ def rows(known: Sequence[Row | None]) -> Rows:
             "active_at": END - row.active,
             "received_at": END - row.received,
             "check_at": END - row.check,
+            "unanswered_at": END - row.unanswered,
             "spell": row.spell,
             "spell_at_most": row.spell_at_most,
-            "still": row.still,
+            "unchanged_for": row.unchanged_for,
             "segments_in": row.segments_in & 0xFFFFFFFF,
             "armed": row.armed,
             "lasting": row.lasting,
+            "peer_closed": row.peer_closed,
+            "keepalive_time": row.keepalive_time,
         }
         for name, value in values.items():
             one[name] = np.array([value])

@@ -1,5 +1,5 @@
 """
-Connections as single samples show them, and what is known after a number of samples.
+Connections of single samples, and the history after several samples.
 """
 
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from exporter.analysis.history import History, Recorder
-from exporter.analysis.history_table import Rows
+from exporter.analysis.history import History, HistoryRecorder
+from exporter.analysis.history_table import HistoryTable
 from exporter.analysis.observation import observe
 from exporter.model import ConnectionTable, Timer
 from tests.tables import connections
@@ -17,7 +17,7 @@ from tests.tables import connections
 
 def table(rows: Sequence[dict[str, Any]]) -> ConnectionTable:
     """
-    A table of rows that give some of the columns, the same ones in each.
+    A table of rows with some of the columns, the same ones in each.
     """
     empty = connections(*[("10.0.0.4:40000", "203.0.113.10:443")] * len(rows))
     given = {
@@ -41,13 +41,15 @@ def connection(
     unanswered: int = 0,
     unacked: int = 0,
     send_queue: int = 0,
+    state: int = 1,
     cookie: int = 1,
 ) -> ConnectionTable:
     """
-    A connection read at a time, whose last segments are age seconds old.
+    A connection read at a time, with last segments age seconds ago.
 
-    acked and sent are other ages for the last acknowledgement received and the last data sent.
-    expires is of the keepalive timer, if timer names no other; without it there is none.
+    acked and sent override the ages of the last acknowledgement received and the last data sent.
+    expires is that of the keepalive timer, unless timer is another one; without expires, there is
+    no timer.
     """
     if timer is None:
         timer = Timer.NONE if expires is None else Timer.KEEPALIVE
@@ -56,6 +58,7 @@ def connection(
             {
                 "read_at": at,
                 "cookie": cookie,
+                "state": state,
                 "timer": timer,
                 "expires": expires or 0.0,
                 "last_data_sent": age if sent is None else sent,
@@ -71,30 +74,32 @@ def connection(
     )
 
 
-def observed(sample: ConnectionTable, history: History) -> Rows:
+def observed(sample: ConnectionTable, history: History) -> HistoryTable:
     """
-    What is known of a sample's connections, given the history of those before.
+    The history rows of a sample's connections, given the history of earlier samples.
     """
-    known = Rows.empty(len(sample))
-    observe(sample, history.recall(sample.cookie), known)
+    known = HistoryTable.empty(len(sample))
+    observe(sample, history.recall(sample.cookie), known, history.taken_at)
     return known
 
 
-def remembered(*parts: Rows) -> History:
+def remembered(*parts: HistoryTable) -> History:
     """
-    The history of one sample that found these rows.
+    The history of one sample with these rows.
     """
-    recorder = Recorder(History())
+    recorder = HistoryRecorder(History())
     for part in parts:
-        recorder.room(len(part)).put(slice(None), part)
-    return recorder.finish(0.0, None)
+        recorder.allocate(len(part)).put(slice(None), part)
+    times = [part["read_at"].min() for part in parts if len(part)]
+    return recorder.finish(min(times, default=0.0), None)
 
 
-def watch(*samples: ConnectionTable) -> Rows:
+def watch(*samples: ConnectionTable, opened_after: float = np.nan) -> HistoryTable:
     """
-    What is known after the last of the samples.
+    The history rows after the last of the samples. opened_after is the time of a sample that did
+    not have the connections yet; NaN if there was none.
     """
-    history = History()
+    history = History(taken_at=opened_after)
     for sample in samples:
         known = observed(sample, history)
         history = remembered(known)

@@ -1,5 +1,5 @@
 """
-What a path's real timeout lies between, as spells survived and spells fatal tell.
+Bounds of a path's real timeout, from survived and fatal spells.
 """
 
 import ipaddress
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.analysis.closure_reasons import Closures
+from exporter.analysis.closure_reasons import ClosureVerdicts
 from exporter.analysis.evidence import Evidence
 from exporter.analysis.survivals import Survivals
 from exporter.model import Direction, FloatArray, IdleBounds, OnTimeout, Path, Reason
@@ -21,12 +21,12 @@ OTHER = replace(PATH, name="other")
 HOUR = 3600.0
 NAN = float("nan")
 ROUGHLY = 0.06
-"""By what part a bound may be off: lengths are a twentieth apart."""
+"""Relative error of a bound: lengths are 5 % apart."""
 
 
 def survive(evidence: Evidence, *spells: float, at: float = 0.0, path: int = 0) -> None:
     """
-    A sample in which these spells were found survived.
+    Note a sample with these survived spells.
     """
     survivals = Survivals((PATH, OTHER))
     survivals.add(np.full(len(spells), path, np.int16), np.array(spells))
@@ -41,7 +41,7 @@ def die(
     reason: Reason = Reason.RESET,
 ) -> None:
     """
-    Connections to the servers in turn that have died of these spells.
+    Note connections to the servers in turn that were lost after these spells.
     """
     fatal = np.array(spells)
     close(evidence, fatal, at=at, servers=servers, reason=reason)
@@ -57,10 +57,10 @@ def close(
     reason: Reason = Reason.NORMAL,
 ) -> None:
     """
-    Connections that have ended after these spells.
+    Note connections that were closed after these spells.
     """
     number = len(fatal)
-    closures = Closures(
+    closures = ClosureVerdicts(
         reason=np.full(number, reason, np.int8),
         spell=np.zeros(number),
         survived=np.full(number, NAN) if survived is None else survived,
@@ -81,7 +81,7 @@ def test_nothing_known() -> None:
 
 def test_bounds() -> None:
     """
-    Three spells each: the survived one is rounded down, the fatal one up.
+    Three spells make a bound: survived is rounded down, fatal is rounded up.
     """
     evidence = Evidence()
     survive(evidence, 0.0, 10.0, 50.0, 50.0, 50.0)
@@ -98,7 +98,7 @@ def test_bounds() -> None:
 
 def test_third_longest_and_shortest() -> None:
     """
-    One or two spells prove nothing, whatever their length.
+    One or two spells make no bound, independent of their length.
     """
     evidence = Evidence()
     survive(evidence, 900.0, 900.0)
@@ -111,9 +111,10 @@ def test_third_longest_and_shortest() -> None:
     assert bounds.fatal == pytest.approx(70, rel=ROUGHLY)
 
 
-def test_deaths_that_others_outlived() -> None:
+def test_fatal_below_survived() -> None:
     """
-    A server that crashes ends connections of all ages: what others outlived was not the path.
+    A crashed server ends connections after spells of any length. Fatal spells shorter than survived
+    ones are therefore not attributed to the path.
     """
     evidence = Evidence()
     survive(evidence, *[200.0] * 3)
@@ -125,21 +126,31 @@ def test_deaths_that_others_outlived() -> None:
 
 def test_one_server_may_have_crashed() -> None:
     """
-    Deaths with one peer say nothing, until they have come in three different hours.
+    Fatal spells with a single peer make no bound, unless they end in three different minutes.
     """
     evidence = Evidence()
     server = ("203.0.113.1",)
-    die(evidence, *[260.0] * 100, servers=server)
-    die(evidence, *[260.0] * 100, at=HOUR, servers=server)
-    assert evidence.bounds(PATH, HOUR).fatal is None
+    for at in (0.0, 59.0, 60.0):
+        die(evidence, *[260.0] * 100, at=at, servers=server)
+        assert evidence.bounds(PATH, at).fatal is None
     die(evidence, 260.0, at=2 * HOUR, servers=server)
     assert evidence.bounds(PATH, 2 * HOUR).fatal is not None
 
 
-def test_while_nothing_comes_through() -> None:
+def test_minutes_of_shorter_spells() -> None:
     """
-    While nothing is answered on a path its connections die of an outage, not of its timeout. A
-    reset has come through.
+    The minutes of longer spells say nothing about shorter ones.
+    """
+    evidence = Evidence()
+    for minute, spell in enumerate((260.0, 260.0, 300.0)):
+        die(evidence, *[spell] * 3, at=60.0 * minute, servers=("203.0.113.1",))
+    assert evidence.bounds(PATH, HOUR).fatal == pytest.approx(300, rel=ROUGHLY)
+
+
+def test_outage() -> None:
+    """
+    Timeouts while nothing is received on a path are attributed to an outage, not to the path's
+    timeout. Resets count, because they were received.
     """
     evidence = Evidence()
     survive(evidence, path=1)
@@ -154,9 +165,9 @@ def test_while_nothing_comes_through() -> None:
     assert evidence.bounds(PATH, 0.0).fatal == pytest.approx(130, rel=ROUGHLY)
 
 
-def test_orderly_ends() -> None:
+def test_normal_closures() -> None:
     """
-    A connection that ends in order has survived its last spell.
+    A connection closed in order has survived its last spell.
     """
     evidence = Evidence()
     close(evidence, np.full(3, NAN), np.full(3, 100.0))
@@ -165,7 +176,8 @@ def test_orderly_ends() -> None:
 
 def test_mixed() -> None:
     """
-    Some died of spells beyond the configured timeout that others survived: that is no safe path.
+    The attribute mixed is true if some spells longer than the configured timeout were fatal and
+    longer ones survived.
     """
     evidence = Evidence()
     survive(evidence, *[900.0] * 3)
@@ -179,7 +191,7 @@ def test_mixed() -> None:
 
 def test_last_day() -> None:
     """
-    What is older than a day is forgotten, hour by hour, even if nothing comes after it.
+    Spells older than a day are dropped hour by hour, even without new ones.
     """
     evidence = Evidence()
     survive(evidence, *[50.0] * 3)
@@ -196,7 +208,7 @@ def test_last_day() -> None:
 
 def test_longer_than_a_day() -> None:
     """
-    A spell of days is survived for a day at least, and bounds nothing if it is fatal.
+    A survived spell of several days counts as one day; a fatal one makes no bound.
     """
     evidence = Evidence()
     survive(evidence, *[500_000.0] * 3)
@@ -213,7 +225,7 @@ def test_longer_than_a_day() -> None:
 )
 def test_truth_lies_between(timeout: float, spells: list[tuple[float, int]]) -> None:
     """
-    Whatever spells there are on a path that forgets, the bounds enclose its timeout.
+    The bounds always enclose the path's true timeout.
     """
     evidence = Evidence()
     servers = tuple(f"203.0.113.{number}" for number in range(4))

@@ -1,5 +1,5 @@
 """
-What closures tell of a path's timeout: spells survived at least, and fatal at most.
+Bounds of a path's timeout from closures: minimum of survived spells, maximum of fatal ones.
 """
 
 from dataclasses import replace
@@ -20,7 +20,7 @@ from tests.analysis.endings import (
     RETRANSMITTED,
     Event,
     Row,
-    judged,
+    classified,
 )
 
 TOLERANCE = 0.1
@@ -29,22 +29,24 @@ TOLERANCE = 0.1
 @pytest.mark.parametrize(
     ("event", "row", "at_most"),
     [
-        # To the end, which was when the reset came; it had been idle for 200 s then.
+        # Until the end, when the reset was received, after 200 s of idle time.
         pytest.param(RESET, IDLE, 200, id="reset while idle"),
         pytest.param(REFUSED_WRITE, IDLE, 200, id="reset answers a write"),
-        # From the sample that first saw the probes or the data unanswered.
-        pytest.param(PROBED, replace(PROBING, spell_at_most=212.5), 212.5, id="keepalive gave up"),
+        # Until the sample that first had unanswered probes or data.
         pytest.param(
-            RETRANSMITTED, replace(HANGING, spell_at_most=213), 213, id="retransmission gave up"
+            PROBED, replace(PROBING, spell_at_most=212.5), 212.5, id="keepalive timed out"
         ),
-        # Both sent and ended after the last sample: no sample saw more than the end.
+        pytest.param(
+            RETRANSMITTED, replace(HANGING, spell_at_most=213), 213, id="retransmission timed out"
+        ),
+        # Sent and timed out after the last sample: only the end is known.
         pytest.param(
             replace(RETRANSMITTED, retransmits=3, sent=1.0, received=200.0, acked=200.0),
             IDLE,
             200,
-            id="retransmission gave up between samples",
+            id="retransmission timed out between samples",
         ),
-        # It was closed here after 190 s to 205 s, when a sample first missed it.
+        # Closed locally after 190 s to 205 s, when a sample first missed it.
         pytest.param(
             replace(FIN_UNANSWERED, missed=95.0),
             Row(read=110.0, active=300.0, received=300.0),
@@ -55,9 +57,9 @@ TOLERANCE = 0.1
 )
 def test_fatal(event: Event, row: Row, at_most: float) -> None:
     """
-    What the network or the peer ended was idle for so long at most, and survived nothing.
+    A connection ended by the network or the peer has a maximum fatal spell, and no survived one.
     """
-    closures = judged(event, row)
+    closures = classified(event, row)
     assert closures.fatal[0] == pytest.approx(at_most, abs=TOLERANCE)
     assert closures.survived[0] != closures.survived[0]
     assert closures.fatal[0] >= closures.spell[0] - TOLERANCE
@@ -66,17 +68,17 @@ def test_fatal(event: Event, row: Row, at_most: float) -> None:
 @pytest.mark.parametrize(
     ("event", "row"),
     [
-        pytest.param(ABORTED, IDLE, id="aborted here"),
-        pytest.param(replace(RESET, segments_in=4), IDLE, id="closed here with data unread"),
+        pytest.param(ABORTED, IDLE, id="aborted locally"),
+        pytest.param(replace(RESET, segments_in=4), IDLE, id="closed locally with unread data"),
         pytest.param(RESET, None, id="never seen"),
-        pytest.param(PROBED, None, id="never seen, keepalive gave up"),
+        pytest.param(PROBED, None, id="never seen, keepalive timed out"),
     ],
 )
 def test_not_the_network(event: Event, row: Row | None) -> None:
     """
-    What the application here has ended, or no sample has seen, tells nothing.
+    A connection ended by the local application, or without history, gives no bound.
     """
-    closures = judged(event, row)
+    closures = classified(event, row)
     assert closures.reason[0] != Reason.NORMAL
     assert closures.fatal[0] != closures.fatal[0]
     assert closures.survived[0] != closures.survived[0]
@@ -84,10 +86,10 @@ def test_not_the_network(event: Event, row: Row | None) -> None:
 
 def test_survived() -> None:
     """
-    A FIN that is acknowledged has come through after all the time the counters stood still.
+    An acknowledged FIN proves that the connection survived the time of unchanged counters.
     """
-    closures = judged(CLOSED, replace(IDLE, still=175.0))
+    closures = classified(CLOSED, replace(IDLE, unchanged_for=175.0))
     assert closures.survived[0] == pytest.approx(175)
     assert closures.fatal[0] != closures.fatal[0]
-    unseen = judged(CLOSED, None)
+    unseen = classified(CLOSED, None)
     assert unseen.survived[0] != unseen.survived[0]

@@ -1,5 +1,5 @@
 """
-Idle: seconds since the last segment in either direction, at most.
+Idle time: upper bound of the seconds since the last segment in either direction.
 """
 
 from typing import Any
@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exporter.analysis.observation import idle
+from exporter.analysis.observation import since_last_segment
 from exporter.model import ConnectionTable
 from tests.analysis.rows import connection, watch
 
 
 def idle_after(*samples: ConnectionTable) -> float:
     """
-    How long the connection has been idle at the last of the samples.
+    The idle time of the connection at the last of the samples.
     """
-    return float(idle(watch(*samples))[0])
+    return float(since_last_segment(watch(*samples))[0])
 
 
 @pytest.mark.parametrize(
@@ -31,31 +31,31 @@ def idle_after(*samples: ConnectionTable) -> float:
     ],
 )
 def test_first_sight(ages: dict[str, Any], seconds: float) -> None:
-    """A connection never seen before is as idle as the youngest of its ages."""
+    """The idle time of a new connection is the smallest of its ages."""
     assert idle_after(connection(at=1000, **ages)) == pytest.approx(seconds)
 
 
 def test_nothing_happens() -> None:
-    """Without a segment the idle time grows with the clock."""
+    """Without segments, the idle time increases with the clock."""
     assert idle_after(connection(at=1000, age=30), connection(at=1015, age=45)) == 45
 
 
 def test_our_probe_is_answered() -> None:
-    """The answer to our own probe ends an idle spell."""
+    """The answer to a local probe ends an idle spell."""
     before = connection(at=1000, age=110, expires=10)
     after = connection(at=1015, age=125, acked=5, expires=70, segments_in=11, segments_out=11)
     assert idle_after(before, after) == pytest.approx(5)
 
 
 def test_our_probe_is_not_answered() -> None:
-    """Our own probe crosses the wire, answered or not."""
+    """A local probe ends an idle spell, answered or not."""
     before = connection(at=1000, age=110, expires=10)
     after = connection(at=1015, age=125, expires=70, segments_out=11, unanswered=1)
     assert idle_after(before, after) == pytest.approx(15)
 
 
 def test_peer_probes() -> None:
-    """A peer's probe, which changes no age, came after the sample before it was noticed."""
+    """A peer's probe, which changes no age, ends the idle spell at the sample before it."""
     before = connection(at=1000, age=110)
     after = connection(at=1015, age=125, segments_in=11, segments_out=11)
     later = connection(at=1030, age=140, segments_in=11, segments_out=11)
@@ -64,20 +64,35 @@ def test_peer_probes() -> None:
 
 
 def test_a_segment_in_the_sample_before_is_no_news() -> None:
-    """Counters that have not changed do not make an old segment young."""
+    """Unchanged counters do not shorten the idle time."""
     samples = [connection(at=1000 + 15 * n, age=30 + 15 * n) for n in range(5)]
     assert idle_after(*samples) == 90
 
 
 def test_segment_counters_wrap() -> None:
-    """The kernel counts segments in 32 bits; passing zero is a change like any other."""
+    """A wrap of the kernel's 32-bit segment counters counts as a change."""
     before = connection(at=1000, age=110, segments_in=(1 << 32) - 1, segments_out=10)
     after = connection(at=1015, age=125, segments_in=0, segments_out=11)
     assert idle_after(before, after) == pytest.approx(15)
 
 
+@pytest.mark.parametrize("keepalive", [{}, {"expires": 7200.0}])
+def test_ages_wrap(keepalive: dict[str, Any]) -> None:
+    """The kernel's ages wrap after 49.7 days; an idle connection stays idle."""
+    wrap = 2**32 / 1000
+    before = connection(at=5e6, age=wrap - 5, **keepalive)
+    after = connection(at=5e6 + 15, age=10.0, **keepalive)
+    later = connection(at=5e6 + 30, age=25.0, **keepalive)
+    assert idle_after(before, after) == pytest.approx(wrap + 10, abs=1)
+    assert idle_after(before, after, later) == pytest.approx(wrap + 25, abs=1)
+    known = watch(before, after, later)
+    assert known["read_at"][0] - known["received_at"][0] == pytest.approx(wrap + 25, abs=2)
+    used = connection(at=5e6 + 45, age=3.0, segments_in=11, segments_out=11, **keepalive)
+    assert idle_after(before, after, later, used) == pytest.approx(3)
+
+
 def test_no_counters() -> None:
-    """Where the kernel counts no segments, the ages alone tell."""
+    """Without segment counters, the idle time follows from the ages."""
     samples = [
         connection(at=1000 + 15 * n, age=30 + 15 * n, segments_in=-1, segments_out=-1)
         for n in range(3)
@@ -86,13 +101,13 @@ def test_no_counters() -> None:
 
 
 def test_no_ages() -> None:
-    """Where the kernel tells no ages, the idle time is not known."""
+    """Without ages, the idle time is unknown."""
     samples = [connection(at=1000 + 15 * n, age=np.nan, segments_in=n) for n in range(3)]
     assert np.isnan(idle_after(*samples))
 
 
 def test_ages_are_rounded() -> None:
-    """An idle time does not shrink because ages are told in jiffies."""
+    """Rounding of ages to jiffies does not shorten the idle time."""
     before = connection(at=1000.0, age=30.0)
     after = connection(at=1015.0, age=45.004)
     assert idle_after(before, after) == pytest.approx(45.0)

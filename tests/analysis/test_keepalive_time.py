@@ -1,8 +1,8 @@
 """
-A connection's keepalive time, as far as what the timer does tells it.
+A connection's keepalive time, derived from its timer.
 
-Samples are 15 s apart unless they say otherwise. As in the kernel, the timer's check either re-arms
-it for what is left of the keepalive time since the last receipt, or sends a probe.
+Samples are 15 s apart unless stated otherwise. As in the kernel, the timer's check either re-arms
+the timer for the rest of the keepalive time since the last receipt, or sends a probe.
 """
 
 from dataclasses import replace
@@ -10,34 +10,34 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exporter.analysis.history_table import Rows
+from exporter.analysis.history_table import HistoryTable
 from exporter.model import ConnectionTable, Timer
 from tests.analysis.rows import connection, watch
 
 HIDING = pytest.mark.parametrize("timer", [Timer.RETRANSMIT, Timer.ZERO_WINDOW])
 
 
-def keepalive_time(known: Rows) -> float:
+def keepalive_time(known: HistoryTable) -> float:
     """
-    The keepalive time known of the only connection; NaN if none is.
+    The keepalive time of the only connection; NaN if unknown.
     """
     return float(known["keepalive_time"][0])
 
 
-def is_unknown(known: Rows) -> bool:
+def is_unknown(known: HistoryTable) -> bool:
     """
-    Whether no keepalive time is known of the only connection.
+    Whether the keepalive time of the only connection is unknown.
     """
     return bool(np.isnan(keepalive_time(known)))
 
 
 def test_first_sight_is_a_lower_bound() -> None:
-    """The time is at least from the last receipt to the next check."""
+    """The time is at least the time from the last receipt to the next check."""
     assert keepalive_time(watch(connection(at=1000, age=20, expires=40))) == pytest.approx(60)
 
 
 def test_the_largest_sum_is_kept() -> None:
-    """Receipts after the timer was armed make the sum smaller, not the keepalive time."""
+    """Receipts after the timer was armed decrease the sum, but not the keepalive time."""
     first = connection(at=1000, age=10, expires=110)
     second = connection(at=1015, age=0, expires=95)
     third = connection(at=1030, age=2, expires=80)
@@ -45,7 +45,7 @@ def test_the_largest_sum_is_kept() -> None:
 
 
 def test_a_lazy_check_reveals_a_longer_time() -> None:
-    """A check short of the keepalive time re-arms the timer, and the sum grows."""
+    """A check before the end of the keepalive time re-arms the timer, and the sum increases."""
     before = connection(at=1000, age=1, expires=10)
     after = connection(at=1015, age=16, expires=7184)
     assert keepalive_time(watch(before)) == pytest.approx(11)
@@ -53,22 +53,22 @@ def test_a_lazy_check_reveals_a_longer_time() -> None:
 
 
 def test_a_quiet_check_is_exact() -> None:
-    """The sum just after a check is the time, whatever was noted before."""
+    """The sum just after a check is exact, independent of earlier values."""
     noted = connection(at=1000, age=10, expires=290)
     lowered = connection(at=1015, age=25, expires=95)
     assert keepalive_time(watch(noted, lowered)) == pytest.approx(120)
 
 
 def test_a_check_while_busy_is_a_lower_bound() -> None:
-    """A receipt after the check only makes the sum smaller."""
+    """A receipt after the check decreases the sum."""
     before = connection(at=1000, age=1, expires=60)
-    soon = connection(at=1050, age=1, expires=10)
-    after = connection(at=1065, age=0, expires=110)
+    soon = connection(at=1050, age=1, expires=10, segments_in=50)
+    after = connection(at=1065, age=0, expires=110, segments_in=60)
     assert 110 <= keepalive_time(watch(before, soon, after)) <= 126
 
 
 def test_an_answered_probe_arms_for_the_interval() -> None:
-    """After an answered probe the timer stands at the interval, which bounds nothing."""
+    """After an answered probe the timer is armed for the interval, which gives no bound."""
     before = connection(at=1000, age=110, expires=10)
     after = connection(at=1015, age=125, acked=5, expires=70)
     later = connection(at=1030, age=140, acked=20, expires=55)
@@ -78,7 +78,7 @@ def test_an_answered_probe_arms_for_the_interval() -> None:
 
 def test_a_probe_a_second_is_no_new_setting() -> None:
     """
-    A check that was due and is due again at once has run; nobody has set the time anew.
+    A check that was due and is due again shortly has run; the option was not set.
     """
     known = watch(
         connection(at=10, age=0.5, expires=0.5),
@@ -88,7 +88,7 @@ def test_a_probe_a_second_is_no_new_setting() -> None:
 
 
 def test_data_right_after_an_answered_probe() -> None:
-    """Data in the same sample as the answer does not turn the interval into the time."""
+    """Data in the same sample as the answer does not make the interval count as the time."""
     before = connection(at=1000, age=110, expires=10)
     after = connection(at=1015, age=2, expires=295)
     later = connection(at=1030, age=17, expires=280)
@@ -97,15 +97,15 @@ def test_data_right_after_an_answered_probe() -> None:
 
 
 def test_a_busy_connection_is_never_probed() -> None:
-    """A check long before the time known cannot have probed, so the new sum counts."""
+    """A check long before the known time has not probed, so the new sum counts."""
     before = connection(at=1000, age=1, expires=290)
-    soon = connection(at=1280, age=2, expires=10)
-    after = connection(at=1295, age=2, expires=345)
+    soon = connection(at=1280, age=2, expires=10, segments_in=50)
+    after = connection(at=1295, age=2, expires=345, segments_in=60)
     assert keepalive_time(watch(before, soon, after)) == pytest.approx(347)
 
 
 def test_a_sample_between_probe_and_answer() -> None:
-    """With the probe on its way the timer stands at the interval already."""
+    """While the probe is under way, the timer is already armed for the interval."""
     before = connection(at=1000, age=110, expires=10)
     on_its_way = connection(at=1015, age=125, expires=299.9, unanswered=1)
     answered = connection(at=1030, age=140, acked=14.9, expires=284.9)
@@ -114,7 +114,7 @@ def test_a_sample_between_probe_and_answer() -> None:
 
 
 def test_unanswered_probes_bound_nothing() -> None:
-    """While probes go unanswered, the time since the last receipt is not the keepalive time."""
+    """While probes are unanswered, the time since the last receipt gives no bound."""
     samples = [
         connection(at=1000, age=110, expires=10),
         *(
@@ -126,14 +126,14 @@ def test_unanswered_probes_bound_nothing() -> None:
 
 
 def test_switched_on_while_idle() -> None:
-    """SO_KEEPALIVE arms the timer for a full period from now, which overstates the time."""
+    """SO_KEEPALIVE arms the timer for a full period from now, which gives no bound."""
     off = connection(at=1000, age=500)
     on = connection(at=1015, age=515, expires=55)
     assert is_unknown(watch(off, on))
 
 
 def test_first_probe_after_switching_on() -> None:
-    """The first probe, late because the timer was armed late, does not tell the time either."""
+    """The first probe is late, because the timer was armed late, and gives no bound either."""
     off = connection(at=1000, age=500)
     on = connection(at=1015, age=515, expires=10)
     probed = connection(at=1030, age=530, acked=5, expires=70)
@@ -141,7 +141,7 @@ def test_first_probe_after_switching_on() -> None:
 
 
 def test_exact_after_switching_on() -> None:
-    """The first quiet check after switching on tells the time."""
+    """The first quiet check after switching on gives the exact time."""
     off = connection(at=1000, age=500)
     on = connection(at=1015, age=515, expires=10)
     probed = connection(at=1030, age=530, acked=5, expires=5)
@@ -150,7 +150,7 @@ def test_exact_after_switching_on() -> None:
 
 
 def test_switched_off() -> None:
-    """A connection without keepalive has no keepalive time; the old one is forgotten."""
+    """Without keepalive, the time is unknown, and the old value is dropped."""
     on = connection(at=1000, age=10, expires=110)
     off = connection(at=1015, age=25)
     assert is_unknown(watch(on, off))
@@ -158,15 +158,15 @@ def test_switched_off() -> None:
 
 
 @pytest.mark.parametrize("time", [60, 299, 301, 7200])
-def test_set_anew_while_idle(time: int) -> None:
-    """TCP_KEEPIDLE set in flight re-arms the timer, less the time gone by: exact at once."""
+def test_option_set_while_idle(time: int) -> None:
+    """TCP_KEEPIDLE re-arms the timer for the rest of the time, which is exact immediately."""
     before = connection(at=1000, age=10, expires=290)
     after = connection(at=1015, age=25, expires=time - 25)
     assert keepalive_time(watch(before, after)) == pytest.approx(time)
 
 
 def test_lowered_while_busy() -> None:
-    """TCP_KEEPIDLE lowered on a busy connection replaces the time noted before."""
+    """TCP_KEEPIDLE lowered on a busy connection replaces the earlier value."""
     before = connection(at=1000, age=1, expires=7199)
     after = connection(at=1015, age=1, expires=115)
     known = watch(before, after)
@@ -174,7 +174,7 @@ def test_lowered_while_busy() -> None:
 
 
 def test_lowered_below_the_time_gone_by() -> None:
-    """TCP_KEEPIDLE lowered below the idle time sends a probe at once; the old time is void."""
+    """TCP_KEEPIDLE below the idle time sends a probe immediately; the old value is dropped."""
     before = connection(at=1000, age=500, expires=6700)
     after = connection(at=1015, age=515, acked=5, expires=295)
     later = connection(at=1310, age=810, acked=300, expires=0)
@@ -184,21 +184,21 @@ def test_lowered_below_the_time_gone_by() -> None:
 
 
 def test_a_probe_before_the_time_noted() -> None:
-    """An answered probe that comes sooner than noted corrects what was noted."""
+    """An answered probe earlier than the known time corrects it."""
     first = connection(at=1000, age=150, expires=100)
     hidden = connection(at=1015, age=165, timer=Timer.ZERO_WINDOW)
-    set_meanwhile = connection(at=1030, age=0, acked=0, expires=45)
+    option_set = connection(at=1030, age=0, acked=0, expires=45)
     due = connection(at=1070, age=40, expires=5)
     probed = connection(at=1085, age=55, acked=9, expires=65)
-    assert keepalive_time(watch(first, hidden, set_meanwhile)) == pytest.approx(250)
-    assert keepalive_time(watch(first, hidden, set_meanwhile, due, probed)) <= 46
+    assert keepalive_time(watch(first, hidden, option_set)) == pytest.approx(250)
+    assert keepalive_time(watch(first, hidden, option_set, due, probed)) <= 46
 
 
 def test_first_seen_after_a_probe() -> None:
-    """An interval mistaken for the time at first sight is corrected by the next check."""
+    """An interval taken for the time at first sight is corrected by the next check."""
     first = connection(at=1000, age=9, expires=291)
-    due = connection(at=1285, age=1, expires=6)
-    checked = connection(at=1300, age=1, expires=192)
+    due = connection(at=1285, age=1, expires=6, segments_in=50)
+    checked = connection(at=1300, age=1, expires=192, segments_in=60)
     known = watch(first, due, checked)
     assert keepalive_time(watch(first)) == pytest.approx(300)
     assert 193 <= keepalive_time(known) <= 208
@@ -206,7 +206,7 @@ def test_first_seen_after_a_probe() -> None:
 
 @HIDING
 def test_hidden_with_memory(timer: Timer) -> None:
-    """A timer that hides the keepalive timer leaves what is known of it as it was."""
+    """Another timer that hides the keepalive timer does not change what is known."""
     before = connection(at=1000, age=10, expires=110)
     hidden = connection(at=1015, age=25, sent=1, timer=timer, expires=0.2, unacked=1)
     known = watch(before, hidden)
@@ -216,7 +216,7 @@ def test_hidden_with_memory(timer: Timer) -> None:
 
 @HIDING
 def test_hidden_from_the_first_sight(timer: Timer) -> None:
-    """A connection first seen while another timer hides the keepalive timer may have keepalive."""
+    """If another timer hides the keepalive timer at first sight, keepalive is unknown."""
     known = watch(connection(at=1000, age=10, sent=1, timer=timer, expires=0.2, unacked=1))
     assert known["armed"][0] == -1
     assert is_unknown(known)
@@ -224,7 +224,7 @@ def test_hidden_from_the_first_sight(timer: Timer) -> None:
 
 @HIDING
 def test_hidden_without_keepalive(timer: Timer) -> None:
-    """A connection known to have no keepalive is still known to have none while hidden."""
+    """A connection known to be without keepalive stays so while the timer is hidden."""
     before = connection(at=1000, age=10)
     hidden = connection(at=1015, age=25, sent=1, timer=timer, expires=0.2, unacked=1)
     assert watch(before, hidden)["armed"][0] == 0
@@ -232,7 +232,7 @@ def test_hidden_without_keepalive(timer: Timer) -> None:
 
 @pytest.mark.parametrize("column", ["unacked", "send_queue"])
 def test_data_in_flight_bounds_nothing(column: str) -> None:
-    """With data in flight the check re-arms for a full period, whatever the time gone by."""
+    """With data in flight, the check re-arms for a full period, which gives no bound."""
     before = connection(at=1000, age=50, expires=10)
     after = connection(at=1015, age=65, expires=55)
     after = replace(after, **{column: getattr(after, column) + 1})
@@ -240,7 +240,7 @@ def test_data_in_flight_bounds_nothing(column: str) -> None:
 
 
 def test_an_overdue_timer_bounds_nothing() -> None:
-    """A timer may fire an eighth late: while it is overdue the sum grows without meaning."""
+    """A timer may fire an eighth late; while it is overdue, the sum gives no bound."""
     before = connection(at=1000, age=110, expires=10)
     overdue = connection(at=1020, age=130, expires=0)
     more_so = connection(at=1025, age=135, expires=0)
@@ -248,7 +248,7 @@ def test_an_overdue_timer_bounds_nothing() -> None:
 
 
 def test_an_overdue_timer_that_fires_at_last() -> None:
-    """A probe sent late, and answered, does not make the keepalive time longer."""
+    """A late answered probe does not increase the keepalive time."""
     before = connection(at=1000, age=110, expires=10)
     overdue = connection(at=1015, age=125, expires=0)
     probed = connection(at=1030, age=140, acked=14, expires=61)
@@ -256,14 +256,14 @@ def test_an_overdue_timer_that_fires_at_last() -> None:
 
 
 def test_a_busy_socket_is_tried_again() -> None:
-    """The check comes back after HZ/20 when the socket is locked; that is no re-arming."""
+    """The check is retried after HZ/20 if the socket is locked; this is not re-arming."""
     before = connection(at=1000, age=110, expires=10)
     locked = connection(at=1011, age=121, expires=0.05)
     assert keepalive_time(watch(before, locked)) <= 121.1
 
 
 def test_rows_are_read_in_batches() -> None:
-    """Reading times that are a little off neither arm the timer nor bound anything."""
+    """Small errors of reading times have no effect."""
     samples: list[ConnectionTable] = [
         connection(at=1000 + 15 * n + jitter, age=10 + 15 * n, expires=110 - 15 * n)
         for n, jitter in enumerate((0.0, 0.03, -0.03, 0.04))

@@ -1,5 +1,5 @@
 """
-What is remembered of connections that a sample misses, until the kernel tells of their end.
+History of connections missing from a sample, until their destroy event is received.
 """
 
 from collections.abc import Collection, Iterable
@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from exporter.analysis import history as module
-from exporter.analysis.history import Cookies, History, Recorder
-from exporter.analysis.history_table import COLUMNS, Rows
+from exporter.analysis.history import Cookies, History, HistoryRecorder
+from exporter.analysis.history_table import COLUMNS, HistoryTable
 
 HOUR = 3600.0
 
 
-def rows(cookies: Iterable[int], idle_for: float = 1.0) -> Rows:
+def rows(cookies: Iterable[int], idle_for: float = 1.0) -> HistoryTable:
     """
-    Rows that tell the connections apart.
+    Rows with different values for each connection.
     """
     cookies = np.fromiter(cookies, np.uint64)
-    result = Rows.unknown(len(cookies))
+    result = HistoryTable.unknown(len(cookies))
     result["cookie"] = cookies
     result["read_at"] = np.zeros(len(cookies))
     result["active_at"] = cookies + idle_for
@@ -30,51 +30,51 @@ def sampled(
     previous: History, cookies: Iterable[int], now: float, ended: Collection[int] | None = ()
 ) -> History:
     """
-    The history of a sample that showed these connections.
+    The history of a sample with these connections.
     """
     shown = rows(cookies)
-    recorder = Recorder(previous)
+    recorder = HistoryRecorder(previous)
     recorder.recall(shown["cookie"])
-    recorder.room(len(shown)).put(slice(None), shown)
+    recorder.allocate(len(shown)).put(slice(None), shown)
     return recorder.finish(now, ended)
 
 
-def gone_since(history: History, *cookies: int) -> list[float]:
+def missing_since(history: History, *cookies: int) -> list[float]:
     """
-    When samples first missed the connections; NaN for those not known as gone.
+    When samples first missed the connections; NaN for those not missing.
     """
-    return list(history.gone_since(history.find(numbers(cookies))))
+    return list(history.missing_since(history.find(numbers(cookies))))
 
 
 def known(history: History, *cookies: int) -> list[bool]:
     """
-    Which of the connections are remembered at all.
+    Whether the history has each of the connections.
     """
     return list(history.at(history.find(numbers(cookies)))["cookie"] == numbers(cookies))
 
 
 def numbers(cookies: Iterable[int]) -> Cookies:
     """
-    Cookies as the history wants them.
+    Cookies as an array.
     """
     return np.fromiter(cookies, np.uint64)
 
 
-def test_missed_connection_is_gone_since_the_sample_that_missed_it() -> None:
+def test_missing_since_first_sample_without_it() -> None:
     """
-    The first sample without it tells when it went, however many follow.
+    A connection is missing since the first sample without it, also after later samples.
     """
     history = sampled(History(), [1, 2], now=10)
-    assert gone_since(history, 1, 2) == pytest.approx([np.nan, np.nan], nan_ok=True)
+    assert missing_since(history, 1, 2) == pytest.approx([np.nan, np.nan], nan_ok=True)
     for now in (25, 40, 55):
         history = sampled(history, [2], now=now)
-        assert gone_since(history, 1, 2) == pytest.approx([25, np.nan], nan_ok=True)
-    assert history.living == 1
+        assert missing_since(history, 1, 2) == pytest.approx([25, np.nan], nan_ok=True)
+    assert history.present == 1
 
 
-def test_gone_connection_keeps_its_row() -> None:
+def test_missing_connection_keeps_its_row() -> None:
     """
-    What the last sample had shown of it stays as it was.
+    The row of a missing connection is not changed.
     """
     first = sampled(History(), [3, 1, 2], now=10)
     history = sampled(sampled(first, [2], now=25), [2], now=40)
@@ -85,56 +85,57 @@ def test_gone_connection_keeps_its_row() -> None:
             assert remembered[name].tobytes() == before[name].tobytes()
 
 
-def test_connection_that_a_dump_skipped_comes_back() -> None:
+def test_missing_connection_seen_again() -> None:
     """
-    A dump may miss one while sockets come and go; the next one that shows it makes it live again.
+    A dump may skip a connection while sockets are added and removed. It is no longer missing when a
+    dump has it again.
     """
     history = sampled(sampled(History(), [1, 2], now=10), [2], now=25)
-    recorder = Recorder(history)
+    recorder = HistoryRecorder(history)
     recalled = recorder.recall(numbers([1, 2]))
     assert recalled["active_at"].tolist() == rows([1, 2])["active_at"].tolist()
-    recorder.room(len(recalled)).put(slice(None), recalled)
+    recorder.allocate(len(recalled)).put(slice(None), recalled)
     history = recorder.finish(40, ())
-    assert gone_since(history, 1, 2) == pytest.approx([np.nan, np.nan], nan_ok=True)
-    assert history.living == 2
+    assert missing_since(history, 1, 2) == pytest.approx([np.nan, np.nan], nan_ok=True)
+    assert history.present == 2
 
 
-def test_ended_connections_are_dropped() -> None:
+def test_closed_connections_are_dropped() -> None:
     """
-    Once its end has been told, a connection need not be remembered, newly gone or long since.
+    A missing connection is dropped when its destroy event was received, also after several samples.
     """
     history = sampled(sampled(History(), [1, 2, 3], now=10), [2, 3], now=25)
     history = sampled(history, [3], now=40, ended=[1, 2])
     assert known(history, 1, 2, 3) == [False, False, True]
-    assert history.living == len(history.rows) == 1
+    assert history.present == len(history.rows) == 1
 
 
-def test_end_of_a_connection_that_a_dump_still_shows() -> None:
+def test_closed_during_dump() -> None:
     """
-    One that ended while the dump was read stays for the sample that it is in, and no longer.
+    A connection closed during a dump is in that sample's history, but not in the next one.
     """
     history = sampled(sampled(History(), [1], now=10), [1], now=25, ended=[1])
     assert known(history, 1) == [True]
     assert known(sampled(history, [], now=40, ended=[1]), 1) == [False]
 
 
-def test_gone_connections_expire_after_an_hour() -> None:
+def test_missing_connections_expire_after_an_hour() -> None:
     """
-    An application that never lets go of its socket does not keep it remembered for ever.
+    A missing connection is dropped after an hour, even if the application never closes its socket.
     """
     history = sampled(sampled(History(), [1], now=10), [], now=25)
     history = sampled(history, [], now=25 + HOUR - 1)
-    assert gone_since(history, 1) == [25]
+    assert missing_since(history, 1) == [25]
     history = sampled(history, [], now=25 + HOUR + 1)
     assert known(history, 1) == [False]
     assert len(history.rows) == 0
 
 
-def test_gone_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Of too many, those that went last are kept; the living are not touched.
+    Of too many missing connections, the latest are kept; present ones are not affected.
     """
-    monkeypatch.setattr(module, "_MAX_GONE", 3)
+    monkeypatch.setattr(module, "_MAX_MISSING", 3)
     history = sampled(History(), range(1, 10), now=10)
     history = sampled(history, range(3, 10), now=25)
     history = sampled(history, range(5, 10), now=40)
@@ -142,35 +143,35 @@ def test_gone_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     history = sampled(history, range(6, 10), now=55)
     assert known(history, 1, 2) == [False, False]
     assert known(history, *range(3, 10)) == [True] * 7
-    assert (history.living, len(history.gone_at)) == (4, 3)
+    assert (history.present, len(history.missing_at)) == (4, 3)
 
 
-def test_bound_is_about_what_one_sample_can_lose() -> None:
+def test_bound_with_all_missing() -> None:
     """
-    The real bound holds when everything goes at once.
+    The bound holds if all connections are missing at once.
     """
     everything = range(1, 200_001)
     history = sampled(sampled(History(), everything, now=10), [], now=25)
-    assert history.living == 0
+    assert history.present == 0
     assert len(history.rows) == 1 << 16
 
 
-def test_nothing_is_gone_where_nobody_listens() -> None:
+def test_nothing_is_missing_without_events() -> None:
     """
-    Without the collector of closures nothing would ever end what is gone.
+    Without the closures collector, no missing connections are kept, because no event removes them.
     """
     history = sampled(sampled(History(), [1, 2], now=10), [2], now=25, ended=None)
     assert known(history, 1, 2) == [False, True]
-    assert len(history.gone_at) == 0
+    assert len(history.missing_at) == 0
 
 
 def test_unknown_connections() -> None:
     """
-    What no sample has seen is neither found nor gone, in an empty history and in another.
+    A connection that no sample had is neither found nor missing, in any history.
     """
     for history in (History(), sampled(sampled(History(), [1, 2], now=10), [1], now=25)):
         index = history.find(numbers([7, 0]))
         assert index.tolist() == [-1, -1]
-        assert np.isnan(history.gone_since(index)).all()
+        assert np.isnan(history.missing_since(index)).all()
         assert history.at(index)["cookie"].tolist() == [0, 0]
         assert np.isnan(history.at(index)["active_at"]).all()

@@ -1,5 +1,5 @@
 """
-The peer's probes, which show in the segment counters only.
+The peer's probes, which change only the segment counters.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from tests.analysis.rows import connection, watch
 
 def peer_gap(*samples: ConnectionTable) -> float:
     """
-    How often the peer probes at least, after the samples; NaN if that is not known.
+    The upper bound of the time between the peer's probes after the samples; NaN if unknown.
     """
     return float(watch(*samples)["peer_gap"][0])
 
 
 def quiet(since: int, until: int, probes: tuple[float, ...] = ()) -> list[ConnectionTable]:
     """
-    Samples each 15 s of a connection whose last data was at time 0, and which the peer probes.
+    Samples every 15 s of a connection with its last data at time 0 and these probes of the peer.
     """
     return [
         connection(
@@ -32,23 +32,23 @@ def quiet(since: int, until: int, probes: tuple[float, ...] = ()) -> list[Connec
 
 
 def test_never_seen() -> None:
-    """Segments before the first sample say nothing."""
+    """Segments before the first sample give no bound."""
     assert np.isnan(peer_gap(*quiet(15, 150)))
 
 
 def test_first_probe() -> None:
-    """The first gap is at most from the last data to the sample that shows the probe."""
+    """The first gap is at most the time from the last data to the sample after the probe."""
     assert peer_gap(*quiet(15, 60, probes=(50,))) == pytest.approx(60)
 
 
 def test_the_smallest_gap_is_kept() -> None:
-    """Each gap is measured a sample too long at most; the smallest is the nearest."""
+    """Each gap is at most one sample too long; the smallest is kept."""
     gaps = peer_gap(*quiet(15, 240, probes=(59, 119, 179, 239)))
     assert 60 <= gaps <= 75
 
 
 def test_two_probes_in_one_sample() -> None:
-    """Several probes between two samples divide the gap between them."""
+    """The gap is divided by the number of probes between two samples."""
     assert peer_gap(*quiet(15, 15), *quiet(30, 30, probes=(16, 24))) == pytest.approx(15)
 
 
@@ -60,61 +60,61 @@ def test_segment_counters_wrap() -> None:
 
 
 def test_data_is_no_probe() -> None:
-    """Segments of data are not the peer's probes."""
+    """Data segments do not count as the peer's probes."""
     samples = [connection(at=15 * n, age=1, segments_in=10 * n) for n in range(1, 9)]
     assert np.isnan(peer_gap(*samples))
 
 
 def test_our_answered_probes_are_not_the_peers() -> None:
-    """The answer to our own probe is not a probe of the peer's."""
+    """The answer to a local probe does not count as the peer's probe."""
     before = connection(at=1000, age=110, expires=10)
     after = connection(at=1015, age=125, acked=5, expires=70, segments_in=11, segments_out=11)
     assert np.isnan(peer_gap(before, after))
 
 
 def test_our_unanswered_probes_are_not_the_peers() -> None:
-    """Segments that only leave are not a probe of the peer's."""
+    """Sent segments do not count as the peer's probes."""
     before = connection(at=1000, age=110, expires=10)
     after = connection(at=1015, age=125, expires=70, segments_out=11, unanswered=1)
     assert np.isnan(peer_gap(before, after))
 
 
 def test_in_the_same_sample_as_our_own_probe() -> None:
-    """Of two segments that arrived without data, one answered our probe, one is the peer's."""
+    """Of two received segments without data, one answers the local probe, one is the peer's."""
     before = connection(at=1000, age=110, expires=10)
     both = connection(at=1015, age=125, acked=5, expires=290, segments_in=12, segments_out=12)
     assert peer_gap(before, both) == pytest.approx(125)
 
 
 def test_probes_more_often_than_samples() -> None:
-    """Where our own probes come several times a sample, their answers are not the peer's probes."""
+    """Answers to several local probes per sample do not count as the peer's probes."""
     before = connection(at=1000, age=100, acked=1, expires=4)
     after = connection(at=1015, age=115, acked=1, expires=4, segments_in=13, segments_out=13)
     assert np.isnan(peer_gap(before, after))
 
 
 def test_the_peer_stops() -> None:
-    """A peer whose next probe is two samples overdue is no longer counted on."""
+    """The gap is unknown if the peer's next probe is two samples overdue."""
     seen = (59, 119)
     assert peer_gap(*quiet(15, 165, probes=seen)) <= 75
     assert np.isnan(peer_gap(*quiet(15, 240, probes=seen)))
 
 
 def test_the_peer_begins_again() -> None:
-    """After a pause the peer is counted on as soon as its gap is measured anew."""
+    """After a pause, the gap is known again after the next two probes."""
     seen = (59, 119, 419, 479)
     assert np.isnan(peer_gap(*quiet(15, 405, probes=seen)))
     assert peer_gap(*quiet(15, 480, probes=seen)) <= 75
 
 
 def test_the_timer_wheel_makes_probes_late() -> None:
-    """The peer's timer may fire an eighth later than the last time, and is still counted on."""
+    """The gap stays known if the peer's timer fires an eighth late."""
     seen, late = 220, 220 + 246
     assert peer_gap(*quiet(10, 460, probes=(seen, late))) == pytest.approx(220)
 
 
 def test_data_ends_the_wait() -> None:
-    """The peer's timer starts again with each segment of data."""
+    """Each data segment restarts the peer's timer."""
     probing = quiet(15, 60, probes=(59,))
     busy = [connection(at=60 + 15 * n, age=0, segments_in=11 + n) for n in range(1, 20)]
     assert peer_gap(*probing, *busy) == pytest.approx(60)

@@ -1,5 +1,5 @@
 """
-The history finds what was known of each connection by its cookie.
+Lookup of connections in the history by cookie.
 """
 
 import numpy as np
@@ -7,17 +7,12 @@ import pytest
 
 from exporter.analysis.history import History
 from exporter.model import ConnectionTable
-from tests.analysis.rows import (
-    connection,
-    observed,
-    remembered,
-    table,
-)
+from tests.analysis.rows import connection, observed, remembered, table
 
 
 def cookies(*numbers: int) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
     """
-    Cookies as a table has them.
+    Cookies as an array.
     """
     return np.array(numbers, np.uint64)
 
@@ -30,7 +25,7 @@ def remember(*tables: ConnectionTable) -> History:
 
 
 def test_in_the_order_asked_for() -> None:
-    """Rows come in the order of the cookies asked for, not of those remembered."""
+    """Rows are returned in the order of the requested cookies."""
     several = table(
         [{"cookie": cookie, "last_data_sent": float(cookie)} for cookie in (7, 3, 2**64 - 1)]
     )
@@ -39,14 +34,14 @@ def test_in_the_order_asked_for() -> None:
 
 
 def test_across_tables() -> None:
-    """The tables of one sample are remembered together."""
+    """The history has the rows of all tables of a sample."""
     history = remember(*(connection(at=1, cookie=cookie) for cookie in (5, 4, 9)))
     assert len(history) == 3
     assert history.recall(cookies(9, 4))["cookie"].tolist() == [9, 4]
 
 
 def test_never_seen() -> None:
-    """Of a cookie never seen nothing is known, be it below, between or above those seen."""
+    """The row of a cookie never seen is unknown: below, between or above known cookies."""
     history = remember(*(connection(at=1, cookie=cookie) for cookie in (10, 20)))
     rows = history.recall(cookies(1, 15, 2**64 - 1))
     assert rows["cookie"].tolist() == [0, 0, 0]
@@ -55,19 +50,19 @@ def test_never_seen() -> None:
 
 
 def test_seen_and_never_seen() -> None:
-    """One unknown cookie does not disturb the rows of the others."""
+    """An unknown cookie does not affect the rows of others."""
     history = remember(connection(at=1, cookie=10))
     assert history.recall(cookies(10, 11, 10))["cookie"].tolist() == [10, 0, 10]
 
 
 def test_nothing_remembered() -> None:
-    """The first sample's history is empty and knows no cookie."""
+    """An empty history has no cookie."""
     assert len(History()) == 0
     assert History().recall(cookies(1))["cookie"].tolist() == [0]
 
 
 def test_nothing_asked() -> None:
-    """An empty table asks for nothing, is told nothing and leaves nothing."""
+    """An empty table gives empty rows and an empty history."""
     history = remember(connection(at=1, cookie=10))
     empty = table([])
     assert len(history.recall(empty.cookie)) == 0
@@ -75,8 +70,8 @@ def test_nothing_asked() -> None:
     assert len(remember(empty, empty)) == 0
 
 
-def test_a_closed_connection_is_forgotten() -> None:
-    """Only the last sample is remembered, so the history does not grow."""
+def test_only_last_sample() -> None:
+    """The history has only the last sample, so that it does not grow."""
     history = remember(connection(at=1, cookie=10))
     second = connection(at=2, cookie=11)
     history = remembered(observed(second, history))
@@ -84,7 +79,7 @@ def test_a_closed_connection_is_forgotten() -> None:
 
 
 def test_recalled_rows_do_not_change_the_history() -> None:
-    """What is done to recalled rows is refused, or done to a copy."""
+    """Recalled rows are read-only or copies."""
     history = remember(connection(at=1, cookie=10), connection(at=1, cookie=11))
     with pytest.raises(ValueError, match="read-only"):
         history.recall(cookies(10, 11))["read_at"] = np.array([99.0, 99.0])

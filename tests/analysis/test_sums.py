@@ -1,5 +1,5 @@
 """
-Connections counted: each exactly once in every sum.
+Sums over connections: each counts exactly once in every sum.
 """
 
 import math
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from exporter.analysis.history import History
 from exporter.analysis.sums import ConnectionCounter
-from exporter.analysis.verdicts import judge
+from exporter.analysis.verdicts import evaluate
 from exporter.model import (
     NO_PATH,
     ConnectionSums,
@@ -37,19 +37,19 @@ SHORT, LONG, NO_PATH_INDEX = 0, 1, -1
 
 def count(*parts: tuple[ConnectionTable, Sequence[int]]) -> ConnectionSums:
     """
-    The sums of tables at first sight, each with the indices of its connections' paths.
+    The sums of new connections' tables, each with the indices of its connections' paths.
     """
     counter = ConnectionCounter(PATHS)
     timeouts = np.array([*(path.idle_timeout for path in PATHS), np.inf])
     for part, indices in parts:
         path_of = np.array(indices, np.int16)
-        known = observed(part, History())
-        counter.add(part, known, judge(part, known, timeouts[path_of], 0.75), path_of)
+        known = observed(part, History(taken_at=0.0))
+        counter.add(part, known, evaluate(part, known, timeouts[path_of], 0.75), path_of)
     return counter.sums()
 
 
 def test_nothing() -> None:
-    """Without connections every sum is there and zero."""
+    """Without connections, all sums exist and are zero."""
     for sums in (count(), count((table([]), []))):
         assert list(sums.paths) == ["short", "long", NO_PATH]
         assert sums.sampled == sums.at_risk == sum(sums.timers.values()) == 0
@@ -68,7 +68,7 @@ def test_by_path_and_verdict() -> None:
 
 
 def test_no_path() -> None:
-    """What crosses no path is counted under `none` and never at risk."""
+    """A connection that crosses no path is counted under `none`, and never at risk."""
     sums = count((connection(at=1000, age=1e6), [NO_PATH_INDEX]))
     assert sums.paths[NO_PATH].connections[Protection.NONE, IdleState.ACTIVE] == 1
     assert (sums.sampled, sums.at_risk) == (1, 0)
@@ -78,7 +78,7 @@ def test_no_path() -> None:
     ("timer", "counted"), [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 5), (255, 5)]
 )
 def test_timers(timer: int, counted: int) -> None:
-    """Timers that newer kernels may tell of are counted as other."""
+    """Unknown timers of newer kernels are counted as other."""
     part = replace(connection(at=1000), timer=np.array([timer], np.uint8))
     timers = count((part, [SHORT])).timers
     assert [number for number, some in timers.items() if some] == [Timer(counted)]
@@ -93,12 +93,12 @@ def test_edges_belong_below(age: float, bucket: int) -> None:
 
 
 def test_timeouts_are_edges() -> None:
-    """Each path's timeout is an edge, so that how many are over it can be read."""
+    """Each path's timeout is an edge, so that the number above it is exact."""
     assert {100.0, 350.0} <= set(count().paths["short"].idle.edges)
 
 
 def test_only_what_is_known() -> None:
-    """A time that is not known is in no histogram."""
+    """Unknown times are in no histogram."""
     unarmed = count((connection(at=1000, age=10), [SHORT])).paths["short"]
     assert sum(unarmed.keepalive_time.counts) == sum(unarmed.timer_expires.counts) == 0
     armed = count((connection(at=1000, age=10, expires=110), [SHORT])).paths["short"]
@@ -134,7 +134,7 @@ PARTS = st.lists(st.lists(st.tuples(ROWS, st.sampled_from((SHORT, LONG, NO_PATH_
 @settings(max_examples=50, deadline=None)
 @given(PARTS)
 def test_sums_reconcile(parts: list[list[tuple[dict[str, Any], int]]]) -> None:
-    """Whatever is sampled: by path, by timer, at risk and in the histograms it adds up."""
+    """For any tables, sums by path, by timer, at risk and in histograms agree."""
     sums = count(*((table([row for row, _ in part]), [path for _, path in part]) for part in parts))
     rows = [row for part in parts for row in part]
     paths = sums.paths.values()

@@ -1,12 +1,12 @@
 """
-Idle spells that samples find survived: never longer than they were.
+Survived idle spells, which are never overestimated.
 """
 
 import numpy as np
 import pytest
 
 from exporter.analysis.history import History
-from exporter.analysis.history_table import Rows
+from exporter.analysis.history_table import HistoryTable
 from exporter.analysis.survivals import Survivals, survived
 from exporter.model import ConnectionTable, Direction, OnTimeout, Path
 from tests.analysis.rows import connection, observed, remembered
@@ -16,9 +16,9 @@ PATHS = tuple(
 )
 
 
-def last_two(*samples: ConnectionTable) -> tuple[Rows, Rows]:
+def last_two(*samples: ConnectionTable) -> tuple[HistoryTable, HistoryTable]:
     """
-    What is known after the last of the samples, and after the one before it.
+    The history rows after the last of the samples, and after the previous one.
     """
     history, now = History(), History().rows
     past = now
@@ -31,21 +31,21 @@ def last_two(*samples: ConnectionTable) -> tuple[Rows, Rows]:
 
 def spell(*samples: ConnectionTable) -> float:
     """
-    The spell that the last of the samples finds survived.
+    The survived spell at the last of the samples.
     """
     return float(survived(*last_two(*samples))[0])
 
 
 def idle_until(last: float, first: float = 0.0) -> list[ConnectionTable]:
     """
-    A sample every 15 s of a connection whose last segment, data from the peer, came at time first.
+    A sample every 15 s of a connection whose last segment was data from the peer at time first.
     """
     return [connection(at=at, age=at - first) for at in np.arange(first + 10, last + 1, 15.0)]
 
 
 def test_answer() -> None:
     """
-    A spell from 0 to 200 s, seen from 10 s to 190 s: it lasted at least 180 s.
+    A spell from 0 to 200 s, sampled from 10 s to 190 s, lasted at least 180 s.
     """
     answer = connection(at=205.0, age=4.5, sent=5.0, segments_in=11, segments_out=11)
     assert spell(*idle_until(200), answer) == pytest.approx(180)
@@ -53,7 +53,7 @@ def test_answer() -> None:
 
 def test_pushed_by_the_peer() -> None:
     """
-    Data that the peer sends has come through, whether we sent any or not.
+    Data from the peer ends a survived spell, even if none was sent to it.
     """
     pushed = connection(at=205.0, age=5.0, sent=205.0, segments_in=11)
     assert spell(*idle_until(200), pushed) == pytest.approx(180)
@@ -61,7 +61,7 @@ def test_pushed_by_the_peer() -> None:
 
 def test_own_probe_answered() -> None:
     """
-    So has the answer to a probe.
+    The answer to a local probe ends a survived spell.
     """
     answered = connection(
         at=205.0, age=205.0, acked=5.0, expires=25.0, segments_in=11, segments_out=11
@@ -71,7 +71,7 @@ def test_own_probe_answered() -> None:
 
 def test_unanswered() -> None:
     """
-    What we send proves nothing while nothing comes back; then the spell was short.
+    Sent data ends a spell but proves nothing until it is answered; that spell is short.
     """
     write = connection(at=205.0, age=205.0, sent=5.0, segments_out=11, unanswered=1, unacked=1)
     again = connection(at=220.0, age=220.0, sent=1.0, segments_out=12, unanswered=2, unacked=1)
@@ -83,7 +83,7 @@ def test_unanswered() -> None:
 
 def test_probes_of_the_peer() -> None:
     """
-    A probe of the peer's begins a new spell and proves none: one before it may have been lost.
+    A peer's probe starts a new spell but proves none, because an earlier probe may have been lost.
     """
     probe = connection(at=205.0, age=205.0, segments_in=11, segments_out=11)
     answer = connection(at=220.0, age=1.0, segments_in=12, segments_out=12)
@@ -93,7 +93,7 @@ def test_probes_of_the_peer() -> None:
 
 def test_hidden_probe() -> None:
     """
-    A peer's probe right after data, seen in the same sample, does not make the spell longer.
+    A peer's probe right after data, in the same sample, does not lengthen the spell.
     """
     data = connection(at=15.0, age=14.0, segments_in=12)
     answer = connection(at=30.0, age=1.0, segments_in=13)
@@ -104,14 +104,14 @@ def test_hidden_probe() -> None:
 
 def test_first_seen() -> None:
     """
-    Of a connection that is seen for the first time no spell is known, but that it receives.
+    A new connection has a spell of 0, which shows that it received something.
     """
     assert spell(connection(at=100.0, age=90.0)) == 0
 
 
 def test_segments_not_counted() -> None:
     """
-    Where the kernel does not count segments, nothing is known.
+    Without segment counters, the spell is unknown.
     """
     ages = {10.0: 10.0, 25.0: 25.0, 40.0: 40.0, 55.0: 1.0}
     old = [connection(at, age, segments_in=-1, segments_out=-1) for at, age in ages.items()]
@@ -120,11 +120,12 @@ def test_segments_not_counted() -> None:
 
 def test_counted_by_path() -> None:
     """
-    Spells of at least a second count, by path; a path is heard where anything was received.
+    Spells of at least a second are counted by path; paths on which anything was received are
+    listed.
     """
     survivals = Survivals(PATHS)
     survivals.add(np.array([0, 0, -1], np.int16), np.array([60.0, 61.0, 60.0]))
     survivals.add(np.array([0, 1, 2], np.int16), np.array([600.0, 0.5, np.nan]))
     (name, counts), *others = survivals.by_path()
     assert (name, counts.sum(), others) == ("one", 3, [])
-    assert survivals.heard == {"one", "two"}
+    assert survivals.receiving == {"one", "two"}

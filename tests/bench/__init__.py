@@ -1,5 +1,5 @@
 """
-Benchmarks: what a sample, a scrape and a start cost, against the budgets of the design.
+Benchmarks: the cost of a sample, a scrape and a start, compared with the budgets of the design.
 
-`make bench` runs them; nothing here is timed by pytest.
+`make bench` runs them. pytest does not measure anything here.
 """

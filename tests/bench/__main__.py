@@ -19,13 +19,14 @@ _FEWEST = 200
 
 def main() -> None:
     """
-    Measure, in a network namespace of its own, whether the exporter keeps its budgets.
+    Measure in a separate network namespace whether the exporter is within its budgets.
     """
     parser = _parser()
     options = parser.parse_args()
     if options.sockets < _FEWEST or options.sockets % 2:
         parser.error(f"--sockets must be even and at least {_FEWEST}")
-    # Unhandled, it would end this process without what it has started and written.
+    # The default action would end this process without stopping its children and removing its
+    # files.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         enter()
@@ -45,9 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=main.__doc__)
     flag = parser.add_argument
     flag("--sockets", type=int, default=_SOCKETS, metavar="N", help="default: %(default)s")
-    flag("--quick", action="store_true", help=f"have pyroute2 read no more than {_QUICK} sockets")
-    flag("--smoke", action="store_true", help="do everything once: shows that it works, no more")
-    flag("--strict", action="store_true", help="exit with 1 if a budget is exceeded")
+    flag("--quick", action="store_true", help=f"limit pyroute2 to {_QUICK} sockets")
+    flag("--smoke", action="store_true", help="do each step once, as a test of the benchmark")
+    flag("--strict", action="store_true", help="exit with code 1 if a budget is exceeded")
     return parser
 
 
@@ -64,7 +65,7 @@ def _heading(plan: Plan) -> str:
         f"{plan.sockets:,} sockets; Linux {platform.release()}, Python"
         f" {platform.python_version()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"
         " before the run.\n"
-        f"A ratio is that of the least processor times of {plan.rounds} interleaved runs of each."
+        f"Ratios compare the minimum processor times of {plan.rounds} interleaved runs each."
     )
 
 

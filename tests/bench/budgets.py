@@ -1,5 +1,5 @@
 """
-The budgets: section 4 of the design, as far as there is something to measure today.
+The budgets: those of section 4 of the design that can be measured today.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Budget:
     """
-    A limit to a quantity: at most so much of it, or at least.
+    A limit of a quantity: a maximum, or a minimum if at_least.
     """
 
     what: str
@@ -49,4 +49,4 @@ BUDGETS = (
     SCRAPE,
     START,
 )
-"""In the order of the table."""
+"""All budgets, in the order of the results table."""

@@ -1,10 +1,11 @@
 """
-Closures as fast as they come: `python -m tests.bench.closures` prints what is counted, what is
-lost, and what that costs.
+Closures at high rates: `python -m tests.bench.closure_rate` prints the closures counted, the events
+lost, and the cost.
 
-In a namespace of its own a process opens and closes connections over loopback, of which both ends
-are closures: the steady stream of the budget, a flood, a stream while the exporter is stopped for
-a moment, and a slow one, which must be told whole again.
+A process opens and closes connections over loopback in a separate namespace. Both ends of a
+connection are closures. There are four rounds: the steady rate of the budget, a flood, a stream
+during which the exporter is stopped briefly, and a slow stream, which must be counted completely
+again.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from tests.lab import Host
 from tests.lab.traffic import abort
 
 RATE, SECONDS = 5_000, 10.0
-"""The budget: so many closures a second for so many seconds, none lost."""
+"""The budget: this many closures per second, for this many seconds, without a lost event."""
 FLOOD_SECONDS, STOPPED = 3.0, 2.0
 RECOVERY_RATE, RECOVERY_SECONDS = 1_000, 5.0
 
@@ -39,13 +40,13 @@ _PORT = 10240
 _SCRAPE_EVERY, _ASK_EVERY = 0.2, 0.02
 _TICK = 0.01
 _HELD = 500
-"""Connections that are open at any time, in a steady stream."""
+"""Connections open at any time in a steady stream."""
 _FLOOD_BATCH, _SPARE_FILES = 8_000, 100
 _EVERY_NTH_ABORTS = 4
 _PATIENCE = 30.0
 _SMALL_BUFFER = """
 from exporter.linux.netlink import destroy_events as closures
-closures._RECEIVE_BUFFER = 212992  # net.core.rmem_max as kernels have it
+closures._RECEIVE_BUFFER = 212992  # the kernel's default of net.core.rmem_max
 from exporter.__main__ import main
 main()
 """
@@ -57,7 +58,7 @@ _LOST = re.compile(r"^tcp_keepalive_closure_events_lost_total (\S+)$", re.MULTIL
 @dataclass(frozen=True, slots=True)
 class Totals:
     """
-    What the exporter has counted and lost since its start.
+    Closures counted and events lost by the exporter since its start.
     """
 
     counted: int
@@ -65,7 +66,7 @@ class Totals:
 
     def since(self, before: "Totals") -> "Totals":
         """
-        What has been added.
+        The increase since an earlier reading.
         """
         return Totals(self.counted - before.counted, self.lost - before.lost)
 
@@ -73,7 +74,7 @@ class Totals:
 @dataclass(frozen=True, slots=True)
 class Measured:
     """
-    What became of so many closures; times are in seconds, cpu is the exporter's.
+    The results of one round. Times are in seconds, memory is in bytes, cpu is the exporter's.
     """
 
     name: str
@@ -86,16 +87,16 @@ class Measured:
     memory: int
 
     @property
-    def adds_up(self) -> bool:
+    def unaccounted(self) -> int:
         """
-        Whether every closure was either counted or known to be lost.
+        Closures that were neither counted nor reported as lost.
         """
-        return self.totals.counted + self.totals.lost == self.made
+        return self.made - self.totals.counted - self.totals.lost
 
 
 class Client:
     """
-    A client with one connection, which it keeps, so that it makes no closures itself.
+    An HTTP client with one persistent connection, so that it causes no closures itself.
     """
 
     def __init__(self, host: Host) -> None:
@@ -105,7 +106,7 @@ class Client:
 
     def get(self, path: str) -> tuple[int, str]:
         """
-        Status and body of the answer.
+        Status and body of the response.
         """
         started = time.perf_counter()
         self._http.request("GET", path)
@@ -125,14 +126,14 @@ class Client:
 
     def take_latencies(self) -> list[float]:
         """
-        The seconds that each answer took since this was last asked.
+        The response times in seconds since the last call.
         """
         latencies, self._latencies = self._latencies, []
         return latencies
 
     def repeat(self, path: str, every: float, until: threading.Event) -> None:
         """
-        Get it again and again.
+        Send GET requests periodically.
         """
         while not until.wait(every):
             self.get(path)
@@ -140,7 +141,7 @@ class Client:
 
 class Bench:
     """
-    An exporter that is ready, and what asks it.
+    A ready exporter and its clients.
     """
 
     def __init__(self, host: Host, process: psutil.Process) -> None:
@@ -153,9 +154,10 @@ class Bench:
         self, name: str, *, makers: int = 1, rate: int = 0, seconds: float, stopped: float = 0
     ) -> Measured:
         """
-        Have so many processes make closures for so many seconds, each at this rate; 0 is a flood.
+        Run processes that make closures for this many seconds, each at this rate. Rate 0 is a
+        flood.
 
-        Meanwhile the exporter is stopped for a while, as on a host too busy to let it run.
+        With stopped, the exporter is suspended for this many seconds, as on an overloaded host.
         """
         before, cpu_before = self._client.totals(), _cpu(self._process)
         argv = [sys.executable, "-m", __spec__.name, "--make", str(rate), str(seconds)]
@@ -188,7 +190,8 @@ class Bench:
     @contextmanager
     def _asked(self) -> Iterator[None]:
         """
-        Scrape, and ask for what costs the exporter nothing, until the block is left.
+        Until the end of the block, scrape, and request /-/healthy, which costs the exporter almost
+        nothing.
         """
         ended = threading.Event()
         threads = [
@@ -209,7 +212,8 @@ class Bench:
 
     def _wait_for(self, before: Totals, made: int) -> None:
         """
-        Wait until so many closures have been counted or lost, or until nothing more comes.
+        Wait until this many closures have been counted or lost, or until the numbers stop
+        increasing.
         """
         seen, seen_at = self._client.totals(), time.monotonic()
         while seen.since(before).counted + seen.since(before).lost < made:
@@ -224,7 +228,7 @@ class Bench:
 @contextmanager
 def bench(*, privileged: bool) -> Iterator[Bench]:
     """
-    An exporter in a namespace of its own; unprivileged, its receive buffer is a small one.
+    An exporter in its own namespace. Unprivileged, it has a small receive buffer.
     """
     flag = f"--web.listen-address=127.0.0.1:{_PORT}"
     command = COMMAND if privileged else _AS_NOBODY
@@ -237,20 +241,20 @@ def bench(*, privileged: bool) -> Iterator[Bench]:
 
 def measure(*, privileged: bool) -> list[Measured]:
     """
-    The budget's stream, a flood, an exporter that is stopped, and whether it recovers.
+    Four rounds: the rate of the budget, a flood, a stopped exporter, and its recovery.
     """
-    with bench(privileged=privileged) as able:
+    with bench(privileged=privileged) as running:
         return [
-            able.measure("steady", rate=RATE, seconds=SECONDS),
-            able.measure("flood", makers=os.cpu_count() or 1, seconds=FLOOD_SECONDS),
-            able.measure("stopped", rate=RATE, seconds=STOPPED + 2, stopped=STOPPED),
-            able.measure("recovery", rate=RECOVERY_RATE, seconds=RECOVERY_SECONDS),
+            running.measure("steady", rate=RATE, seconds=SECONDS),
+            running.measure("flood", makers=os.cpu_count() or 1, seconds=FLOOD_SECONDS),
+            running.measure("stopped", rate=RATE, seconds=STOPPED + 2, stopped=STOPPED),
+            running.measure("recovery", rate=RECOVERY_RATE, seconds=RECOVERY_SECONDS),
         ]
 
 
 def stream(connections: "Connections", rate: int, seconds: float) -> None:
     """
-    Make closures at a steady rate, of connections that were open for a while.
+    Make closures at a steady rate, of connections that have been open for some time.
     """
     connections.open(_HELD)
     began = time.monotonic()
@@ -263,7 +267,7 @@ def stream(connections: "Connections", rate: int, seconds: float) -> None:
 
 def flood(connections: "Connections", seconds: float) -> None:
     """
-    Make closures as fast as can be, many at once.
+    Make closures as fast as possible, many at once.
     """
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
@@ -276,7 +280,7 @@ def flood(connections: "Connections", seconds: float) -> None:
 
 class Connections:
     """
-    Connections of both families, closed in the order they were opened, from either end.
+    Connections of both address families, closed in the order they were opened, from either end.
     """
 
     def __init__(self) -> None:
@@ -290,20 +294,20 @@ class Connections:
 
     def open(self, number: int) -> None:
         """
-        Open so many more.
+        Open this many connections.
         """
         for _ in range(number):
             listener = self._listeners[self.opened % 2]
             client = socket.socket(listener.family)
             client.connect(listener.getsockname())
             server, _ = listener.accept()
-            # Either end may be the first to go.
+            # Alternate which end closes first.
             self._open.append((client, server) if self.opened % 4 < 2 else (server, client))
             self.opened += 1
 
     def close(self, number: int) -> None:
         """
-        Close both ends of the oldest ones.
+        Close both ends of this many of the oldest connections.
         """
         for _ in range(number):
             first, second = self._open.popleft()
@@ -339,7 +343,7 @@ def _percentile(values: Sequence[float], percent: int) -> float:
 
 def _print(rounds: Sequence[Measured]) -> None:
     print(
-        f"{'':10}{'made':>9}{'a second':>9}{'counted':>9}{'lost':>9}"
+        f"{'':10}{'made':>9}{'per s':>9}{'counted':>9}{'lost':>9}"
         f"{'scrape p50, p99':>18}{'healthy p50, p99':>18}{'CPU':>8}{'memory':>8}"
     )
     for one in rounds:
@@ -351,7 +355,7 @@ def _print(rounds: Sequence[Measured]) -> None:
             f"{one.name:10}{one.made:>9,}{one.made / one.making:>9,.0f}{one.totals.counted:>9,}"
             f"{one.totals.lost:>9,}{scrapes:>18}{asks:>18}{one.cpu:>6.2f} s"
             f"{one.memory / 1e6:>5.0f} MB"
-            + ("" if one.adds_up else f"  {one.made - one.totals.counted - one.totals.lost} amiss")
+            + (f"  {one.unaccounted} unaccounted for" if one.unaccounted else "")
         )
 
 
@@ -364,17 +368,17 @@ def _make(rate: int, seconds: float) -> None:
         flood(connections, seconds)
     took = time.monotonic() - started
     print(json.dumps({"made": connections.closures, "seconds": took}), flush=True)
-    # Until everything is counted the listeners stay: their end would be told too, and may be lost,
-    # but is no closure.
+    # Keep the listeners open until everything is counted. The kernel also sends an event when a
+    # listener ends; the event may be lost, but it is not a closure.
     sys.stdin.read()
 
 
 def main() -> None:
     """
-    Measure, with and without privileges, whether closures are told as fast as they come.
+    Measure, with and without privileges, how many closures are counted at high rates.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m tests.bench.closures", description=main.__doc__
+        prog="python -m tests.bench.closure_rate", description=main.__doc__
     )
     parser.add_argument("--make", nargs=2, metavar=("RATE", "SECONDS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -382,7 +386,7 @@ def main() -> None:
         _make(int(options.make[0]), float(options.make[1]))
         return
     for privileged in (True, False):
-        print("As root" if privileged else "\nAs nobody, on a kernel with its own rmem_max")
+        print("As root" if privileged else "\nAs nobody, with the default net.core.rmem_max")
         _print(measure(privileged=privileged))
 
 

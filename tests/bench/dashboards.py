@@ -1,7 +1,7 @@
 """
-How long the panels take: `python -m tests.bench.dashboards`.
+Query times of the dashboard panels: `python -m tests.bench.dashboards`.
 
-Those of Fleet for thousands of hosts, those of Host and Drops for a single one.
+The panels of Fleet are measured with thousands of hosts, those of Host and Drops with one host.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from tests.e2e.exporter_inside import table
 
 _SCRAPED_EVERY = 60.0
 _PIXELS = 600
-"""How many points in time Grafana asks for in a panel that does not say so itself."""
+"""Data points that Grafana requests by default for a panel."""
 _PANEL_OF_FLEET, _QUERY_OF_HOST = 2.0, 0.1
 _REPEAT = 3
 
 
 def main() -> None:
     """
-    Invent a fleet, ask for each panel as Grafana does, and print how long that took.
+    Generate data of a fleet, query each panel as Grafana does, and print the query times.
     """
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench.dashboards", description=main.__doc__
@@ -83,7 +83,7 @@ def _rows(
 
 def _time(running: Prometheus, query: Query, end: float, seconds: float) -> float:
     """
-    The seconds that a query takes, the best of some.
+    The seconds that a query takes: the minimum of several runs.
     """
     step = max(_SCRAPED_EVERY, seconds / query.panel.json.get("maxDataPoints", _PIXELS))
     rated_over = max(step + _SCRAPED_EVERY, 4 * _SCRAPED_EVERY)
@@ -102,7 +102,7 @@ def _time(running: Prometheus, query: Query, end: float, seconds: float) -> floa
 
 def _metrics(of_these: list[Panel]) -> set[str]:
     """
-    The names of the metrics that the panels ask for.
+    The names of the metrics in the panels' queries.
     """
     expressions = " ".join(query.expression for panel in of_these for query in panel.queries)
     return set(re.findall(r"(\w+)\{", expressions))

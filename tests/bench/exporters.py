@@ -1,5 +1,5 @@
 """
-The exporter as its users run it, and what can be seen of it from outside.
+The exporter as users run it, observed from outside.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.exporter_process import COMMAND, ExporterProcess, exporter_process
 
 _ADDRESS = "--web.listen-address=127.0.0.9:0"
-"""The crowd may have taken every port of 127.0.0.1."""
+"""The benchmark's connections may use every port of 127.0.0.1."""
 _KILLED_WITH_US = ("setpriv", "--pdeathsig", "KILL", *COMMAND)
 _PATIENCE = 60.0
 _POLL = 0.002
@@ -23,7 +23,7 @@ _POLL = 0.002
 
 class Exporters:
     """
-    Starts exporters that keep their bytecode in a cache of theirs.
+    Starts exporters with a separate bytecode cache.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,8 +34,8 @@ class Exporters:
 
     def compile(self) -> None:
         """
-        Have the bytecode there, as it is where the exporter is installed: to compile it needs more
-        memory than to run it.
+        Compile the bytecode, as an installed exporter has it. Compilation needs more memory than
+        the exporter itself.
         """
         with self.start() as exporter:
             wait_for_samples(exporter, 1)
@@ -43,7 +43,8 @@ class Exporters:
     @contextlib.contextmanager
     def start(self, config: str = "") -> Iterator[ExporterProcess]:
         """
-        An exporter with the configuration (YAML; the default one if empty), from when it listens.
+        Start an exporter with this configuration (YAML; default if empty) and wait until it
+        listens.
         """
         file = self._folder / "config.yml"
         file.write_text(config, encoding="utf-8")
@@ -55,7 +56,7 @@ class Exporters:
 @contextlib.contextmanager
 def exporters() -> Iterator[Exporters]:
     """
-    Exporters, with a folder that lasts as long as they may be started.
+    Exporters with a temporary folder, which is removed at the end of the block.
     """
     with tempfile.TemporaryDirectory() as folder:
         yield Exporters(Path(folder))
@@ -63,39 +64,39 @@ def exporters() -> Iterator[Exporters]:
 
 def wait_until_ready(exporter: ExporterProcess) -> None:
     """
-    Wait until the first sample is there.
+    Wait for the first sample.
     """
     deadline = time.monotonic() + _PATIENCE
     while exporter.get("/-/ready")[0] != 200:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"the exporter is not ready; it says: {exporter.log}")
+            raise TimeoutError(f"the exporter is not ready; log: {exporter.log}")
         time.sleep(_POLL)
 
 
 def wait_for_samples(exporter: ExporterProcess, number: int) -> None:
     """
-    Wait until so many different samples have been seen, scraping once a second.
+    Scrape once per second until this many different samples have been seen.
     """
     wait_until_ready(exporter)
     deadline = time.monotonic() + number * _PATIENCE
     seen = {value(exporter, "sample_timestamp_seconds")}
     while len(seen) < number:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"the exporter took {len(seen)} samples; it says: {exporter.log}")
+            raise TimeoutError(f"the exporter took {len(seen)} samples; log: {exporter.log}")
         time.sleep(1)
         seen.add(value(exporter, "sample_timestamp_seconds"))
 
 
 def value(exporter: ExporterProcess, metric: str) -> float:
     """
-    The present value of a metric without labels.
+    The current value of a metric, scraped from the exporter.
     """
     return exporter.metrics()[f"tcp_keepalive_{metric}"]
 
 
 def peak_memory(exporter: ExporterProcess) -> int:
     """
-    The most bytes it has had in memory (VmHWM).
+    Its peak memory in bytes (VmHWM).
     """
     status = Path(f"/proc/{exporter.process.pid}/status").read_text(encoding="ascii")
     found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)

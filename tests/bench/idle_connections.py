@@ -1,9 +1,9 @@
 """
-A crowd of idle connections over loopback, spread over processes, in the caller's namespace.
+Many idle connections over loopback, held by several processes, in the caller's namespace.
 
-Each process runs `python -m tests.bench.crowd PORT CONNECTIONS`: it holds both ends of CONNECTIONS
-connections to its own port, says "ready" on standard output and stays until its standard input
-ends, which it does when the caller ends, however it ends.
+Each process runs `python -m tests.bench.idle_connections PORT CONNECTIONS`. It holds both ends of
+CONNECTIONS connections to its own port and prints "ready". It exits when its standard input is
+closed, which also happens when the caller ends for any reason.
 """
 
 import contextlib
@@ -16,16 +16,16 @@ from collections.abc import Iterator
 
 _FIRST_PORT = 1024
 _MOST_CONNECTIONS = 10_000
-"""In one process: with more, the processors would not all take part in opening them."""
+"""Maximum per process. With more, not all processors would be used to open them."""
 _SPARE_FILES = 200
 _EVERY_NTH_IS_V6 = 4
 _ABORT_ON_CLOSE = struct.pack("=ii", 1, 0)
-"""A struct linger: a reset instead of a FIN leaves no TIME_WAIT sockets behind."""
+"""A struct linger: closing with a reset instead of a FIN leaves no TIME_WAIT sockets."""
 
 
-class Crowd:
+class IdleConnections:
     """
-    ESTABLISHED sockets, two a connection; every client has keepalive on, no server has.
+    ESTABLISHED sockets, two per connection. Keepalive is enabled on the client ends only.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Crowd:
 
     def grow(self, sockets: int) -> None:
         """
-        Open as many more as are missing to this number (an even one).
+        Open sockets until there are this many (an even number).
         """
         soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         most = min((soft_limit - _SPARE_FILES) // 2, _MOST_CONNECTIONS)
@@ -45,7 +45,7 @@ class Crowd:
         for process in started:
             assert process.stdout is not None
             if process.stdout.readline() != "ready\n":
-                raise RuntimeError("a process of the crowd could not open its connections")
+                raise RuntimeError("a process could not open its connections")
         self._sockets = max(sockets, self._sockets)
 
     def _start(self, connections: int) -> subprocess.Popen[str]:
@@ -55,14 +55,14 @@ class Crowd:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # Ctrl-C is for the caller, which then ends this process
+            start_new_session=True,  # Ctrl-C goes to the caller, which ends this process
         )
         self._processes.append(process)
         return process
 
     def close(self) -> None:
         """
-        End the processes, and their sockets with them.
+        End the processes, which closes their sockets.
         """
         for process in self._processes:
             process.kill()
@@ -71,16 +71,16 @@ class Crowd:
 
 
 @contextlib.contextmanager
-def crowd(sockets: int = 0) -> Iterator[Crowd]:
+def idle_connections(sockets: int = 0) -> Iterator[IdleConnections]:
     """
-    A crowd of this many sockets to begin with.
+    Connections with this many sockets at the start.
     """
-    people = Crowd()
+    load = IdleConnections()
     try:
-        people.grow(sockets)
-        yield people
+        load.grow(sockets)
+        yield load
     finally:
-        people.close()
+        load.close()
 
 
 def _hold(port: int, connections: int) -> None:

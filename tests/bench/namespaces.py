@@ -1,9 +1,9 @@
 """
-What a sample costs when the same sockets are spread over many network namespaces:
+Cost of a sample with the same sockets in many network namespaces:
 `python -m tests.bench.namespaces --help`.
 
-The kernel keeps the sockets of all namespaces in one hash table, and walks all of it to tell those
-of one: the floor below which no reader can get grows with the number of namespaces, too.
+The kernel keeps the sockets of all namespaces in one hash table and walks all of it to dump those
+of one. So the minimum cost of any reader also grows with the number of namespaces.
 """
 
 import argparse
@@ -18,15 +18,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from exporter.collectors.sampler import Sampler
-from exporter.collectors.state import Memory
+from exporter.collectors.state import State
 from exporter.config.schema import Config
-from exporter.linux.netns.discovery import Finder
+from exporter.linux.netns.discovery import NamespaceDiscovery
 from exporter.linux.netns.enter import inside
 from exporter.model import Namespace
-from tests.bench.idle_connections import crowd
+from tests.bench.idle_connections import idle_connections
 from tests.bench.readers import bare_loop
 from tests.e2e.exporter_inside import table
-from tests.e2e.node import Inhabitants
+from tests.e2e.node import UnnamedNamespaces
 from tests.exporter_process import ROOT
 
 _NUMBERS = (1, 50, 300)
@@ -37,14 +37,14 @@ _UNSHARE = (
     *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
     *("sh", "-c", 'mount -t tmpfs tmpfs /run/netns; ip link set lo up; exec "$@"', "sh"),
 )
-"""Apart from the machine's own namespaces, processes and names."""
+"""Isolates the benchmark from the machine's namespaces, processes and mounts."""
 _MB = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """
-    Processor seconds of one sample, and of receiving the same dumps without looking at them.
+    Processor seconds of one sample, and of receiving the same dumps without decoding them.
     """
 
     namespaces: int
@@ -54,7 +54,7 @@ class Cost:
 
     def row(self, one: "Cost") -> list[str]:
         """
-        The cells of the table, given the cost of one namespace.
+        The cells of a table row, relative to the cost of one namespace.
         """
         return [
             f"{self.namespaces}",
@@ -69,7 +69,7 @@ class Cost:
 
 def main() -> None:
     """
-    Sample the same number of sockets in one network namespace and in many.
+    Sample the same number of sockets in one network namespace and in several.
     """
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench.namespaces", description=main.__doc__
@@ -89,19 +89,19 @@ def main() -> None:
     )
     print(table(heads, [cost.row(costs[0]) for cost in costs]))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(f"\nProcessor time, the least of {_ROUNDS} runs. Peak memory: {peak / _MB:.0f} MB.")
+    print(f"\nProcessor time: minimum of {_ROUNDS} runs. Peak memory: {peak / _MB:.0f} MB.")
 
 
 def _measure(number: int, sockets: int) -> Cost:
     print(f"{sockets:,} sockets in {number} namespaces", file=sys.stderr, flush=True)
     with _spread(number, sockets):
-        sampler = Sampler(Config(namespaces="all"), Memory())
-        snapshot = sampler.sample()  # so that what is measured has a history to look into
+        sampler = Sampler(Config(namespaces="all"), State())
+        snapshot = sampler.sample()  # the measured samples then have a history
         assert snapshot.sockets is not None
         sampled = snapshot.sockets.connections.sampled
         assert sampled >= sockets - number, f"sampled {sampled} of {sockets}"
         assert snapshot.readable_namespaces == number + (number > 1)
-        namespaces = Finder().find().namespaces
+        namespaces = NamespaceDiscovery().find().namespaces
         return Cost(
             number,
             sampled,
@@ -113,10 +113,10 @@ def _measure(number: int, sockets: int) -> Cost:
 @contextlib.contextmanager
 def _spread(number: int, sockets: int) -> Iterator[None]:
     """
-    So many sockets in the own namespace alone or, if more than one are asked for, in others.
+    Open this many sockets: in this namespace if number is 1, otherwise in that many new ones.
     """
     if number == 1:
-        with crowd(sockets):
+        with idle_connections(sockets):
             yield
         return
     process = subprocess.Popen(
@@ -127,7 +127,7 @@ def _spread(number: int, sockets: int) -> Iterator[None]:
         text=True,
     )
     with process:
-        Inhabitants(process).make(number, sockets=sockets // number)
+        UnnamedNamespaces(process).make(number, sockets=sockets // number)
         yield
 
 

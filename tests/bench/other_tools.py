@@ -1,5 +1,5 @@
 """
-Other tools that read all TCP sockets.
+Other tools that read all TCP sockets, for comparison.
 """
 
 import json
@@ -18,7 +18,7 @@ from exporter.linux.netlink.layout import INFO
 
 def ss() -> None:
     """
-    What a person would type.
+    Run ss as a user would.
     """
     subprocess.run(["ss", "-tin"], stdout=subprocess.DEVNULL, check=True)
 
@@ -26,7 +26,7 @@ def ss() -> None:
 @dataclass(frozen=True, slots=True)
 class Cost:
     """
-    Processor seconds, and bytes at the peak.
+    Processor time in seconds, and peak memory in bytes.
     """
 
     seconds: float
@@ -35,7 +35,7 @@ class Cost:
 
 def pyroute2() -> Cost:
     """
-    What the dumps that the exporter asks for cost with pyroute2, in a process of their own.
+    Cost of the exporter's dumps with pyroute2, in a separate process.
     """
     command = [sys.executable, "-m", "tests.bench.other_tools"]
     output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout

@@ -1,5 +1,5 @@
 """
-The exporter's ways to read all TCP sockets, and the floor below which none can get.
+The exporter's readers of all TCP sockets, and the bare receive loop as their minimum cost.
 """
 
 import collections
@@ -12,9 +12,9 @@ from rich.console import Console
 
 from exporter.cli.connections_table import render
 from exporter.collectors.sampler import Sampler
-from exporter.collectors.state import Memory
+from exporter.collectors.state import State
 from exporter.config.schema import Config
-from exporter.connections.listing import Looker
+from exporter.connections.listing import ConnectionLister
 from exporter.connections.query import Query
 from exporter.linux.netlink import dump as diag
 from tests.linux.netlink.capture import request
@@ -22,12 +22,12 @@ from tests.linux.netlink.capture import request
 _BUFFER_SIZE = 64 << 10
 _DONE = struct.Struct("=IHHIIi")  # struct nlmsghdr and the result of the dump
 _SHOWN = 50
-"""As many connections as the command shows by default."""
+"""Connections that the command shows by default."""
 
 
 def bare_loop() -> None:
     """
-    The floor: receive a dump of each address family, looking only for their ends.
+    The minimum cost: receive a dump of each address family and detect only its end.
     """
     buffer = memoryview(bytearray(_BUFFER_SIZE))
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
@@ -42,16 +42,18 @@ def bare_loop() -> None:
 
 def dump() -> None:
     """
-    The connection tables, one after the other.
+    Read the connection tables, one after the other.
     """
     collections.deque(diag.dump(), maxlen=0)
 
 
 def connections() -> None:
     """
-    The command that shows connections, all of which are candidates; the first look.
+    The first run of the command `connections`, with all connections as candidates.
     """
-    shown = Looker().look(Query(everything=True, limit=_SHOWN), Config(), Memory())
+    shown = ConnectionLister().list_connections(
+        Query(everything=True, limit=_SHOWN), Config(), State()
+    )
     if not all(row.process for row in shown.connections):
         raise RuntimeError("the processes of some connections were not found")
     console = Console(file=io.StringIO(), width=80)
@@ -60,17 +62,17 @@ def connections() -> None:
 
 class WholeSample:
     """
-    All that a sample is: settings, connections, history, verdicts, sums, snapshot.
+    One complete sample: settings, connections, history, verdicts, sums, snapshot.
     """
 
     def __init__(self) -> None:
-        self._sampler = Sampler(Config(), Memory())
-        self()  # so that what is measured has a history to look into
+        self._sampler = Sampler(Config(), State())
+        self()  # the measured samples then have a history
 
     def __call__(self) -> None:
         """
-        Take one.
+        Take one sample.
         """
         snapshot = self._sampler.sample()
         if failed := [name for name, run in snapshot.runs.items() if not run.success]:
-            raise RuntimeError(f"this was no whole sample: {', '.join(failed)} failed")
+            raise RuntimeError(f"incomplete sample: {', '.join(failed)} failed")

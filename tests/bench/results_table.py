@@ -1,5 +1,5 @@
 """
-The one table that is printed: each budget, what was measured, and whether the budget is kept.
+The table of results: each budget, the measured value, and whether it is within the budget.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _HEADINGS = ("what", "measured", "budget", "", "details")
 @dataclass(frozen=True, slots=True)
 class Row:
     """
-    One budget and the value measured; details say what the value was made of.
+    One budget and the measured value. details are the measurements behind the value.
     """
 
     budget: Budget
@@ -30,7 +30,7 @@ class Row:
 
 def render(rows: Sequence[Row]) -> str:
     """
-    The rows in the budgets' order, as text in aligned columns.
+    Render the rows in the order of the budgets, as text in aligned columns.
     """
     ordered = sorted(rows, key=lambda row: BUDGETS.index(row.budget))
     cells = [_HEADINGS, *map(_cells, ordered)]

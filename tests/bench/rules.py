@@ -1,5 +1,5 @@
 """
-What the rules cost a Prometheus that watches a large fleet: `python -m tests.bench.rules`.
+Cost of the rules for a Prometheus with a large fleet: `python -m tests.bench.rules`.
 """
 
 import argparse
@@ -19,30 +19,30 @@ from tests.lab import Host
 _HOUR = 3600.0
 _HOSTS = 2000
 _BUDGET = 2.0
-"""Seconds that a rule may take."""
+"""Maximum evaluation time of a rule, in seconds."""
 _EVERY = 10
-"""Seconds between two evaluations: rare enough for none to be in the way of the next one."""
+"""Evaluation interval in seconds, long enough that evaluations do not overlap."""
 _EVALUATIONS = 4
 _AHEAD = 120.0
-"""Seconds by which the fleet's hour reaches into the future, for it takes minutes to invent it."""
+"""Seconds by which the generated hour extends into the future, because generating takes minutes."""
 
 
 def main() -> None:
     """
-    Invent an hour of a fleet, have Prometheus evaluate the rules, and print how long that takes.
+    Generate one hour of data of a fleet, let Prometheus evaluate the rules, and print the times.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.bench.rules", description=main.__doc__)
     flag = parser.add_argument
     flag("--hosts", type=int, default=_HOSTS, metavar="N", help="default: %(default)s")
-    flag("--strict", action="store_true", help="exit with 1 if a rule takes too long")
+    flag("--strict", action="store_true", help="exit with code 1 if a rule takes too long")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, Host("monitor") as host:
         started = time.monotonic()
-        invent(Path(name), options.hosts)
-        print(f"invented in {time.monotonic() - started:.0f} s", flush=True)
+        generate(Path(name), options.hosts)
+        print(f"generated in {time.monotonic() - started:.0f} s", flush=True)
         with monitoring(host, Path(name), {}, every=f"{_EVERY}s") as watch:
             times = evaluation_times(watch)
-    print(f"{options.hosts} hosts, the best of {_EVALUATIONS} evaluations; budget {_BUDGET:g} s")
+    print(f"{options.hosts} hosts, minimum of {_EVALUATIONS} evaluations; budget {_BUDGET:g} s")
     slowest_first = sorted(times.items(), key=lambda item: -item[1])
     rows = [(f"{1000 * took:.0f}", rule, over(took)) for rule, took in slowest_first]
     print(table(("ms", "rule", ""), rows))
@@ -52,14 +52,14 @@ def main() -> None:
 
 def over(seconds: float) -> str:
     """
-    What to say beside a time.
+    The mark of a time above the budget, or an empty text.
     """
     return "TOO SLOW" if seconds > _BUDGET else ""
 
 
-def invent(directory: Path, hosts: int) -> None:
+def generate(directory: Path, hosts: int) -> None:
     """
-    Make the database, of those metrics that the rules ask for.
+    Create the database with the metrics that the rules query.
     """
     config, folder = directory / "exporter.yml", directory / "prometheus"
     config.write_text(CONFIG)
@@ -82,7 +82,7 @@ def invent(directory: Path, hosts: int) -> None:
 
 def evaluation_times(watch: Monitoring) -> dict[str, float]:
     """
-    The seconds that each rule takes, the best of some evaluations.
+    The seconds that each rule takes: the minimum of several evaluations.
     """
     seen: dict[str, dict[str, float]] = {}
     while not seen or min(map(len, seen.values())) < _EVALUATIONS:
@@ -95,7 +95,7 @@ def evaluation_times(watch: Monitoring) -> dict[str, float]:
 
 def evaluated(watch: Monitoring) -> list[Any]:
     """
-    The rules that have been evaluated; before that a rule's time is the year 1.
+    The rules that have been evaluated. Before the first evaluation a rule's time is in the year 1.
     """
     groups = watch.api("rules")["groups"]
     rules = [rule for group in groups for rule in group["rules"]]

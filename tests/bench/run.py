@@ -1,5 +1,5 @@
 """
-One run of all benchmarks, over a crowd that grows.
+One run of all benchmarks, with a growing number of sockets.
 """
 
 import itertools
@@ -12,29 +12,24 @@ from dataclasses import dataclass
 from tests.bench import budgets
 from tests.bench.budgets import Budget
 from tests.bench.exporters import Exporters, exporters
-from tests.bench.idle_connections import Crowd, crowd
+from tests.bench.idle_connections import IdleConnections, idle_connections
 from tests.bench.other_tools import pyroute2, ss
-from tests.bench.readers import (
-    WholeSample,
-    bare_loop,
-    connections,
-    dump,
-)
+from tests.bench.readers import WholeSample, bare_loop, connections, dump
 from tests.bench.results_table import Row
 from tests.bench.service import memory, scrapes_while_sampling, start_to_ready
-from tests.bench.timing import Times, Way, interleave
+from tests.bench.timing import Reader, Times, interleave
 
 _FEW = 100
 _SIZES = (1_000, 10_000, 50_000)
 _SOCKETS_PER_WAY = 500_000
-"""A small crowd is read more often, until each way has read about so many sockets."""
+"""With fewer sockets there are more rounds, until each reader has read about this many."""
 _MB = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    How many sockets, how many of them pyroute2 gets to read, and how often each thing is done.
+    The number of sockets, the number of them for pyroute2, and the repetitions of each step.
     """
 
     sockets: int
@@ -47,7 +42,7 @@ class Plan:
     @property
     def sizes(self) -> list[int]:
         """
-        The sizes of the crowd at which reading is timed.
+        The numbers of sockets at which reading is measured.
         """
         between = (size for size in _SIZES if size < self.sockets)
         return sorted({*between, self.pyroute2_sockets, self.sockets})
@@ -55,20 +50,20 @@ class Plan:
 
 def run(plan: Plan) -> list[Row]:
     """
-    Measure everything, saying on standard error what is being done.
+    Measure everything. Progress is printed to standard error.
     """
-    with exporters() as able, crowd() as people:
-        return list(_Run(plan, people, able).rows())
+    with exporters() as able, idle_connections() as load:
+        return list(_Run(plan, load, able).rows())
 
 
 class _Run:
     """
-    The steps, in an order in which the crowd only grows.
+    The steps, ordered so that the number of sockets only grows.
     """
 
-    def __init__(self, plan: Plan, people: Crowd, able: Exporters) -> None:
+    def __init__(self, plan: Plan, load: IdleConnections, able: Exporters) -> None:
         self._plan = plan
-        self._crowd = people
+        self._load = load
         self._exporters = able
         self._times: dict[int, dict[str, Times]] = {}
         self._began = time.monotonic()
@@ -92,7 +87,7 @@ class _Run:
 
     def _grow(self, sockets: int) -> None:
         self._say(f"opening {sockets:,} sockets")
-        self._crowd.grow(sockets)
+        self._load.grow(sockets)
 
     def _start(self) -> Row:
         times = self._plan.starts
@@ -108,13 +103,13 @@ class _Run:
         return Row(budget, peak / _MB, f"VmHWM after {samples} samples, default configuration")
 
     def _time(self, sockets: int) -> None:
-        ways: dict[str, Way] = {"floor": bare_loop, "tables": dump, "whole": WholeSample()}
+        readers: dict[str, Reader] = {"floor": bare_loop, "tables": dump, "whole": WholeSample()}
         rounds = max(self._plan.rounds, _SOCKETS_PER_WAY // sockets)
         if sockets == self._plan.sockets:
-            ways |= {"ss": ss, "connections": connections}
+            readers |= {"ss": ss, "connections": connections}
             rounds = self._plan.rounds
-        self._say(f"reading {sockets:,} sockets {rounds} times in {len(ways)} ways")
-        self._times[sockets] = interleave(ways, rounds)
+        self._say(f"reading {sockets:,} sockets {rounds} times with {len(readers)} readers")
+        self._times[sockets] = interleave(readers, rounds)
 
     def _pyroute2(self, sockets: int) -> Row:
         self._say(f"reading {sockets:,} sockets with pyroute2")
@@ -122,21 +117,19 @@ class _Run:
         cost = pyroute2()
         after = interleave({"tables": dump}, len(before.runs))["tables"]
         tables = min(before.least, after.least)
-        details = (
-            f"{_times(cost.seconds, tables)}, at {sockets:,}; it needs {cost.memory / _MB:.0f} MB"
-        )
+        details = f"{_times(cost.seconds, tables)}, at {sockets:,}; peak {cost.memory / _MB:.0f} MB"
         return Row(budgets.PYROUTE2, cost.seconds / tables, details)
 
     def _ratios(self) -> Iterator[Row]:
         times = self._times[self._plan.sockets]
-        for budget, way, other in (
+        for budget, one, other in (
             (budgets.SAMPLE, times["tables"], times["floor"]),
             (budgets.SS, times["ss"], times["tables"]),
             (budgets.WHOLE_SAMPLE, times["whole"], times["floor"]),
             (budgets.CONNECTIONS, times["connections"], times["whole"]),
         ):
-            details = f"{_times(way.least, other.least)}; medians {way.median / other.median:.2f} x"
-            yield Row(budget, way.least / other.least, details)
+            details = f"{_times(one.least, other.least)}; medians {one.median / other.median:.2f} x"
+            yield Row(budget, one.least / other.least, details)
 
     def _growth(self) -> Row:
         costs = {size: times["whole"].least / size for size, times in self._times.items()}
@@ -152,7 +145,7 @@ class _Run:
         )
         p50, p99, most = (1e3 * scrapes.percentile(percent) for percent in (50, 99, 100))
         number = len(scrapes.latencies)
-        details = f"p50 {p50:.1f}, most {most:.1f} ms; {number} scrapes, {scrapes.samples} samples"
+        details = f"p50 {p50:.1f}, max {most:.1f} ms; {number} scrapes, {scrapes.samples} samples"
         return Row(budgets.SCRAPE, p99, details)
 
     def _say(self, what: str) -> None:

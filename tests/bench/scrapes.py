@@ -1,6 +1,7 @@
 """
-A client that scrapes again and again, as Prometheus would: `python -m tests.bench.scrapes ADDRESS
-SECONDS` prints how long each scrape took.
+A client that scrapes continuously, as Prometheus would.
+
+`python -m tests.bench.scrapes ADDRESS SECONDS` prints the duration of each scrape.
 """
 
 import gzip
@@ -23,7 +24,7 @@ _SAMPLE = re.compile(rb"^tcp_keepalive_sample_timestamp_seconds (\S+)$", re.MULT
 @dataclass(frozen=True, slots=True)
 class Scrapes:
     """
-    How long scrapes took, in seconds, and how many different samples they showed.
+    Scrape durations in seconds, and the number of different samples scraped.
     """
 
     latencies: list[float]
@@ -31,7 +32,7 @@ class Scrapes:
 
     def percentile(self, percent: int) -> float:
         """
-        What so many per cent of the scrapes did not exceed.
+        The percentile of the durations, in seconds.
         """
         ordered = sorted(self.latencies)
         return ordered[math.ceil(len(ordered) * percent / 100) - 1]
@@ -39,7 +40,7 @@ class Scrapes:
 
 def scrape(address: str, seconds: float) -> Scrapes:
     """
-    The scrapes that another process gets done, one behind the other.
+    Scrape from another process, one request after the other.
     """
     command = [sys.executable, "-m", "tests.bench.scrapes", address, str(seconds)]
     output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -58,7 +59,7 @@ def _scrape(address: str, seconds: float) -> None:
         body = response.read()
         latencies.append(time.perf_counter() - started)
         if response.status != http.HTTPStatus.OK:
-            raise RuntimeError(f"a scrape was answered {response.status}")
+            raise RuntimeError(f"a scrape got status {response.status}")
         if response.headers["Content-Encoding"] == "gzip":
             body = gzip.decompress(body)
         samples.update(_SAMPLE.findall(body))

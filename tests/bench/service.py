@@ -1,5 +1,5 @@
 """
-What the running exporter costs: start, memory, scrapes.
+Cost of the running exporter: start, memory, scrapes.
 """
 
 import time
@@ -19,7 +19,7 @@ _WITHOUT_PAUSE = "sampling: {interval: 100ms, max_duty_cycle: 1}\n"
 
 def start_to_ready(exporters: Exporters) -> float:
     """
-    Seconds from exec to the first 200 of /-/ready.
+    Seconds from exec to the first status 200 of /-/ready.
     """
     started = time.perf_counter()
     with exporters.start() as exporter:
@@ -29,7 +29,7 @@ def start_to_ready(exporters: Exporters) -> float:
 
 def memory(exporters: Exporters, sockets: int, samples: int) -> int:
     """
-    The most bytes that an exporter with the default configuration needs for so many samples.
+    Peak memory in bytes of an exporter with the default configuration during this many samples.
     """
     with exporters.start() as exporter:
         wait_for_samples(exporter, samples)
@@ -39,7 +39,7 @@ def memory(exporters: Exporters, sockets: int, samples: int) -> int:
 
 def scrapes_while_sampling(exporters: Exporters, sockets: int, duration: float) -> Scrapes:
     """
-    Scrapes, for so many seconds, of an exporter that samples without a pause.
+    Scrape an exporter that samples without a pause, for `duration` seconds.
     """
     with exporters.start(_WITHOUT_PAUSE) as exporter:
         wait_until_ready(exporter)

@@ -1,6 +1,7 @@
 """
-A storm of scrapes while the exporter samples: `python -m tests.bench.storm` prints what became of
-them, of its memory and of its samples.
+A storm of scrapes while the exporter samples.
+
+`python -m tests.bench.storm` prints latencies, errors, memory and the duration of samples.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 import psutil
 
 from tests.bench.exporters import exporters, value, wait_for_samples
-from tests.bench.idle_connections import crowd
+from tests.bench.idle_connections import idle_connections
 from tests.bench.namespace import NamespaceError, enter
 from tests.exporter_process import ExporterProcess
 
@@ -25,14 +26,14 @@ _CONFIG = "sampling: {interval: 1s, max_duty_cycle: 1}\n"
 _REQUEST = b"GET /metrics HTTP/1.1\r\nHost: exporter\r\nAccept-Encoding: gzip\r\n\r\n"
 _OK = b"HTTP/1.1 200 OK\r\n"
 _FLAT = 4e6
-"""Bytes by which memory may grow from the first storm's end to the last one's."""
+"""Maximum growth of memory from the end of the first storm to the end of the last, in bytes."""
 _DURATION = 'collector_duration_seconds{collector="sockets"}'
 
 
 @dataclass(frozen=True, slots=True)
 class Storm:
     """
-    What one storm did: latencies and the storm itself in seconds, memory in bytes.
+    The results of one storm. Times are in seconds, memory is in bytes.
     """
 
     latencies: Sequence[float]
@@ -43,7 +44,7 @@ class Storm:
 
     def percentile(self, percent: int) -> float:
         """
-        What so many per cent of the scrapes did not exceed.
+        The percentile of the latencies, in seconds.
         """
         ordered = sorted(self.latencies)
         return ordered[math.ceil(len(ordered) * percent / 100) - 1]
@@ -86,9 +87,9 @@ async def _storm(exporter: ExporterProcess, scrapes: int) -> Storm:
 
 def measure(sockets: int, scrapes: int) -> tuple[float, list[Storm]]:
     """
-    How long a sample takes when nobody scrapes, in seconds, and what became of the storms.
+    The duration of a sample without scrapes, in seconds, and the results of the storms.
     """
-    with exporters() as able, crowd(sockets), able.start(_CONFIG) as exporter:
+    with exporters() as able, idle_connections(sockets), able.start(_CONFIG) as exporter:
         wait_for_samples(exporter, 3)
         quiet = value(exporter, _DURATION)
         return quiet, [asyncio.run(_storm(exporter, scrapes)) for _ in range(_ROUNDS)]
@@ -96,13 +97,13 @@ def measure(sockets: int, scrapes: int) -> tuple[float, list[Storm]]:
 
 def main() -> None:
     """
-    Measure, in a network namespace of its own, whether a storm of scrapes does any harm.
+    Measure in a separate network namespace the effects of a storm of scrapes.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.bench.storm", description=main.__doc__)
     flag = parser.add_argument
     flag("--sockets", type=int, default=_SOCKETS, metavar="N", help="default: %(default)s")
     flag("--scrapes", type=int, default=_SCRAPES, metavar="N", help="default: %(default)s")
-    flag("--strict", action="store_true", help="exit with 1 after an error, or if memory grows")
+    flag("--strict", action="store_true", help="exit with code 1 after an error or if memory grows")
     options = parser.parse_args()
     try:
         enter()
@@ -113,9 +114,7 @@ def main() -> None:
         f"{options.sockets:,} sockets, {_CONNECTIONS} connections; Linux {platform.release()},"
         f" {os.cpu_count()} processors. A sample without scrapes takes {1e3 * quiet:.0f} ms."
     )
-    print(
-        f"{'scrapes':>9}{'errors':>8}{'a second':>10}{'p50, p99, most':>24}{'memory':>10}  sample"
-    )
+    print(f"{'scrapes':>9}{'errors':>8}{'per s':>10}{'p50, p99, max':>24}{'memory':>10}  sample")
     for storm in storms:
         times = ", ".join(f"{1e3 * storm.percentile(percent):.0f}" for percent in (50, 99, 100))
         print(

@@ -1,5 +1,5 @@
 """
-The benchmarks do what they say; what they measure is not tested.
+The benchmarks run and print their tables. Their measurements are not tested.
 """
 
 import subprocess
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.bench.budgets import BUDGETS, SAMPLE, SS
-from tests.bench.idle_connections import crowd
+from tests.bench.idle_connections import idle_connections
 from tests.bench.results_table import Row, render
 from tests.lab import Host, requires_lab
 
@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[2]
 
 def sockets() -> list[str]:
     """
-    The states of the TCP sockets in the thread's namespace, the listening ones aside.
+    The states of the TCP sockets in the thread's namespace, without listeners.
     """
     command = ["ss", "--no-header", "--tcp", "--all", "--numeric"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -25,15 +25,15 @@ def sockets() -> list[str]:
 
 
 @requires_lab
-def test_a_crowd_is_as_large_as_it_says_and_leaves_nothing_behind() -> None:
+def test_idle_connections_have_the_requested_number_and_are_removed() -> None:
     """
-    Its sockets can be counted while it is open, and no trace of them afterwards.
+    The sockets are counted while open. None is left afterwards, not even in TIME_WAIT.
     """
 
     def grown() -> list[list[str]]:
-        with crowd(400) as people:
+        with idle_connections(400) as load:
             small = sockets()
-            people.grow(600)
+            load.grow(600)
             return [small, sockets()]
 
     with Host() as host:
@@ -44,7 +44,7 @@ def test_a_crowd_is_as_large_as_it_says_and_leaves_nothing_behind() -> None:
 @requires_lab
 def test_a_run_prints_every_budget_and_fails_if_strict() -> None:
     """
-    One table has them all; with so few sockets some are exceeded, by the fixed cost of a sample.
+    One table has all budgets. With few sockets, the fixed cost of a sample exceeds some of them.
     """
     command = [sys.executable, "-m", "tests.bench", "--sockets", "400", "--smoke", "--strict"]
     finished = subprocess.run(
@@ -56,9 +56,9 @@ def test_a_run_prints_every_budget_and_fails_if_strict() -> None:
 
 
 @requires_lab
-def test_a_storm_of_scrapes_does_no_harm() -> None:
+def test_a_storm_of_scrapes_causes_no_errors() -> None:
     """
-    A thousand scrapes over fifty connections, three times: no error, and memory stays flat.
+    A thousand scrapes over fifty connections, three times: no errors, and memory does not grow.
     """
     command = [sys.executable, "-m", "tests.bench.storm", "--sockets=2000", "--scrapes=1000"]
     finished = subprocess.run(
@@ -73,9 +73,9 @@ def test_a_storm_of_scrapes_does_no_harm() -> None:
     assert finished.stdout.count("\n") == 5
 
 
-def test_the_table_says_which_budgets_are_kept() -> None:
+def test_the_table_marks_exceeded_budgets() -> None:
     """
-    Some limits are the most that is allowed, others the least; the rows come in the budgets' order.
+    Maximums and minimums are both checked. The rows are in the order of the budgets.
     """
     lines = render([Row(SS, 4.9), Row(SAMPLE, 1.2, "details")]).splitlines()
     assert [line.split() for line in lines[2:]] == [

@@ -1,5 +1,5 @@
 """
-The benchmark of many namespaces does what it says; what it measures is not tested.
+The benchmark of many namespaces runs and prints its table. Its measurements are not tested.
 """
 
 import subprocess
@@ -12,7 +12,7 @@ from tests.lab import requires_lab
 @requires_lab
 def test_a_run_prints_a_line_for_each_number_of_namespaces() -> None:
     """
-    However many there are, the same sockets are in them.
+    Each line has the same number of sockets in total.
     """
     command = [sys.executable, "-m", "tests.bench.namespaces", "--sockets", "40"]
     finished = subprocess.run(

@@ -1,9 +1,9 @@
 """
-Processor time of different ways to do one thing.
+Processor time of different readers.
 
-Reading sockets is work and no waiting, so the processor time of a run is what the run takes where
-nothing else wants the processor. What else the machine does still disturbs it by way of the caches,
-so runs are interleaved: one of each way, then one of each again.
+Reading sockets does not wait, so the processor time of a run is its duration on an idle machine.
+Other load still affects it through the caches. So runs are interleaved: one run of each reader,
+then one of each again.
 """
 
 import resource
@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-Way = Callable[[], object]
+Reader = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
     """
-    The processor seconds that each run of one way took.
+    The processor seconds of each run of one reader.
     """
 
     runs: tuple[float, ...]
@@ -26,31 +26,31 @@ class Times:
     @property
     def least(self) -> float:
         """
-        The least disturbed run.
+        The fastest run, which is the least disturbed one.
         """
         return min(self.runs)
 
     @property
     def median(self) -> float:
         """
-        The typical run.
+        The median run.
         """
         return statistics.median(self.runs)
 
 
-def interleave(ways: Mapping[str, Way], rounds: int) -> dict[str, Times]:
+def interleave(readers: Mapping[str, Reader], rounds: int) -> dict[str, Times]:
     """
-    What so many runs of each way take, after one of each that is not counted.
+    Measure this many runs of each reader, after one run of each that is not counted.
     """
-    for way in ways.values():
-        way()
-    timed = [[_seconds(way) for way in ways.values()] for _ in range(rounds)]
-    return {name: Times(runs) for name, runs in zip(ways, zip(*timed, strict=True), strict=True)}
+    for reader in readers.values():
+        reader()
+    timed = [[_seconds(reader) for reader in readers.values()] for _ in range(rounds)]
+    return {name: Times(runs) for name, runs in zip(readers, zip(*timed, strict=True), strict=True)}
 
 
-def _seconds(way: Way) -> float:
+def _seconds(reader: Reader) -> float:
     before = _now()
-    way()
+    reader()
     return _now() - before
 
 

@@ -1,3 +1,3 @@
 """
-The command line, mostly as a process of its own.
+Tests of the command line, mostly as a separate process.
 """

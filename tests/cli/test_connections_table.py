@@ -1,5 +1,5 @@
 """
-A look as the terminal shows it.
+The table of connections on a terminal.
 """
 
 import io
@@ -10,14 +10,14 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from exporter.cli.connections_table import render
-from exporter.connections.listing import Look
-from exporter.model import Direction, Holder
+from exporter.connections.listing import ConnectionListing
+from exporter.model import Direction, OwningProcess
 from tests.connections.examples import EXAMPLES, connection, look
 
 LONGEST_IPV6 = "2001:db8:1111:2222:3333:4444:5555:6666"
 
 
-def lines(shown: Look, width: int, height: int | None = None) -> list[str]:
+def lines(shown: ConnectionListing, width: int, height: int | None = None) -> list[str]:
     """
     The lines of the table on a terminal of this size.
     """
@@ -30,20 +30,20 @@ def lines(shown: Look, width: int, height: int | None = None) -> list[str]:
 @pytest.mark.parametrize("width", [40, 80, 109, 110, 169, 170, 250])
 def test_fits(width: int) -> None:
     """
-    No line is wider than the terminal, whatever is in it.
+    No line is wider than the terminal, whatever its content.
     """
     rows = (
         *EXAMPLES,
         connection(remote=LONGEST_IPV6, remote_port=65535, workload="w" * 200),
-        connection(process=Holder(4194304, "x" * 15, 3), idle=8589934.0, received=1e7),
+        connection(process=OwningProcess(4194304, "x" * 15, 3), idle=8589934.0, received=1e7),
     )
-    for line in lines(look(*rows, first=True), width):
+    for line in lines(look(*rows), width):
         assert cell_len(line) <= width
 
 
 def test_wide() -> None:
     """
-    Where there is room each connection has one line, with all there is to say.
+    On wide terminals, each connection has one line with all details.
     """
     shown = lines(look(*EXAMPLES), 200)
     (line,) = [line for line in shown if "java[4211]" in line and "5m12s" in line]
@@ -62,7 +62,7 @@ def test_wide() -> None:
 
 def test_80_columns() -> None:
     """
-    On 80 columns it has two lines, and what is said is the same.
+    On 80 columns, a connection has two lines with the same details.
     """
     shown = lines(look(*EXAMPLES), 80)
     first = next(number for number, line in enumerate(shown) if "5m12s" in line)
@@ -72,9 +72,9 @@ def test_80_columns() -> None:
     ]
 
 
-def test_the_longest_address_is_whole() -> None:
+def test_longest_address_is_complete() -> None:
     """
-    An IPv6 address that does not fit into its column is folded, not cut.
+    An IPv6 address that does not fit into its column is folded, not truncated.
     """
     for width in (80, 170):
         shown = lines(look(connection(remote=LONGEST_IPV6)), width)
@@ -86,20 +86,21 @@ def test_the_longest_address_is_whole() -> None:
 
 def test_heading() -> None:
     """
-    How many there are of each kind; when none is shown, how to see them.
+    The heading has counts by risk, and a hint to --all if none is shown.
     """
     assert lines(look(*EXAMPLES), 80)[0] == (
         "6 connections: 1 stalled, 3 at risk, 1 unprotected, 1 safe."
     )
     nothing = look(by_risk=look(*EXAMPLES[5:]).by_risk)
-    assert lines(nothing, 120)[0].startswith("1 connection: 1 safe. Nothing to show; --all")
-    none = lines(look(first=True), 80)
+    assert lines(nothing, 120)[0].startswith("1 connection: 1 safe. ")
+    assert "--all" in lines(nothing, 120)[0]
+    none = lines(look(), 80)
     assert [line for line in none if line.strip()] == ["0 connections."]
 
 
 def test_unknown() -> None:
     """
-    What is not known is shown as such: a question mark, or the user instead of the process.
+    Unknown values are question marks. The user replaces an unknown process.
     """
     unknown = replace(EXAMPLES[1].keepalive, on=None, time=None)
     row = connection(workload=None, process=None, idle=None, path=None, keepalive=unknown)
@@ -110,15 +111,15 @@ def test_unknown() -> None:
 
 def test_lower_bound() -> None:
     """
-    A keepalive time that is known from below only says so.
+    A lower bound of the keepalive time is marked with >=.
     """
     row = connection(keepalive=replace(EXAMPLES[5].keepalive, exact=False, interval=None))
     assert any(">= 2m" in line for line in lines(look(row), 200))
 
 
-def test_advice_says_for_how_many() -> None:
+def test_advice_has_counts() -> None:
     """
-    Below the table is what to change, marked by what stands in the table.
+    The advice below the table has the label of the table and the number of connections.
     """
     shown = "\n".join(lines(look(*EXAMPLES), 200))
     assert "none (2)" in shown
@@ -130,7 +131,7 @@ def test_advice_says_for_how_many() -> None:
 @pytest.mark.parametrize("width", [80, 200])
 def test_height(width: int, height: int) -> None:
     """
-    With a height there are as many connections as fit, rather than advice; the others are counted.
+    With a height, as many connections as fit are shown, without advice. The others are counted.
     """
     rows = [connection(remote=f"203.0.113.{number}") for number in range(1, 100)]
     shown = lines(look(*rows, matching=150), width, height)
@@ -141,7 +142,7 @@ def test_height(width: int, height: int) -> None:
 
 def test_height_enough() -> None:
     """
-    What fits is shown whole.
+    A listing that fits is complete.
     """
     rows = EXAMPLES[1:2]
     assert lines(look(*rows), 80, 40) == lines(look(*rows), 80)
@@ -152,10 +153,10 @@ def test_height_enough() -> None:
 
 def test_hostile_names() -> None:
     """
-    A process or a cgroup cannot write to the terminal, nor put marks into the table.
+    Names of processes and cgroups cannot inject escape sequences or markup.
     """
     name = "\x1b[2J\r[bold]x\u202e"
-    shown = lines(look(connection(workload=name, process=Holder(1, name, 3))), 200)
+    shown = lines(look(connection(workload=name, process=OwningProcess(1, name, 3))), 200)
     (line,) = [line for line in shown if "203.0.113.10" in line]
     assert line.count("\\x1b[2J\\r[bold]x\\u202e") == 2
     assert all(each.isprintable() for line in shown for each in line)
@@ -163,7 +164,7 @@ def test_hostile_names() -> None:
 
 def test_directions() -> None:
     """
-    An arrow tells who connected; of an inbound connection the port it came in at is shown too.
+    The arrow shows the direction. Inbound connections also show the local port.
     """
     shown = lines(look(connection(direction=Direction.INBOUND, local_port=6379)), 200)
     assert any("<- 203.0.113.10:5432" in line and "azure-outbound :6379" in line for line in shown)

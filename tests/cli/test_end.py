@@ -1,5 +1,5 @@
 """
-How the exporter ends, and what it does meanwhile.
+Shutdown of the exporter, and scrapes while a sample hangs.
 """
 
 import signal
@@ -11,12 +11,14 @@ import pytest
 
 from tests.exporter_process import ExporterProcess, exporter_process
 
+pytestmark = pytest.mark.system
+
 SOON = 2.0
-"""Seconds in which it has to end."""
+"""Maximum seconds until it has exited."""
 
 HANGS = """
 import time
-from exporter.collectors import reader
+from exporter.collectors import namespace_connections as reader
 reader.read_sockets = lambda: time.sleep(60)
 from exporter.cli import main
 main()
@@ -27,7 +29,7 @@ READY = 'tcp_keepalive_collector_success{collector="settings"}'
 
 def keep_connection(exporter: ExporterProcess) -> socket.socket:
     """
-    A connection that has been answered and stays open, as Prometheus keeps them.
+    A connection that was answered and stays open, as those of Prometheus do.
     """
     host, _, port = exporter.addresses[0].rpartition(":")
     scraper = socket.create_connection((host, int(port)))
@@ -39,12 +41,12 @@ def keep_connection(exporter: ExporterProcess) -> socket.socket:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_signal(number: signal.Signals) -> None:
     """
-    SIGTERM and SIGINT end the exporter at once, with exit code 0, whoever is still connected.
+    SIGTERM and SIGINT end the exporter quickly with exit code 0, despite open connections.
     """
     with exporter_process() as exporter, keep_connection(exporter):
         exporter.wait_for({READY: 1})
         code, seconds = exporter.end(number)
-        assert exporter.log[-1].endswith("level=info msg=ending")
+        assert exporter.log[-1].endswith('level=info msg="shutting down"')
         assert len(exporter.log) == 2
     assert code == 0
     assert seconds < SOON
@@ -53,7 +55,7 @@ def test_signal(number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_signal_during_a_sample(number: signal.Signals) -> None:
     """
-    A sample that hangs neither keeps the exporter from answering nor from ending.
+    While a sample hangs, the exporter answers requests, and ends on a signal.
     """
     with exporter_process(command=HANGING) as exporter:
         asked = time.monotonic()
@@ -68,7 +70,7 @@ def test_signal_during_a_sample(number: signal.Signals) -> None:
 
 def test_without_sockets_collector() -> None:
     """
-    --no-collector.sockets leaves the settings, and says nothing of connections.
+    With --no-collector.sockets, settings are exported, but no connections.
     """
     with exporter_process("--no-collector.sockets") as exporter:
         metrics = exporter.wait_for({READY: 1})
@@ -80,7 +82,7 @@ def test_without_sockets_collector() -> None:
 
 def test_without_settings_collector() -> None:
     """
-    --no-collector.settings leaves the connections.
+    With --no-collector.settings, connections are exported, but no settings.
     """
     with exporter_process("--no-collector.settings") as exporter:
         metrics = exporter.wait_for({'tcp_keepalive_collector_success{collector="sockets"}': 1})

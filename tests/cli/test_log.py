@@ -1,5 +1,5 @@
 """
-What the log looks like.
+Format and levels of the log.
 """
 
 import json
@@ -21,7 +21,7 @@ NASTY = 'a "quoted" = and a \\ on\ntwo lines'
 @pytest.fixture(autouse=True)
 def logging_restored() -> Iterator[None]:
     """
-    Undo what log.configure() does to the whole process.
+    Undo the process-wide changes of log.configure().
     """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -33,14 +33,14 @@ def logging_restored() -> Iterator[None]:
 
 def from_logfmt(line: str) -> dict[str, str]:
     """
-    The keys and values of a line, quoted values unquoted.
+    The keys and unquoted values of a line.
     """
     return {key: value for key, _, value in (part.partition("=") for part in shlex.split(line))}
 
 
 def assert_now(timestamp: str) -> None:
     """
-    The timestamp is of this moment, in UTC.
+    Fail unless the timestamp is current and in UTC.
     """
     assert timestamp.endswith("Z")
     assert datetime.now(UTC) - datetime.fromisoformat(timestamp) < timedelta(seconds=30)
@@ -48,17 +48,17 @@ def assert_now(timestamp: str) -> None:
 
 def test_logfmt(capsys: pytest.CaptureFixture[str]) -> None:
     """
-    An event is one line of keys and values, whatever is in them, time and severity first.
+    An event is one line of keys and values, time and severity first, whatever the values are.
     """
     log.configure("info", "logfmt")
-    structlog.get_logger().error("collector fails", collector="sockets", error=NASTY)
+    structlog.get_logger().error("collector failed", collector="sockets", error=NASTY)
     (line,) = capsys.readouterr().err.splitlines()
     entry = from_logfmt(line)
     assert list(entry) == ["ts", "level", "msg", "collector", "error"]
     assert_now(entry.pop("ts"))
     assert entry == {
         "level": "error",
-        "msg": "collector fails",
+        "msg": "collector failed",
         "collector": "sockets",
         "error": NASTY.replace("\n", "\\n"),
     }
@@ -66,16 +66,16 @@ def test_logfmt(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     """
-    As JSON, an event is an object on a line of its own.
+    As JSON, an event is one object per line.
     """
     log.configure("info", "json")
-    structlog.get_logger().error("collector fails", collector="sockets", error=NASTY)
+    structlog.get_logger().error("collector failed", collector="sockets", error=NASTY)
     (line,) = capsys.readouterr().err.splitlines()
     entry = json.loads(line)
     assert_now(entry.pop("ts"))
     assert entry == {
         "level": "error",
-        "msg": "collector fails",
+        "msg": "collector failed",
         "collector": "sockets",
         "error": NASTY,
     }
@@ -99,7 +99,7 @@ def test_traceback(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
 @pytest.mark.parametrize("log_format", log.FORMATS)
 def test_library(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
     """
-    What a library logs looks like what the exporter logs.
+    Log records of libraries have the same format.
     """
     log.configure("info", log_format)
     logging.getLogger("aiohttp.server").error("no %s", "answer")
@@ -119,44 +119,47 @@ def test_library(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
 )
 def test_levels(capsys: pytest.CaptureFixture[str], level: str, logged: list[str]) -> None:
     """
-    Only events of the chosen severity or worse are logged, a library's too.
+    Only events of the configured severity or higher are logged, including those of libraries.
     """
     log.configure(level, "logfmt")
     for logger in (structlog.get_logger(), logging.getLogger("aiohttp.server")):
         for method in ("debug", "info", "warning", "error"):
-            getattr(logger, method)("something happens")
+            getattr(logger, method)("event")
     lines = capsys.readouterr().err.splitlines()
     assert [from_logfmt(line)["level"] for line in lines] == logged * 2
 
 
+@pytest.mark.system
 def test_process_logs_json() -> None:
     """
-    With --log.format=json every line of the real exporter is JSON, from its first to its last.
+    With --log.format=json, every line of the real exporter is JSON.
     """
     with exporter_process("--log.format=json") as exporter:
         exporter.end()
         entries = [json.loads(line) for line in exporter.log]
-    assert [entry["msg"] for entry in entries] == ["listening", "ending"]
+    assert [entry["msg"] for entry in entries] == ["listening", "shutting down"]
     assert entries[0]["address"].startswith("127.0.0.1:")
     assert_now(entries[0]["ts"])
 
 
+@pytest.mark.system
 def test_process_logs_logfmt() -> None:
     """
-    Without a flag the real exporter logs logfmt, and scrapes leave no line.
+    The real exporter logs logfmt by default, and does not log scrapes.
     """
     with exporter_process() as exporter:
         exporter.metrics()
         exporter.end()
         entries = [from_logfmt(line) for line in exporter.log]
-    assert [entry["msg"] for entry in entries] == ["listening", "ending"]
+    assert [entry["msg"] for entry in entries] == ["listening", "shutting down"]
     assert entries[0]["path"] == "/metrics"
     assert_now(entries[0]["ts"])
 
 
+@pytest.mark.system
 def test_process_keeps_to_level() -> None:
     """
-    With --log.level=error the real exporter logs errors alone.
+    With --log.level=error, the real exporter logs only errors.
     """
     with socket.create_server(("127.0.0.1", 0)) as other:
         in_use = f"127.0.0.1:{other.getsockname()[1]}"

@@ -1,5 +1,5 @@
 """
-What the exporter tells systemd, and the sockets it takes from it.
+systemd notification and socket activation.
 """
 
 import socket
@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.exporter_process import COMMAND, ROOT, exporter_process, fetch, run_exporter
+from tests.lab.requirements import needs
+
+pytestmark = pytest.mark.system
 
 WATCHDOG = 0.2
 
@@ -17,49 +22,49 @@ WATCHDOG = 0.2
 @contextmanager
 def systemd() -> Iterator[socket.socket]:
     """
-    The socket on which systemd hears its services.
+    The notification socket of a stand-in for systemd.
     """
     with (
         tempfile.TemporaryDirectory() as folder,
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver,
     ):
-        ear.bind(str(Path(folder) / "notify"))
-        ear.settimeout(10)
-        yield ear
+        receiver.bind(str(Path(folder) / "notify"))
+        receiver.settimeout(10)
+        yield receiver
 
 
-def hear(ear: socket.socket) -> str:
+def receive(receiver: socket.socket) -> str:
     """
-    The next thing that a service says.
+    The next notification.
     """
-    return ear.recv(4096).decode()
+    return receiver.recv(4096).decode()
 
 
 def test_ready_alive_and_stopping() -> None:
     """
-    It says when the first sample is there, then that it lives, and at last that it ends.
+    READY=1 follows the first sample, then WATCHDOG=1 repeats, and STOPPING=1 is last.
     """
-    with systemd() as ear:
+    with systemd() as receiver:
         command = (
             "env",
-            f"NOTIFY_SOCKET={ear.getsockname()}",
+            f"NOTIFY_SOCKET={receiver.getsockname()}",
             f"WATCHDOG_USEC={WATCHDOG * 1e6:.0f}",
             *COMMAND,
         )
         with exporter_process(command=command) as exporter:
-            assert hear(ear) == "READY=1"
+            assert receive(receiver) == "READY=1"
             assert exporter.get("/-/ready")[0] == 200
-            assert [hear(ear), hear(ear)] == ["WATCHDOG=1", "WATCHDOG=1"]
+            assert [receive(receiver), receive(receiver)] == ["WATCHDOG=1", "WATCHDOG=1"]
             assert exporter.end()[0] == 0
-            last = hear(ear)
+            last = receive(receiver)
             while last == "WATCHDOG=1":
-                last = hear(ear)
+                last = receive(receiver)
             assert last == "STOPPING=1"
 
 
 def test_nobody_listens() -> None:
     """
-    A socket that is not there is nothing to fail for.
+    A missing notification socket is ignored.
     """
     with exporter_process(command=("env", "NOTIFY_SOCKET=/nowhere/notify", *COMMAND)) as exporter:
         assert exporter.get("/-/healthy")[0] == 200
@@ -67,11 +72,11 @@ def test_nobody_listens() -> None:
 
 def test_takes_the_socket() -> None:
     """
-    It is started by the first scrape, and answers it.
+    With socket activation, the first scrape starts the exporter and is answered.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = "{}:{}".format(*free.getsockname())
-    activation = ("systemd-socket-activate", f"--listen={address}")
+    activation = (needs("systemd-socket-activate"), f"--listen={address}")
     with subprocess.Popen(
         [*activation, *COMMAND, "--web.systemd-socket"], cwd=ROOT, stderr=subprocess.PIPE
     ) as process:
@@ -85,8 +90,9 @@ def test_takes_the_socket() -> None:
 
 def test_no_socket() -> None:
     """
-    Without one it says so, and does not start.
+    Without a socket from systemd, startup fails with the reason.
     """
     ended = run_exporter("--web.systemd-socket")
     assert ended.returncode == 1
-    assert "systemd has handed over no socket; is there a .socket unit?" in ended.stderr
+    assert 'msg="startup failed"' in ended.stderr
+    assert "--web.systemd-socket" in ended.stderr

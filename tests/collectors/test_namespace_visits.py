@@ -1,7 +1,5 @@
 """
-What becomes of a sample when some of the network namespaces fail.
-
-The namespaces are stand-ins here: they fail when they are told to.
+Samples in which some of the network namespaces fail. The namespaces are fakes.
 """
 
 import asyncio
@@ -15,19 +13,19 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from exporter.collectors import namespace_visits as tour
-from exporter.collectors import reader
+from exporter.collectors import namespace_connections as reader
+from exporter.collectors import namespace_visits as visits
 from exporter.collectors import sampler as module
+from exporter.collectors.operating_system import NamespaceSockets
 from exporter.collectors.sampler import Sampler
-from exporter.collectors.state import Memory
+from exporter.collectors.state import State
 from exporter.config.schema import Config
-from exporter.linux import NamespaceSockets
 from exporter.model import (
     OWN_NAMESPACE,
     CollectorError,
     ConnectionTable,
     Counters,
-    Found,
+    DiscoveredNamespaces,
     InterruptedReadError,
     Namespace,
     RefusedError,
@@ -35,7 +33,8 @@ from exporter.model import (
     StrandedError,
     VanishedError,
 )
-from exporter.paths.matching import Surroundings
+from exporter.paths.matching import LocalEndpoints
+from tests.collectors.stopping import stop
 from tests.tables import connections
 
 WEB, DB = Namespace("web", 1, ("/run/netns/web",)), Namespace("db", 2, ("/run/netns/db",))
@@ -50,24 +49,24 @@ class World:
     """
     Three namespaces with two connections each.
 
-    What entering, looking around, dumping and leaving raises, by the namespace's name; left are
-    those that were left, and by which thread.
+    entering, surveying, dumping and leaving have the errors raised there, by namespace name. left
+    has the namespaces that were left, with the thread's id.
     """
 
-    found: Found = Found((OWN_NAMESPACE, WEB, DB), {})  # noqa: RUF009  never changes
+    found: DiscoveredNamespaces = DiscoveredNamespaces((OWN_NAMESPACE, WEB, DB), {})  # noqa: RUF009  never changes
     settings: dict[str, Settings] = field(default_factory=dict)
     entering: dict[str, Exception] = field(default_factory=dict)
-    looking: dict[str, Exception] = field(default_factory=dict)
+    surveying: dict[str, Exception] = field(default_factory=dict)
     dumping: dict[str, Exception] = field(default_factory=dict)
     leaving: dict[str, Exception] = field(default_factory=dict)
     where: str = OWN_NAMESPACE.name
     left: list[tuple[int, str]] = field(default_factory=list)
-    looked_at: list[str] = field(default_factory=list)
+    surveyed: list[str] = field(default_factory=list)
 
     @contextmanager
     def inside(self, namespace: Namespace) -> Iterator[None]:
         """
-        Stand in for exporter.linux.inside.
+        Stand in for exporter.collectors.operating_system.inside.
         """
         if error := self.entering.get(namespace.name):
             raise error
@@ -80,25 +79,25 @@ class World:
 
     def read_settings(self) -> Settings:
         """
-        Stand in for exporter.settings.read_settings.
+        Stand in for exporter.collectors.operating_system.read_settings.
         """
         return self.settings.get(self.where, SETTINGS)
 
     def read_sockets(self) -> NamespaceSockets:
         """
-        Stand in for exporter.linux.read_sockets.
+        Stand in for exporter.collectors.operating_system.read_sockets.
         """
-        self.looked_at.append(self.where)
-        if error := self.looking.get(self.where):
+        self.surveyed.append(self.where)
+        if error := self.surveying.get(self.where):
             raise error
-        nowhere = Surroundings(frozenset(), frozenset())
+        nowhere = LocalEndpoints(frozenset(), frozenset())
         return NamespaceSockets(Counters(1, 1, 1), nowhere, Tables(self))
 
 
 @dataclass
 class Tables:
     """
-    Two connections, a table each; an error comes between them.
+    Two connections in two tables, with the error between them.
     """
 
     world: World
@@ -115,29 +114,29 @@ class Tables:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     """
-    The world that the sampler meets.
+    The fake namespaces, installed for the sampler.
     """
     world = World()
     monkeypatch.setattr(module, "namespace_finder", lambda _: lambda: world.found)
     monkeypatch.setattr(module, "read_settings", world.read_settings)
     monkeypatch.setattr(reader, "read_sockets", world.read_sockets)
-    monkeypatch.setattr(tour, "inside", world.inside)
+    monkeypatch.setattr(visits, "inside", world.inside)
     return world
 
 
 @pytest.fixture
 def sampler(world: World) -> Sampler:
     """
-    A sampler in that world.
+    A sampler of the fake namespaces.
     """
     assert world.found.namespaces
-    return Sampler(Config(), Memory(), ("settings", "sockets"))
+    return Sampler(Config(), State(), ("settings", "sockets"))
 
 
 @pytest.fixture
 def log() -> Iterator[list[EventDict]]:
     """
-    What the sampler logs.
+    The sampler's log entries.
     """
     with capture_logs() as entries:
         yield entries
@@ -145,7 +144,7 @@ def log() -> Iterator[list[EventDict]]:
 
 def test_all_well(sampler: Sampler, log: list[EventDict]) -> None:
     """
-    Every namespace is read, and nothing is said.
+    All namespaces are read, and nothing is logged.
     """
     snapshot = sampler.sample()
     assert snapshot.sockets is not None
@@ -155,18 +154,18 @@ def test_all_well(sampler: Sampler, log: list[EventDict]) -> None:
     assert log == []
 
 
-@pytest.mark.parametrize("stage", ["looking", "dumping"])
-@pytest.mark.parametrize("error", [BROKEN, InterruptedReadError("no end of changes")])
+@pytest.mark.parametrize("stage", ["surveying", "dumping"])
+@pytest.mark.parametrize("error", [BROKEN, InterruptedReadError("the tables keep changing")])
 def test_broken_sockets(
     world: World, sampler: Sampler, log: list[EventDict], stage: str, error: Exception
 ) -> None:
     """
-    A namespace whose sockets cannot be read spoils no other. Nothing of it is counted, not what was
-    read before the error either; what is remembered of it stays.
+    A namespace whose sockets cannot be read does not affect the others. It is excluded entirely,
+    including what was read before the error, and its history is kept.
     """
     sampler.sample()
-    memory = sampler._memory.of(WEB)
-    before = memory.history
+    state = sampler._state.of(WEB)
+    before = state.history
     getattr(world, stage)["web"] = error
     for _ in range(3):
         snapshot = sampler.sample()
@@ -176,22 +175,22 @@ def test_broken_sockets(
         assert list(snapshot.settings) == ["host", "web", "db"]
         assert all(run.success for run in snapshot.runs.values())
         assert (snapshot.readable_namespaces, snapshot.unreadable_namespaces) == (2, 1)
-        assert memory.history is before
+        assert state.history is before
 
     getattr(world, stage).clear()
     recovered = sampler.sample().sockets
     assert recovered is not None
     assert recovered.connections.sampled == 6
-    assert len(memory.history) == memory.history.living == 2, "none was taken for gone"
+    assert len(state.history) == state.history.present == 2, "no connection counts as missing"
     assert [(entry["event"], entry.get("error"), entry.get("netns")) for entry in log] == [
-        ("network namespaces are not read", str(error), "web"),
-        ("all network namespaces are read", None, None),
+        ("network namespaces skipped", str(error), "web"),
+        ("all network namespaces readable", None, None),
     ]
 
 
 def test_broken_settings(world: World, sampler: Sampler, log: list[EventDict]) -> None:
     """
-    A setting that one namespace lacks is told once; all else is read.
+    A setting missing in one namespace is logged once; everything else is read.
     """
     world.settings["web"] = Settings(None, 30, 8, 15, frozenset(), problems=("no such file",))
     snapshot = sampler.sample()
@@ -204,7 +203,8 @@ def test_broken_settings(world: World, sampler: Sampler, log: list[EventDict]) -
 
 def test_broken_own(world: World, sampler: Sampler) -> None:
     """
-    Where the own namespace cannot be read there is no new reading, and the collector has failed.
+    If the exporter's own namespace cannot be read, there is no new reading, and the collector has
+    failed.
     """
     first = sampler.sample().sockets
     world.dumping["host"] = BROKEN
@@ -216,7 +216,7 @@ def test_broken_own(world: World, sampler: Sampler) -> None:
 
 def test_own_settings_broken(world: World, sampler: Sampler) -> None:
     """
-    The settings of the others are read all the same.
+    If the exporter's own settings cannot be read, those of other namespaces are still read.
     """
     world.settings["host"] = Settings(None, 30, 8, 15, frozenset(), problems=("no such file",))
     snapshot = sampler.sample()
@@ -226,25 +226,25 @@ def test_own_settings_broken(world: World, sampler: Sampler) -> None:
 
 def test_refused(world: World, sampler: Sampler, log: list[EventDict]) -> None:
     """
-    What is lacking is said once for all namespaces that it keeps from being read.
+    A missing privilege is logged once for all namespaces that it concerns.
     """
-    world.entering = dict.fromkeys(("web", "db"), RefusedError("CAP_SYS_ADMIN is lacking"))
-    world.found = Found(world.found.namespaces, {"there are more than 2": 7})
+    world.entering = dict.fromkeys(("web", "db"), RefusedError("CAP_SYS_ADMIN is required"))
+    world.found = DiscoveredNamespaces(world.found.namespaces, {"more than the limit of 2": 7})
     for _ in range(3):
         snapshot = sampler.sample()
         assert (snapshot.readable_namespaces, snapshot.unreadable_namespaces) == (1, 9)
         assert list(snapshot.settings) == ["host"]
     assert [(entry["error"], entry["namespaces"]) for entry in log] == [
-        ("there are more than 2", 7),
-        ("CAP_SYS_ADMIN is lacking", 2),
+        ("more than the limit of 2", 7),
+        ("CAP_SYS_ADMIN is required", 2),
     ]
 
 
 def test_vanished(world: World, sampler: Sampler, log: list[EventDict]) -> None:
     """
-    A namespace that has just ended is none.
+    A namespace that was just removed counts neither as readable nor as unreadable.
     """
-    world.entering["web"] = VanishedError("web has ended")
+    world.entering["web"] = VanishedError("web was removed")
     snapshot = sampler.sample()
     assert (snapshot.readable_namespaces, snapshot.unreadable_namespaces) == (2, 0)
     assert log == []
@@ -252,7 +252,7 @@ def test_vanished(world: World, sampler: Sampler, log: list[EventDict]) -> None:
 
 def test_fault_of_the_exporter(world: World, sampler: Sampler, log: list[EventDict]) -> None:
     """
-    An error that nobody expected spoils its namespace alone, and is logged with its traceback.
+    An unexpected exception affects only its namespace, and is logged with its traceback.
     """
     world.dumping["web"] = ZeroDivisionError("a fault")
     for _ in range(2):
@@ -266,30 +266,31 @@ def test_fault_of_the_exporter(world: World, sampler: Sampler, log: list[EventDi
 
 async def test_stranded(world: World) -> None:
     """
-    A thread that cannot come back to the own namespace reads nothing more, not even for another
-    collector: what it read would be shown as the own. The next sample has a new thread.
+    A thread that cannot return to its own namespace reads nothing more, not even for another
+    collector, because the result would be attributed to its own namespace. The next sample has a
+    new thread.
     """
     sampler = Sampler(
         Config.model_validate({"sampling": {"interval": "20ms", "max_duty_cycle": 1}}),
-        Memory(),
+        State(),
         ("settings", "sockets"),
     )
-    world.leaving["web"] = StrandedError("cannot come back from web")
+    world.leaving["web"] = StrandedError("cannot return from web")
     task = asyncio.create_task(sampler.run())
     try:
         await until(lambda: len(world.left) > 4)
         assert sampler.snapshot is None
-        assert not world.looked_at
+        assert not world.surveyed
         assert len({thread for thread, _ in world.left[:4]}) > 1
         world.leaving.clear()
         await until(lambda: sampler.snapshot is not None)
     finally:
-        task.cancel()
+        await stop(task)
 
 
 async def until(condition: Callable[[], bool], within: float = 10) -> None:
     """
-    Wait until a condition comes true. Raises AssertionError if it does not.
+    Wait until the condition is true. Raises AssertionError after within seconds.
     """
     end = time.monotonic() + within
     while not condition():

@@ -1,7 +1,5 @@
 """
-The schedule of samples, and what becomes of collectors that fail, dawdle or hang.
-
-The collectors are stand-ins here: only their success and the time they take matter.
+The schedule of samples, and collectors that fail, are slow or hang. The collectors are fakes.
 """
 
 import asyncio
@@ -17,13 +15,12 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from exporter.collectors import reader
+from exporter.collectors import namespace_connections as reader
 from exporter.collectors import sampler as module
+from exporter.collectors.operating_system import NamespaceSockets
 from exporter.collectors.sampler import STALE_AFTER_SAMPLES, Sampler
-from exporter.collectors.state import Memory
+from exporter.collectors.state import State
 from exporter.config.schema import Config
-from exporter.linux import NamespaceSockets
-from exporter.linux.procfs.cgroups import Workloads
 from exporter.metrics import families
 from exporter.model import (
     CollectorError,
@@ -31,9 +28,11 @@ from exporter.model import (
     Counters,
     InterruptedReadError,
     Settings,
+    since_boot,
 )
-from exporter.paths.matching import Surroundings
+from exporter.paths.matching import LocalEndpoints
 from tests.analysis.rows import connection
+from tests.collectors.stopping import stop
 
 SETTINGS = Settings(
     time=120, interval=30, probes=8, data_retransmissions=15, configured=frozenset()
@@ -46,7 +45,7 @@ TIME = "tcp_keepalive_time_seconds"
 @dataclass
 class Kernel:
     """
-    What the collectors meet: they take so long, and raise an error if there is one.
+    A fake kernel: a read takes this many seconds, and raises error if set.
     """
 
     takes: float = 0.0
@@ -58,13 +57,13 @@ class Kernel:
 
     def read_settings(self) -> Settings:
         """
-        Stand in for exporter.settings.read_settings.
+        Stand in for exporter.collectors.operating_system.read_settings.
         """
         return self.settings
 
     def read_sockets(self) -> NamespaceSockets:
         """
-        Stand in for exporter.linux.read_sockets.
+        Stand in for exporter.collectors.operating_system.read_sockets.
         """
         started = time.monotonic()
         time.sleep(self.takes)
@@ -73,14 +72,14 @@ class Kernel:
         self.reads.append((started, time.monotonic()))
         if self.error is not None:
             raise self.error
-        nowhere = Surroundings(frozenset(), frozenset())
+        nowhere = LocalEndpoints(frozenset(), frozenset())
         return NamespaceSockets(Counters(0, 0, 0), nowhere, tables=self.tables)
 
 
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     """
-    The kernel that the sampler meets.
+    The fake kernel, installed for the sampler.
     """
     kernel = Kernel()
     monkeypatch.setattr(module, "read_settings", kernel.read_settings)
@@ -93,28 +92,26 @@ def make_sampler(interval: str = "15s", max_duty_cycle: float = 1.0) -> Sampler:
     A sampler with this schedule.
     """
     sampling = {"interval": interval, "max_duty_cycle": max_duty_cycle}
-    return Sampler(Config.model_validate({"sampling": sampling}), Memory(), ("settings", "sockets"))
+    return Sampler(Config.model_validate({"sampling": sampling}), State(), ("settings", "sockets"))
 
 
 @contextlib.asynccontextmanager
 async def running(sampler: Sampler) -> AsyncIterator[None]:
     """
-    Let the sampler run until the block is left.
+    Run the sampler during the block.
     """
     task = asyncio.create_task(sampler.run())
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await stop(task)
 
 
 def shown(sampler: Sampler, now: float | None = None) -> dict[str, dict[str, float]]:
     """
-    The values by family and by the first label's value, at a point on the monotonic clock.
+    The exported values by family and by the first label's value, at now on the clock since_boot().
     """
-    now = time.monotonic() if now is None else now
+    now = since_boot() if now is None else now
     return {
         family.name: {
             next(iter(sample.labels.values()), ""): sample.value for sample in family.samples
@@ -125,7 +122,7 @@ def shown(sampler: Sampler, now: float | None = None) -> dict[str, dict[str, flo
 
 async def test_sample_every_interval(kernel: Kernel) -> None:
     """
-    Samples begin an interval apart, however long each takes.
+    Samples start one interval apart, independent of their duration.
     """
     kernel.takes = 0.1
     async with running(make_sampler("150ms")):
@@ -149,19 +146,21 @@ async def test_samples_never_overlap(kernel: Kernel) -> None:
 
 async def test_duty_cycle(kernel: Kernel) -> None:
     """
-    Sampling takes no larger part of the time than the duty cycle allows.
+    Sampling takes at most the fraction of time set by max_duty_cycle.
     """
-    kernel.takes = 0.05
+    kernel.takes = 0.1
+    end = time.monotonic() + 30
     async with running(make_sampler("10ms", max_duty_cycle=0.2)):
-        await asyncio.sleep(1.2)
+        while len(kernel.reads) < 5:
+            assert time.monotonic() < end
+            await asyncio.sleep(0.01)
     parts = [(end - begin) / (after - begin) for (begin, end), (after, _) in pairwise(kernel.reads)]
-    assert len(parts) >= 2
     assert median(parts) == pytest.approx(0.2, abs=0.05)
 
 
-async def test_loop_goes_on_meanwhile(kernel: Kernel) -> None:
+async def test_loop_not_blocked(kernel: Kernel) -> None:
     """
-    The event loop, which answers scrapes, does not wait for a sample.
+    A sample does not block the event loop, which answers scrapes.
     """
     kernel.takes = 0.5
     sampler = make_sampler()
@@ -175,7 +174,7 @@ async def test_loop_goes_on_meanwhile(kernel: Kernel) -> None:
 
 async def test_hung_sample(kernel: Kernel) -> None:
     """
-    A sample that does not end is told by every collector's success, and its sums disappear.
+    While a sample hangs, collector_success is 0 and the sums of connections are absent.
     """
     sampler = make_sampler("50ms")
     async with running(sampler):
@@ -187,8 +186,10 @@ async def test_hung_sample(kernel: Kernel) -> None:
         finally:
             kernel.hung.set()
         kernel.hung = None
-        await asyncio.sleep(0.2)
-        recovered = shown(sampler)
+        end = time.monotonic() + 10
+        while CONNECTIONS not in (recovered := shown(sampler)):
+            assert time.monotonic() < end
+            await asyncio.sleep(0.05)
     assert overdue["tcp_keepalive_collector_success"] == {"settings": 0, "sockets": 0}
     assert CONNECTIONS not in overdue
     assert overdue[TIME] == {"host": 120}
@@ -199,7 +200,7 @@ async def test_hung_sample(kernel: Kernel) -> None:
 @pytest.fixture
 def log() -> Iterator[list[EventDict]]:
     """
-    What the sampler logs.
+    The sampler's log entries.
     """
     with capture_logs() as entries:
         yield entries
@@ -207,7 +208,7 @@ def log() -> Iterator[list[EventDict]]:
 
 def test_failure_and_recovery(kernel: Kernel, log: list[EventDict]) -> None:
     """
-    A failure is logged once, and so is its end, however many samples lie between.
+    A failure and the recovery are logged once each, independent of the number of failed samples.
     """
     sampler = make_sampler()
     outcomes = []
@@ -215,14 +216,14 @@ def test_failure_and_recovery(kernel: Kernel, log: list[EventDict]) -> None:
         kernel.error = error
         outcomes.append(sampler.sample().runs["sockets"].success)
     assert outcomes == [True, False, False, False, True, True]
-    again = {"event": "collector works again", "collector": "sockets", "log_level": "info"}
-    fails = {"event": "collector fails", "collector": "sockets", "log_level": "error"}
-    assert log == [fails | {"error": "netlink is refused"}, again]
+    failed = {"event": "collector failed", "collector": "sockets", "log_level": "error"}
+    recovered = {"event": "collector recovered", "collector": "sockets", "log_level": "info"}
+    assert log == [failed | {"error": "netlink is refused"}, recovered]
 
 
 def test_other_failure_is_logged(kernel: Kernel, log: list[EventDict]) -> None:
     """
-    When the reason changes, the new one is logged.
+    If the reason changes, the new reason is logged.
     """
     sampler = make_sampler()
     for error in (REFUSED, CollectorError("no tcp_diag"), CollectorError("no tcp_diag")):
@@ -233,7 +234,7 @@ def test_other_failure_is_logged(kernel: Kernel, log: list[EventDict]) -> None:
 
 def test_fault_of_the_exporter(kernel: Kernel, log: list[EventDict]) -> None:
     """
-    An exception that nobody expected fails its collector alone, once with its traceback.
+    An unexpected exception fails only its collector, and is logged once with its traceback.
     """
     kernel.error = ZeroDivisionError("a fault")
     sampler = make_sampler()
@@ -250,7 +251,7 @@ def test_fault_of_the_exporter(kernel: Kernel, log: list[EventDict]) -> None:
 )
 def test_readable_namespace(kernel: Kernel, settings: bool, sockets: bool, readable: int) -> None:
     """
-    A namespace is readable if everything can be read that the collectors ask of it.
+    A namespace is readable if all collectors can read it completely.
     """
     kernel.error = None if sockets else REFUSED
     kernel.settings = SETTINGS if settings else replace(SETTINGS, time=None, problems=("no",))
@@ -261,8 +262,8 @@ def test_readable_namespace(kernel: Kernel, settings: bool, sockets: bool, reada
 
 def test_sums_of_a_failing_collector(kernel: Kernel) -> None:
     """
-    While the sockets cannot be read, their last sums are shown for three periods and no longer;
-    the settings go on.
+    If the sockets cannot be read, their last sums are exported for three periods and are then
+    absent; the settings are still updated.
     """
     sampler = make_sampler("15s")
     begun = time.monotonic()
@@ -283,8 +284,8 @@ def test_sums_of_a_failing_collector(kernel: Kernel) -> None:
 
 def test_findings_of_connections(kernel: Kernel) -> None:
     """
-    Stale timers of all tables are one finding, which goes when the sockets have not been read for
-    long, and leaves the findings of settings alone.
+    Stale timers of all tables make one finding. It ends when the reading of the sockets is too old;
+    the findings of settings remain.
     """
     kernel.tables = tuple(
         connection(at=time.monotonic(), expires=7200, cookie=cookie) for cookie in (1, 2)
@@ -303,17 +304,34 @@ def test_findings_of_connections(kernel: Kernel) -> None:
 
 def test_sums_of_a_slow_sample(kernel: Kernel) -> None:
     """
-    The first sums, if they took long, are shown until the next ones, which the duty cycle delays.
+    Sums of a slow first sample are exported until the next sample, which the duty cycle delays.
     """
     kernel.takes = 0.2
     sampler = make_sampler("10ms", max_duty_cycle=0.1)
     sampler.snapshot = sampler.sample()
-    assert CONNECTIONS in shown(sampler, time.monotonic() + 2)
+    assert CONNECTIONS in shown(sampler, since_boot() + 2)
+
+
+@pytest.mark.usefixtures("kernel")
+def test_suspension(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    After the machine was suspended, old readings are not exported, although the monotonic clock
+    stood still.
+    """
+    sampler = make_sampler()
+    sampler.snapshot = sampler.sample()
+    assert CONNECTIONS in shown(sampler)
+    real = time.clock_gettime
+    asleep = {time.CLOCK_BOOTTIME: 3600.0}
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: real(clock) + asleep.get(clock, 0))
+    kept = shown(sampler)
+    assert CONNECTIONS not in kept
+    assert set(kept["tcp_keepalive_collector_success"].values()) == {0}
 
 
 def test_interrupted_reading(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A dump that the kernel interrupts is read again, three times in all.
+    A dump that the kernel interrupts is repeated, up to three attempts.
     """
     kernel.error = InterruptedReadError("the tables changed")
     sampler = make_sampler()
@@ -344,9 +362,9 @@ def test_interrupted_reading(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_chosen_collectors(kernel: Kernel, collectors: tuple[str, ...]) -> None:
     """
-    Only the collectors that are switched on run, and only what they read is in the snapshot.
+    Only enabled collectors run, and the snapshot has only what they read.
     """
-    snapshot = Sampler(Config(), Memory(), collectors).sample()
+    snapshot = Sampler(Config(), State(), collectors).sample()
     assert tuple(snapshot.runs) == collectors
     assert bool(snapshot.settings) == ("settings" in collectors)
     assert (snapshot.sockets is not None) == ("sockets" in collectors) == bool(kernel.reads)
@@ -356,27 +374,28 @@ def test_chosen_collectors(kernel: Kernel, collectors: tuple[str, ...]) -> None:
 
 def test_owners_without_sockets(kernel: Kernel) -> None:
     """
-    Without sockets there is nothing whose owners could be told.
+    Without the sockets collector, the owners collector does not run.
     """
-    assert Sampler(Config(), Memory(), ("settings", "owners")).sample().runs.keys() == {"settings"}
+    assert Sampler(Config(), State(), ("settings", "owners")).sample().runs.keys() == {"settings"}
     assert not kernel.reads
 
 
 def test_owners_that_fail(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    When workloads cannot be named there are no sums of them, not even old ones; the rest goes on.
+    If the owners collector fails, sums of workloads are absent, including old ones; the rest is
+    exported.
     """
-    sampler = Sampler(Config(), Memory())
+    sampler = Sampler(Config(), State())
     series = "tcp_keepalive_workload_connections"
     sampler.snapshot = sampler.sample()
-    assert shown(sampler, time.monotonic())[series] == {"(other)": 0}
+    assert shown(sampler, since_boot())[series] == {"(other)": 0}
 
     def fail(*_: object) -> dict[int, str]:
         raise CollectorError("no cgroups")
 
-    monkeypatch.setattr(Workloads, "names", fail)
+    monkeypatch.setattr(sampler, "_name_workloads", fail)
     sampler.snapshot = sampler.sample()
-    kept = shown(sampler, time.monotonic())
+    kept = shown(sampler, since_boot())
     assert series not in kept
     assert CONNECTIONS in kept
     assert kept["tcp_keepalive_collector_success"] == {"settings": 1, "sockets": 1, "owners": 0}

@@ -1,5 +1,5 @@
 """
-Config files that no configuration can be got out of: not YAML, not text, not there.
+Config files that cannot be loaded: invalid YAML, not text, or absent.
 """
 
 import os
@@ -15,9 +15,9 @@ from exporter.config.schema import Config, ConfigError, load
 from tests.lab.requirements import is_root
 
 
-def complaint(file: Path) -> str:
+def error_of(file: Path) -> str:
     """
-    What load() says of the file.
+    The message of the ConfigError that load() raises.
     """
     with pytest.raises(ConfigError) as error:
         load(file)
@@ -29,48 +29,49 @@ def complaint(file: Path) -> str:
     [
         ("profile: azure\n sampling: 5", "mapping values are not allowed here", 2, 10),
         ("profile: {", "expected the node content, but found '<stream end>'", 1, 11),
-        ("profile: aws\nprofile: gcp", "the key 'profile' stands twice", 2, 1),
-        ("profile: !!set {a, a}", "the key 'a' stands twice", 1, 20),
+        ("profile: aws\nprofile: gcp", "duplicate key 'profile'", 2, 1),
+        ("profile: !!set {a, a}", "duplicate key 'a'", 1, 20),
         ("profile: *aws", "found undefined alias 'aws'", 1, 10),
         ("profile: !own azure", "could not determine a constructor for the tag '!own'", 1, 10),
         ("profile: !!map azure", "expected a mapping node, but found scalar", 1, 10),
-        ("profile: 2020-13-45", "'2020-13-45' is no timestamp", 1, 10),
-        ("profile: 0b_", "'0b_' is no int", 1, 10),
-        ("profile: !!bool perhaps", "'perhaps' is no bool", 1, 10),
-        ("profile: !!timestamp now", "'now' is no timestamp", 1, 10),
-        ("profile: !!int", "'' is no int", 1, 10),
+        ("profile: 2020-13-45", "'2020-13-45' is not a valid timestamp", 1, 10),
+        ("profile: 0b_", "'0b_' is not a valid int", 1, 10),
+        ("profile: !!bool perhaps", "'perhaps' is not a valid bool", 1, 10),
+        ("profile: !!timestamp now", "'now' is not a valid timestamp", 1, 10),
+        ("profile: !!int", "'' is not a valid int", 1, 10),
     ],
 )
 def test_not_yaml(tmp_path: Path, content: str, problem: str, line: int, column: int) -> None:
     """
-    What YAML cannot make sense of is named with its line.
+    The error of invalid YAML has the line and column.
     """
     file = tmp_path / "config.yml"
     file.write_text(content)
-    *_, said, place = complaint(file).splitlines()
-    assert said.removeprefix(f"{file}: is not valid YAML: ") == problem
+    *_, message, place = error_of(file).splitlines()
+    assert problem in message
     assert place == f'  in "{file}", line {line}, column {column}'
 
 
 def test_nested_too_deeply(tmp_path: Path) -> None:
     """
-    A file that is nothing but brackets is refused like any other.
+    A file that is nested too deeply for the parser is rejected with a ConfigError.
     """
     file = tmp_path / "config.yml"
     file.write_text("[" * 10_000)
-    assert complaint(file) == f"{file}: is not valid YAML: it is nested too deeply"
+    assert error_of(file).startswith(f"{file}: ")
+    assert "nested too deeply" in error_of(file)
 
 
 def test_not_text(tmp_path: Path) -> None:
     """
-    A file that is not UTF-8 is said to be none.
+    The error of a file that is not UTF-8 has the byte and its position.
     """
     file = tmp_path / "config.yml"
     file.write_bytes(b"profile: \xff")
-    assert complaint(file) == (
-        f"{file}: is not UTF-8 text: 'utf-8' codec can't decode byte 0xff in position 9:"
-        " invalid start byte"
-    )
+    message = error_of(file)
+    assert message.startswith(f"{file}: ")
+    assert "UTF-8" in message
+    assert "0xff in position 9" in message
 
 
 @pytest.mark.parametrize(
@@ -78,26 +79,26 @@ def test_not_text(tmp_path: Path) -> None:
 )
 def test_unreadable(tmp_path: Path, name: str, reason: str) -> None:
     """
-    A file that cannot be read is named with the reason.
+    The error of a file that cannot be read has the file and the reason.
     """
     file = tmp_path / name
-    assert complaint(file) == f"{file}: cannot be read: {reason}"
+    assert error_of(file) == f"{file}: cannot be read: {reason}"
 
 
 def test_no_permission(tmp_path: Path) -> None:
     """
-    A file that others may read, but not the exporter, is named with that reason.
+    The error of a file without read permission has the file and the reason.
     """
     file = tmp_path / "config.yml"
     file.touch(mode=0o000)
     with as_nobody():
-        assert complaint(file) == f"{file}: cannot be read: Permission denied"
+        assert error_of(file) == f"{file}: cannot be read: Permission denied"
 
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
     """
-    Lay down root's rights until the block is left; without them there is nothing to do.
+    Drop root's privileges in the block; without root, do nothing.
     """
     if not is_root():
         yield
@@ -118,7 +119,7 @@ WORDS = st.sampled_from(
 @given(st.lists(MARKUP | WORDS | st.text(max_size=3), max_size=15))
 def test_anything_else(tmp_path_factory: pytest.TempPathFactory, parts: list[str]) -> None:
     """
-    Whatever a file holds, it is a configuration or a ConfigError.
+    Any content is either a configuration or a ConfigError.
     """
     file = tmp_path_factory.getbasetemp() / "anything.yml"
     file.write_text("".join(parts), encoding="utf-8", errors="surrogatepass")

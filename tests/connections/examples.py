@@ -1,5 +1,5 @@
 """
-A look made up of connections that have something of everything.
+A listing of example connections that cover all risks and directions.
 """
 
 from collections import Counter
@@ -7,13 +7,13 @@ from typing import Any
 
 from exporter.config.schema import Config
 from exporter.connections.advice import Advice, sentences
-from exporter.connections.listing import Look
-from exporter.connections.row import Connection, Keepalive
+from exporter.connections.listing import ConnectionListing
+from exporter.connections.rows import Connection, Keepalive
 from exporter.model import (
     HOST_NETNS,
     Direction,
-    Holder,
     IdleState,
+    OwningProcess,
     Protection,
     Risk,
     Timer,
@@ -27,12 +27,12 @@ OFF = Keepalive(exact=True, on=False, time=7200, interval=75, probes=9, user_tim
 
 def connection(**changes: Any) -> Connection:
     """
-    A connection without keepalive that has been idle for too long, but for the changes.
+    A connection without keepalive, idle for longer than its path's timeout, with changes applied.
     """
     fields: dict[str, Any] = {
         "netns": HOST_NETNS,
         "workload": "billing.service",
-        "process": Holder(4211, "java", 77),
+        "process": OwningProcess(4211, "java", 77),
         "uid": 998,
         "direction": Direction.OUTBOUND,
         "local": "10.0.0.4",
@@ -46,6 +46,7 @@ def connection(**changes: Any) -> Connection:
         "received": 312.4,
         "idle_state": IdleState.OVER_LIMIT,
         "protection": Protection.NONE,
+        "presumed": False,
         "timer": Timer.NONE,
         "expires": None,
         "unanswered": 0,
@@ -60,11 +61,11 @@ def connection(**changes: Any) -> Connection:
 EXAMPLES = (
     connection(
         workload="shop/checkout-6d5f7c9b4-x2x7q",
-        process=Holder(5120, "node", 21),
+        process=OwningProcess(5120, "node", 21),
         remote="203.0.113.80",
         remote_port=443,
         risk=Risk.STALLED,
-        idle=21.0,
+        idle=276.0,
         received=347.0,
         idle_state=IdleState.STALLED,
         protection=Protection.NONE,
@@ -78,7 +79,7 @@ EXAMPLES = (
     connection(idle=298.1, received=298.1, local_port=40114),
     connection(
         workload="redis-server.service",
-        process=Holder(871, "redis-server", 12),
+        process=OwningProcess(871, "redis-server", 12),
         direction=Direction.INBOUND,
         local_port=6379,
         remote="198.51.100.23",
@@ -95,7 +96,7 @@ EXAMPLES = (
     ),
     connection(
         workload="4f2a9c1b7d3e",
-        process=Holder(6004, "python", 9),
+        process=OwningProcess(6004, "python", 9),
         remote="2001:db8:51:7::10",
         remote_port=443,
         risk=Risk.UNPROTECTED,
@@ -110,7 +111,7 @@ EXAMPLES = (
     ),
     connection(
         workload="postgresql@15-main.service",
-        process=Holder(1533, "postgres", 8),
+        process=OwningProcess(1533, "postgres", 8),
         direction=Direction.INBOUND,
         local_port=5432,
         remote="198.51.100.7",
@@ -129,19 +130,18 @@ EXAMPLES = (
 )
 
 
-def look(*rows: Connection, **changes: Any) -> Look:
+def look(*rows: Connection, **changes: Any) -> ConnectionListing:
     """
-    A look that found these connections and no others.
+    A listing of exactly these connections.
     """
     fields: dict[str, Any] = {
         "timestamp": 1_700_000_000.25,
         "connections": rows,
         "by_risk": Counter(row.risk for row in rows),
         "matching": len(rows),
-        "first": False,
         "histories": {},
         "advice": sentences((row.advice for row in rows if row.advice), CONFIG),
         "unnamed": None,
         "unread": {},
     }
-    return Look(**(fields | changes))
+    return ConnectionListing(**(fields | changes))

@@ -1,12 +1,12 @@
 """
-What is advised about which connection.
+Kinds and texts of advice.
 """
 
 import pytest
 
 from exporter.config.schema import Config
 from exporter.connections.advice import Advice, advise, sentences
-from exporter.model import Protection, Risk, SocketOptions
+from exporter.model import Path, Protection, Risk, SocketOptions
 from tests.connections.examples import OUTBOUND
 
 
@@ -21,6 +21,7 @@ def options(time: float, interval: float = 75) -> SocketOptions:
     ("risk", "protection", "exact", "setting", "expected"),
     [
         (Risk.STALLED, Protection.OWN, None, 120, Advice.STALLED),
+        (Risk.UNANSWERED, Protection.UNKNOWN, None, 120, Advice.UNANSWERED),
         (Risk.AT_RISK, Protection.NONE, None, 120, Advice.NO_KEEPALIVE),
         (Risk.UNPROTECTED, Protection.NONE, options(7200), 120, Advice.NO_KEEPALIVE),
         (Risk.AT_RISK, Protection.LATE, None, 7200, Advice.LATE),
@@ -41,17 +42,24 @@ def test_kinds(
     setting: float | None,
     expected: Advice | None,
 ) -> None:
-    """Each kind of risk has its own cure."""
+    """Each kind of problem has its own advice."""
     assert advise(risk, protection, exact, OUTBOUND, setting) is expected
 
 
 def test_no_path() -> None:
-    """A connection that crosses no path needs nothing."""
+    """A connection on no path gets no advice."""
     assert advise(Risk.NO_PATH, Protection.NONE, None, None, 7200) is None
 
 
+@pytest.mark.parametrize("path", [OUTBOUND, None])
+def test_closed_by_the_peer(path: Path | None) -> None:
+    """A connection that its peer has closed must be closed by its application, on any path."""
+    advice = advise(Risk.PEER_CLOSED, Protection.NONE, None, path, 7200)
+    assert advice is Advice.PEER_CLOSED
+
+
 def test_every_kind_has_words() -> None:
-    """For every kind there is something to say; nothing is said that was not asked for."""
+    """Every kind has a text. Only the requested kinds are returned."""
     words = sentences(Advice, Config())
     assert list(words) == list(Advice)
     assert all(text.endswith(".") for text in words.values())
@@ -69,6 +77,6 @@ def test_every_kind_has_words() -> None:
     ],
 )
 def test_the_time_advised(config: dict[str, object], time: str) -> None:
-    """The keepalive time advised is the recommended one if that protects every path."""
+    """The advised time is the recommended one, but at most half the shortest timeout."""
     words = sentences([Advice.OWN_TIME_LATE], Config.model_validate(config))
-    assert f"TCP_KEEPIDLE to {time} there" in words[Advice.OWN_TIME_LATE]
+    assert f"TCP_KEEPIDLE to {time}" in words[Advice.OWN_TIME_LATE]

@@ -1,20 +1,23 @@
 """
-Which connections a query finds, and in what order.
+Filters, order and pages of a selection.
 """
 
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from exporter.analysis.history import History, Recorder
-from exporter.analysis.judged import Judged, judge_table
+from exporter.analysis.analyze import AnalyzedConnections, analyze
+from exporter.analysis.exact_options import with_options
+from exporter.analysis.history import History, HistoryRecorder
 from exporter.connections.query import Query, Remote, Sort, UnknownPathError, parse_remote
 from exporter.connections.selection import Selection
-from exporter.model import NO_PATH, Direction, OnTimeout, Path, Risk, Timer
-from exporter.paths.matching import Surroundings
+from exporter.model import NO_PATH, Direction, OnTimeout, Path, Risk, SocketOptions, Timer
+from exporter.paths.matching import LocalEndpoints
 from tests.analysis.rows import table
 from tests.tables import connections
 
@@ -37,9 +40,9 @@ KINDS: dict[int, tuple[str, float, float | None, int]] = {
 }
 
 
-def judged(kinds: dict[int, tuple[str, float, float | None, int]] = KINDS) -> Judged:
+def judged(kinds: dict[int, tuple[str, float, float | None, int]] = KINDS) -> AnalyzedConnections:
     """
-    The connections, judged at first sight.
+    The connections, analyzed without history.
     """
     ends = connections(*(("10.0.0.4:40000", remote) for remote, *_ in kinds.values()))
     rows: list[dict[str, Any]] = [
@@ -58,20 +61,20 @@ def judged(kinds: dict[int, tuple[str, float, float | None, int]] = KINDS) -> Ju
         }
         for index, (cookie, (_, idle, expires, cgroup)) in enumerate(kinds.items())
     ]
-    nowhere = Surroundings(frozenset(), frozenset())
-    return judge_table(table(rows), Recorder(History()), PATHS, nowhere, 0.75)
+    nowhere = LocalEndpoints(frozenset(), frozenset())
+    return analyze(table(rows), HistoryRecorder(History(taken_at=1890)), PATHS, nowhere, 0.75)
 
 
 def names(cgroups: Collection[int]) -> dict[int, str]:
     """
-    The workloads of cgroups.
+    Workload names by cgroup, with one that was not requested.
     """
-    return {cgroup: NAMES[cgroup] for cgroup in cgroups} | {99: "of an earlier look"}
+    return {cgroup: NAMES[cgroup] for cgroup in cgroups} | {99: "of an earlier listing"}
 
 
-def found(query: Query, *parts: Judged) -> list[int]:
+def found(query: Query, *parts: AnalyzedConnections) -> list[int]:
     """
-    The cookies of the connections found, in their order.
+    The cookies of the selected connections, in order.
     """
     selection = Selection(query, PATHS, names)
     for part in parts or (judged(),):
@@ -80,14 +83,26 @@ def found(query: Query, *parts: Judged) -> list[int]:
     return [] if page is None else page.judged.table.cookie.tolist()
 
 
-def test_the_worst_first() -> None:
-    """Without a filter those that need a look, the nearest to the timeout's end first."""
+def test_highest_risk_first() -> None:
+    """By default only risky connections are selected, those closest to their timeout first."""
     assert found(Query()) == [1, 2, 3, 4]
     assert found(ALL) == [1, 2, 3, 4, 5, 6]
 
 
+def test_closed_by_the_peer() -> None:
+    """
+    Connections that the peer has closed are selected after others, also on no path.
+    """
+    known = judged()
+    state = np.where(np.isin(known.table.cookie, [1, 6]), 8, 1).astype(np.uint8)
+    nowhere = LocalEndpoints(frozenset(), frozenset())
+    recorder = HistoryRecorder(History())
+    closed = analyze(replace(known.table, state=state), recorder, PATHS, nowhere, 0.75)
+    assert found(Query(), closed) == [2, 3, 4, 1, 6]
+
+
 def test_counts() -> None:
-    """All connections are counted by their risk, those that match apart."""
+    """All connections are counted by risk, and the matching ones separately."""
     selection = Selection(Query(limit=1), PATHS, names)
     selection.add(NETNS, judged())
     assert selection.by_risk == Counter(
@@ -117,7 +132,7 @@ def test_counts() -> None:
     ],
 )
 def test_filters(query: Query, cookies: list[int]) -> None:
-    """Only those that match every filter."""
+    """A connection must match every filter."""
     assert found(query) == cookies
 
 
@@ -132,12 +147,12 @@ def test_filters(query: Query, cookies: list[int]) -> None:
     ],
 )
 def test_orders(sort: Sort, cookies: list[int]) -> None:
-    """What comes first; among equals the greatest risk does."""
+    """Sort orders; among equals the highest risk is first."""
     assert found(Query(everything=True, sort=sort)) == cookies
 
 
 def test_pages() -> None:
-    """A page is a part of the whole, however the connections come in tables."""
+    """A page does not depend on how the connections are split into tables."""
     parts = [judged({cookie: kind}) for cookie, kind in KINDS.items()]
     for offset in range(8):
         for limit in (1, 2, 10):
@@ -147,7 +162,7 @@ def test_pages() -> None:
 
 
 def test_many() -> None:
-    """Of many tables as many connections are kept as are wanted, the right ones."""
+    """Out of many tables, the first connections in order are kept, up to the limit."""
     kinds = {
         cookie: ("203.0.113.1:443", float(np.random.default_rng(cookie).uniform(0, 1000)), None, 1)
         for cookie in range(1, 3001)
@@ -161,7 +176,7 @@ def test_many() -> None:
 
 
 def test_namespaces() -> None:
-    """Each connection is known to be of the network namespace that it was found in."""
+    """Each connection has the label of its network namespace."""
     selection = Selection(Query(limit=3), PATHS, names)
     for netns, cookies in (("host", (4, 2)), ("web", (5, 1)), ("db", (3,))):
         selection.add(netns, judged({cookie: KINDS[cookie] for cookie in cookies}))
@@ -174,8 +189,37 @@ def test_namespaces() -> None:
     ]
 
 
+def test_decided_by_options() -> None:
+    """
+    A connection that probes at first sight is listed if its exact options show a problem. It is
+    counted once: where its verdict was before, or where it is then.
+    """
+    probing = judged({1: KINDS[1], 5: KINDS[5]})
+    unanswered = np.array([0, 1], np.uint8)
+    nowhere = LocalEndpoints(frozenset(), frozenset())
+    sample = replace(probing.table, unanswered=unanswered)
+    judgement = analyze(sample, HistoryRecorder(History()), PATHS, nowhere, 0.75)
+    late = SocketOptions(keepalive=True, time=60, interval=600, probes=9, user_timeout=0)
+    for exact, listed, counts in (
+        (None, [1], {Risk.AT_RISK: 1, Risk.UNKNOWN: 1}),
+        (late, [1, 5], {Risk.AT_RISK: 1, Risk.UNPROTECTED: 1}),
+    ):
+        selection = Selection(Query(), PATHS, names)
+        selection.add(NETNS, judgement)
+        selection.decide(partial(_with_options, exact))
+        page = selection.page()
+        assert page is not None
+        assert sorted(page.judged.table.cookie.tolist()) == listed
+        assert selection.by_risk == Counter(counts)
+        assert selection.matching == len(listed)
+
+
+def _with_options(exact: SocketOptions | None, part: AnalyzedConnections) -> AnalyzedConnections:
+    return with_options(part, [exact] * len(part.table), np.full(len(part.table), 240.0), 0.75)
+
+
 def test_copy() -> None:
-    """What is added to a copy is not in what it was made from."""
+    """Adding to a copy does not change the original."""
     selection = Selection(Query(), PATHS, names)
     selection.add(NETNS, judged({1: KINDS[1]}))
     selection.copy().add(NETNS, judged({2: KINDS[2]}))
@@ -186,13 +230,13 @@ def test_copy() -> None:
 
 
 def test_no_such_path() -> None:
-    """A path that is not configured is an error that names those that are."""
-    with pytest.raises(UnknownPathError, match="no path 'azure'; there are office, internet, none"):
+    """An unknown path is an error that lists the allowed ones."""
+    with pytest.raises(UnknownPathError, match=r"path 'azure'; .*office, internet, none"):
         Selection(Query(path="azure"), PATHS, names)
 
 
 def test_nothing() -> None:
-    """Without connections there is nothing to show."""
+    """Without connections, there is no page."""
     selection = Selection(ALL, PATHS, names)
     assert selection.page() is None
     assert selection.by_risk.total() == selection.matching == 0

@@ -1,17 +1,18 @@
 """
-The document of JSON, which others rely on.
+The JSON document.
 """
 
 import json
 
-from exporter.connections.to_json import SCHEMA_VERSION, document
+from exporter.connections.to_json import document
 from exporter.model import Direction, Timer
+from exporter.text.json_envelope import SCHEMA_VERSION
 from tests.connections.examples import EXAMPLES, connection, look
 
 
 def test_a_connection() -> None:
     """
-    Every key of a connection, none more, and what it says.
+    All keys of a connection and their values.
     """
     (first,) = document(look(EXAMPLES[3]))["connections"]
     assert first == {
@@ -30,6 +31,7 @@ def test_a_connection() -> None:
         "received_seconds": 205.0,
         "idle_state": "near_limit",
         "protection": "late",
+        "protection_presumed": False,
         "timer": {"name": "keepalive", "expires_seconds": 95.0, "unanswered": 0},
         "send_queue_bytes": 0,
         "receive_queue_bytes": 0,
@@ -47,7 +49,7 @@ def test_a_connection() -> None:
 
 def test_unknown_is_null() -> None:
     """
-    What is not known is null, never left out.
+    Unknown values are null, never omitted.
     """
     unknown = connection(
         workload=None, process=None, path=None, idle=None, received=None, expires=None, advice=None
@@ -65,31 +67,34 @@ def test_unknown_is_null() -> None:
     assert first["timer"]["expires_seconds"] is None
 
 
-def test_the_whole() -> None:
+def test_document() -> None:
     """
-    Around the connections: what version this is, and what there is besides.
+    The keys around the connections.
     """
-    whole = document(look(*EXAMPLES, matching=9, first=True))
-    assert {key: whole[key] for key in ("schema_version", "timestamp", "matching")} == {
+    found = document(look(*EXAMPLES, matching=9))
+    assert {key: found[key] for key in ("schema_version", "command", "timestamp", "matching")} == {
         "schema_version": SCHEMA_VERSION,
+        "command": "connections",
         "timestamp": 1_700_000_000.25,
         "matching": 9,
     }
-    assert whole["connections_by_risk"] == {
+    assert found["connections_by_risk"] == {
         "stalled": 1,
+        "unanswered": 0,
         "at_risk": 3,
         "unprotected": 1,
+        "peer_closed": 0,
         "unknown": 0,
         "safe": 1,
         "no_path": 0,
     }
-    assert {row["advice"] for row in whole["connections"]} - {None} == whole["advice"].keys()
-    assert any("first look" in note for note in whole["notes"])
+    assert {row["advice"] for row in found["connections"]} - {None} == found["advice"].keys()
+    assert found["notes"] == []
 
 
 def test_is_json() -> None:
     """
-    Whatever a process calls itself, the document can be written and read.
+    The document is valid JSON whatever the names of processes are.
     """
     hostile = 'a"\n\x1b[31m\\xff\u202e'
     rows = [

@@ -1,3 +1,3 @@
 """
-The dashboards, and the invented fleet that they are tried on.
+Tests of the Grafana dashboards, on an invented fleet.
 """

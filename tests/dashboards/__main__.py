@@ -1,5 +1,5 @@
 """
-A Prometheus with the invented fleet, to look at the dashboards with: `python -m tests.dashboards`.
+A Prometheus with the invented fleet, to view the dashboards: `python -m tests.dashboards`.
 """
 
 import contextlib
@@ -13,17 +13,17 @@ from tests.dashboards.prometheus import prometheus, real_exposition, write_block
 
 def main() -> None:
     """
-    Make the fleet's last day, and serve it until Ctrl-C.
+    Generate a day of the fleet's data, and serve it until Ctrl-C.
     """
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "exporter.yml")
         config.write_text(CONFIG)
         exposition = real_exposition(config)
         now = time.time()
-        print("Inventing a day of the fleet; this takes some minutes ...", flush=True)
+        print("Generating a day of the fleet's data; this takes some minutes ...", flush=True)
         write_blocks(Path(folder), plans(), exposition, begin=now - HOURS * 3600, end=now)
         with prometheus(Path(folder)) as running:
-            print(f"{running.url} has it, until now; Ctrl-C ends it.", flush=True)
+            print(f"Prometheus with the data is at {running.url}; Ctrl-C stops it.", flush=True)
             with contextlib.suppress(KeyboardInterrupt):
                 while True:
                     time.sleep(3600)

@@ -1,5 +1,5 @@
 """
-The dashboards as they are committed, taken apart.
+The committed dashboards, parsed.
 """
 
 import json
@@ -16,7 +16,7 @@ FILES = sorted(FOLDER.glob("*.json"))
 @dataclass(frozen=True, slots=True)
 class Panel:
     """
-    A panel that is no row: the name of its dashboard, and its JSON.
+    A panel other than a row: the name of its dashboard, and its JSON.
     """
 
     dashboard: str
@@ -28,7 +28,7 @@ class Panel:
     @property
     def queries(self) -> list["Query"]:
         """
-        What it asks Prometheus.
+        The panel's queries.
         """
         return [Query(self, target) for target in self.json["targets"]]
 
@@ -36,7 +36,7 @@ class Panel:
 @dataclass(frozen=True, slots=True)
 class Query:
     """
-    One query of a panel.
+    A query of a panel.
     """
 
     panel: Panel
@@ -48,20 +48,20 @@ class Query:
     @property
     def expression(self) -> str:
         """
-        The PromQL, with the dashboard's variables in it.
+        The PromQL, with the dashboard's variables.
         """
         return str(self.json["expr"])
 
     def filled_in(self, **builtin: str) -> str:
         """
-        The PromQL with its variables filled in, as fill_in() does.
+        The PromQL with its variables replaced as by fill_in().
         """
         return fill_in(self.expression, **builtin)
 
 
 def fill_in(expression: str, host: str = ".+", **builtin: str) -> str:
     """
-    PromQL with the host and all jobs and paths chosen, and these values for Grafana's variables.
+    PromQL with the host and all jobs and paths selected, and these values for Grafana's variables.
     """
     values = {"job": ".+", "instance": host, "path": ".+"}
     values |= {f"__{name}": value for name, value in builtin.items()}
@@ -77,7 +77,7 @@ def dashboards() -> dict[str, dict[str, Any]]:
 
 def panels() -> list[Panel]:
     """
-    All panels of all dashboards, those in collapsed rows too.
+    All panels of all dashboards, including those in collapsed rows.
     """
     return [
         Panel(name, panel)
@@ -96,7 +96,7 @@ def queries() -> list[Query]:
 
 def flat(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """
-    The panels of a dashboard, rows and what is in them too.
+    The panels of a dashboard, including rows and the panels in them.
     """
     for panel in dashboard["panels"]:
         yield panel

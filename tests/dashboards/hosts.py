@@ -1,7 +1,7 @@
 """
-What the exporters of invented hosts serve, step by step.
+The exposition of invented hosts, step by step.
 
-The series and their labels are those of a real exposition; the figures are invented.
+Series and labels are from a real exposition; the values are invented.
 """
 
 import math
@@ -16,12 +16,12 @@ from tests.dashboards.pools import OFF, Closure, Connections, FloatArray, Pool
 
 PREFIX = "tcp_keepalive_"
 BEGINS_AT = 10
-"""The hour of the day at which the story begins, whatever the clock says."""
+"""The hour of the day at which the data begins, whatever the clock says."""
 _LOCAL = ("workload_", "finding")
-"""What a real exposition tells of the machine it was made on."""
+"""Prefixes of series in a real exposition that depend on the machine."""
 NEAR_LIMIT_RATIO = 0.75
 TUNED, DEFAULT = 120.0, 7200.0
-"""Keepalive times: as recommended, and as the kernel has it by itself."""
+"""Keepalive times: the recommended one, and the kernel's default."""
 Key = tuple[str, frozenset[tuple[str, str]]]
 
 
@@ -30,9 +30,9 @@ class HostPlan:
     """
     What happens on one host; times are seconds since the beginning.
 
-    time_setting is its keepalive time by the time, restarts_at and silent_from are when its
-    exporter does so, failing says from when to when which collectors fail, and namespaces has
-    the keepalive times of other network namespaces.
+    time_setting is its keepalive time as a function of time. restarts_at and silent_from are when
+    its exporter restarts and goes silent. failing has the begin and end of each collector's
+    failure, and namespaces the keepalive times of other network namespaces.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Host:
 
     def step(self, now: float, seconds: float) -> dict[Key, float] | None:
         """
-        Everything the exporter serves now, so many seconds after the step before; None if silent.
+        The exporter's series now, seconds after the previous step; None if silent.
         """
         since = now - self._begin
         setting = self._plan.time_setting(since)
@@ -80,46 +80,46 @@ class Host:
             self._count(closure)
         if since >= self._plan.silent_from:
             return None
-        self._figures = self._base | self._counted
-        self._tell_settings(setting)
-        self._tell_connections()
-        self._tell_exporter(now, since)
-        return self._figures
+        self._values = self._base | self._counted
+        self._publish_settings(setting)
+        self._publish_connections()
+        self._publish_exporter(now, since)
+        return self._values
 
     def _set(self, name: str, value: float, **labels: str) -> None:
         """
-        Publish a figure.
+        Publish a value.
         """
-        self._figures[name, frozenset(labels.items())] = value
+        self._values[name, frozenset(labels.items())] = value
 
-    def _tell_settings(self, setting: float) -> None:
+    def _publish_settings(self, setting: float) -> None:
         for netns, seconds in {"host": setting, **self._plan.namespaces}.items():
             tuned = seconds == TUNED
-            figures = {
+            settings = {
                 "time_seconds": seconds,
                 "interval_seconds": 30 if tuned else 75,
                 "probes": 8 if tuned else 9,
             }
-            for name, value in figures.items():
+            for name, value in settings.items():
                 self._set(name, value, netns=netns)
                 setting_name = name.removesuffix("_seconds")
                 self._set("setting_matches_recommended", tuned, netns=netns, setting=setting_name)
                 self._set("setting_configured", tuned, netns=netns, setting=setting_name)
-            dead_peer = figures["time_seconds"] + figures["interval_seconds"] * figures["probes"]
+            dead_peer = seconds + settings["interval_seconds"] * settings["probes"]
             self._set("dead_peer_detection_seconds", dead_peer, netns=netns)
             self._set("data_retransmissions", 15, netns=netns)
             for path, timeout in self._timeouts.items():
-                probes = max(0, math.ceil((timeout - seconds) / figures["interval_seconds"]))
+                probes = max(0, math.ceil((timeout - seconds) / settings["interval_seconds"]))
                 self._set("path_protected", seconds < timeout, netns=netns, path=path)
                 self._set(
                     "path_probes_before_timeout",
-                    min(probes, figures["probes"]),
+                    min(probes, settings["probes"]),
                     netns=netns,
                     path=path,
                 )
-            self._tell_findings(netns, seconds)
+            self._publish_findings(netns, seconds)
 
-    def _tell_findings(self, netns: str, seconds: float) -> None:
+    def _publish_findings(self, netns: str, seconds: float) -> None:
         latest = min(self._timeouts.values())
         stale = (self._connections.keepalive >= latest) & (self._connections.keepalive == DEFAULT)
         findings = {
@@ -131,18 +131,18 @@ class Host:
             if found:
                 self._set("finding", 1, id=name, severity=severity, netns=netns)
 
-    def _tell_connections(self) -> None:
-        all_of = self._connections
-        idle = all_of.idle()
-        hangs = ~np.isnan(all_of.hangs_for)
+    def _publish_connections(self) -> None:
+        table = self._connections
+        idle = table.idle()
+        hangs = ~np.isnan(table.hangs_for)
         states: Counter[tuple[str, str, str]] = Counter()
         at_risk: Counter[str] = Counter({"host": 0, **dict.fromkeys(self._plan.namespaces, 0)})
         risky: Counter[str] = Counter()
         workloads: Counter[str] = Counter()
-        for index, pool_index in enumerate(all_of.pool):
-            pool = all_of.pools[pool_index]
+        for index, pool_index in enumerate(table.pool):
+            pool = table.pools[pool_index]
             timeout = self._timeouts.get(pool.path, math.inf)
-            protection = _protection(pool, all_of.keepalive[index], timeout)
+            protection = _protection(pool, table.keepalive[index], timeout)
             state = _state(idle[index], timeout, hangs=bool(hangs[index]))
             states[pool.path, protection, state] += 1
             workloads[pool.workload] += 1
@@ -156,33 +156,32 @@ class Host:
         for workload, number in workloads.items():
             self._set("workload_connections", number, workload=workload)
             self._set("workload_at_risk_connections", risky[workload], workload=workload)
-        self._tell_histograms(idle)
-        timers = {"keepalive": int((all_of.keepalive != OFF)[~hangs].sum())}
+        self._publish_histograms(idle)
+        timers = {"keepalive": int((table.keepalive != OFF)[~hangs].sum())}
         timers["retransmit"] = int(hangs.sum())
         timers["none"] = len(idle) - sum(timers.values())
         for timer, number in timers.items():
             self._set("connection_timers", number, timer=timer)
         self._set("sampled_sockets", len(idle))
         for netns in at_risk:
-            sent = all_of.probes_sent if netns == "host" else 0
+            sent = table.probes_sent if netns == "host" else 0
             self._set("probes_sent_total", sent, netns=netns)
-        for path, seconds in all_of.survived.items():
+        for path, seconds in table.survived.items():
             if path in self._timeouts:
                 self._set("longest_idle_survived_seconds", seconds, path=path)
 
-    def _tell_histograms(self, idle: FloatArray) -> None:
-        all_of = self._connections
-        on = all_of.keepalive != OFF
-        paths = np.array([pool.path for pool in all_of.pools])[all_of.pool]
-        on = all_of.keepalive != OFF
-        for path in {pool.path for pool in all_of.pools}:
+    def _publish_histograms(self, idle: FloatArray) -> None:
+        table = self._connections
+        on = table.keepalive != OFF
+        paths = np.array([pool.path for pool in table.pools])[table.pool]
+        for path in {pool.path for pool in table.pools}:
             here = paths == path
             armed = here & on
-            self._tell_histogram("connection_idle_seconds", idle[here], "g", path=path)
-            times = all_of.keepalive[armed]
-            self._tell_histogram("connection_keepalive_time_seconds", times, "g", path=path)
-            expires = np.maximum(0, times - all_of.quiet[armed] % times)
-            self._tell_histogram("timer_expires_seconds", expires, "g", path=path)
+            self._publish_histogram("connection_idle_seconds", idle[here], "g", path=path)
+            times = table.keepalive[armed]
+            self._publish_histogram("connection_keepalive_time_seconds", times, "g", path=path)
+            expires = np.maximum(0, times - table.quiet[armed] % times)
+            self._publish_histogram("timer_expires_seconds", expires, "g", path=path)
 
     def _count(self, closure: Closure) -> None:
         path, reason, spell = closure.pool.path, closure.reason, closure.spell
@@ -208,18 +207,18 @@ class Host:
 
     def _buckets(self, name: str, labels: Mapping[str, str]) -> list[tuple[float, Key]]:
         """
-        The edges of a histogram and the keys of their series.
+        The bucket boundaries of a histogram and the keys of their series.
         """
-        wanted = frozenset(labels.items())
-        if (name, wanted) not in self._edges:
-            self._edges[name, wanted] = [
+        given = frozenset(labels.items())
+        if (name, given) not in self._edges:
+            self._edges[name, given] = [
                 (float(dict(pairs)["le"]), (series, pairs))
                 for series, pairs in self._base
-                if series == f"{name}_bucket" and wanted < pairs
+                if series == f"{name}_bucket" and given < pairs
             ]
-        return self._edges[name, wanted]
+        return self._edges[name, given]
 
-    def _tell_exporter(self, now: float, since: float) -> None:
+    def _publish_exporter(self, now: float, since: float) -> None:
         self._set("sample_timestamp_seconds", now - float(self._random.uniform(0, 15)))
         self._set("process_start_time_seconds", self._started)
         self._set("process_cpu_seconds_total", 0.004 * (now - self._started))
@@ -231,9 +230,9 @@ class Host:
         for collector, (begin, end) in self._plan.failing.items():
             self._set("collector_success", not begin <= since < end, collector=collector)
 
-    def _tell_histogram(self, name: str, values: FloatArray, prefix: str, **labels: str) -> None:
+    def _publish_histogram(self, name: str, values: FloatArray, prefix: str, **labels: str) -> None:
         for edge, key in self._buckets(name, labels):
-            self._figures[key] = int((values <= edge).sum())
+            self._values[key] = int((values <= edge).sum())
         self._set(f"{name}_{prefix}count", len(values), **labels)
         self._set(f"{name}_{prefix}sum", float(values.sum()), **labels)
 

@@ -1,5 +1,5 @@
 """
-The invented fleet: a night on which pools rest, and what that does on good and bad hosts.
+The invented fleet: a night with idle pools, on correct and misconfigured hosts.
 """
 
 import math
@@ -18,7 +18,7 @@ _IN, _OUT, _OFFICE, _INSIDE = "azure-inbound", "azure-outbound", "office-firewal
 
 def always(value: float) -> Callable[[float], float]:
     """
-    The same at any time.
+    A constant value.
     """
     return lambda _: value
 
@@ -32,14 +32,14 @@ def at_night(night: float, day: float) -> Callable[[float], float]:
 
 def changed(hours: float) -> Callable[[float], float]:
     """
-    The default, and the recommended from so many hours on.
+    The default, and the recommended time after a number of hours.
     """
     return lambda since: DEFAULT if since < hours * 3600 else TUNED
 
 
 def plans() -> list[HostPlan]:
     """
-    Two dozen hosts, most of them well.
+    Two dozen hosts, most of them healthy.
     """
     return [*_web(), *_api(), *_workers(), *_batch(), *_offices(), *_databases(), *_nodes()]
 
@@ -60,7 +60,7 @@ def _web() -> list[HostPlan]:
 
 def _api() -> list[HostPlan]:
     """
-    The settings are right, and yet one service never switches keepalive on.
+    The settings are correct, but one service never enables keepalive.
     """
     pools = [
         Pool("api.service", _OUT, 60, at_night(120, 15), keepalive=BY_SYSCTL),
@@ -73,15 +73,15 @@ def _api() -> list[HostPlan]:
 
 def _workers() -> list[HostPlan]:
     """
-    The default of 7200 s, repaired on some of them in the morning.
+    The default of 7200 s, corrected on some of them in the morning.
     """
     pools = [
         Pool("worker.service", _OUT, 24, at_night(700, 30), keepalive=BY_SYSCTL),
         Pool("worker.service", _INSIDE, 30, at_night(300, 20), keepalive=BY_SYSCTL),
         Pool("metrics-agent.service", _OUT, 3, always(30), keepalive=60),
     ]
-    repaired = {1: 20.5, 2: 20.8, 3: 21.1}
-    return [HostPlan(f"worker-{n:02}", pools, changed(repaired.get(n, 99))) for n in range(1, 6)]
+    corrected = {1: 20.5, 2: 20.8, 3: 21.1}
+    return [HostPlan(f"worker-{n:02}", pools, changed(corrected.get(n, 99))) for n in range(1, 6)]
 
 
 def _batch() -> list[HostPlan]:
@@ -100,10 +100,10 @@ def _batch() -> list[HostPlan]:
 
 def _offices() -> list[HostPlan]:
     """
-    The office's firewall forgets after a quarter of an hour, not after an hour as it is said to.
+    The office firewall's real timeout is a quarter of an hour, the configured one an hour.
     """
     pools = [
-        Pool("vpn-sync.service", _OFFICE, 12, at_night(2400, 90), forgets=900, resets=True),
+        Pool("vpn-sync.service", _OFFICE, 12, at_night(2400, 90), timeout=900, resets=True),
         Pool("vpn-sync.service", _OUT, 6, always(60), keepalive=BY_SYSCTL),
     ]
     return [HostPlan("office-gw-01", pools, always(TUNED))]
@@ -119,7 +119,7 @@ def _databases() -> list[HostPlan]:
 
 def _nodes() -> list[HostPlan]:
     """
-    The host is right; a pod's network namespace began with the defaults.
+    The host is correct; a pod's network namespace has the defaults.
     """
     pools = [
         Pool("kubelet.service", _OUT, 8, always(20), keepalive=30),

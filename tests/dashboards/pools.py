@@ -1,5 +1,5 @@
 """
-An invented host: pools of connections that are used, rest, and are forgotten on their way.
+An invented host: pools of connections that are used, idle, and dropped by their path.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ FloatArray = npt.NDArray[np.float64]
 OFF = float("inf")
 """The keepalive time of a connection that never sends a probe."""
 BY_SYSCTL = -1.0
-"""The keepalive time of a connection that takes the host's, as it is when it opens."""
+"""Marks a connection that takes the host's keepalive time when it opens."""
 
 GIVES_UP_AFTER = 924.0
-"""Seconds that the kernel retransmits for."""
+"""Seconds until the kernel gives up retransmission."""
 _CLOSES = 0.1
-"""The part of the connections that is closed after use."""
+"""Fraction of the connections that are closed after use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +26,17 @@ class Pool:
     """
     Connections of one workload over one path that are used alike.
 
-    rest, by the time of day in hours, is how many seconds pass from one use to the next, on
-    average. The path forgets a connection that has been idle for forgets seconds.
+    pause is the average time between uses in seconds, as a function of the hour of the day.
+    timeout is the path's real idle timeout in seconds.
     """
 
     workload: str
     path: str
     size: int
-    rest: Callable[[float], float]
+    pause: Callable[[float], float]
     keepalive: float = OFF
     peer_keepalive: float = OFF
-    forgets: float = 240.0
+    timeout: float = 240.0
     resets: bool = False
     netns: str = "host"
 
@@ -44,7 +44,7 @@ class Pool:
 @dataclass(frozen=True, slots=True)
 class Closure:
     """
-    How a connection of a pool ended, after how many seconds of idling.
+    The end of a pool's connection, after an idle spell in seconds.
     """
 
     pool: Pool
@@ -54,7 +54,7 @@ class Closure:
 
 class Connections:
     """
-    All connections of a host, a place in each array for each of them.
+    All connections of a host, as parallel arrays.
     """
 
     def __init__(self, pools: Sequence[Pool], sysctl: float, seed: int) -> None:
@@ -63,7 +63,7 @@ class Connections:
             np.arange(len(pools)), [pool.size for pool in pools]
         )
         self._random = np.random.default_rng(seed)
-        self._forgets = self._each(lambda pool: pool.forgets)
+        self._timeout = self._each(lambda pool: pool.timeout)
         self._peer = self._each(lambda pool: pool.peer_keepalive)
         self._resets = self._each(lambda pool: float(pool.resets)) > 0
         size = len(self.pool)
@@ -78,19 +78,19 @@ class Connections:
 
     def step(self, seconds: float, hour: float, sysctl: float) -> list[Closure]:
         """
-        Let time pass; the connections that ended meanwhile.
+        Advance the time; returns the connections that ended.
         """
         hangs = ~np.isnan(self.hangs_for)
         self.quiet += seconds
         self.hangs_for += seconds
         self._used_in -= seconds
-        refreshed = np.minimum(self.keepalive, self._peer) < self._forgets
-        own = self.keepalive < self._forgets
+        refreshed = np.minimum(self.keepalive, self._peer) < self._timeout
+        own = self.keepalive < self._timeout
         self.probes_sent += int((own & (self.quiet > self.keepalive)).sum())
         used = (self._used_in <= 0) & ~hangs
         since_use = np.where(used, -self._used_in, 0.0)
         self.quiet -= since_use
-        dead = ~refreshed & (self.quiet >= self._forgets)
+        dead = ~refreshed & (self.quiet >= self._timeout)
         closures: list[Closure] = []
 
         alive = used & ~dead
@@ -108,21 +108,21 @@ class Connections:
         gave_up = self.hangs_for >= GIVES_UP_AFTER
         self.quiet[gave_up] -= self.hangs_for[gave_up]
         self._end(gave_up, "retransmit_timeout", closures)
-        probed_in_vain = dead & ~hangs & ~used & (self.quiet >= self.keepalive + 8 * 30)
-        self._end(probed_in_vain, "keepalive_timeout", closures)
+        unanswered = dead & ~hangs & ~used & (self.quiet >= self.keepalive + 8 * 30)
+        self._end(unanswered, "keepalive_timeout", closures)
 
         self.quiet[alive & ~closing] = since_use[alive & ~closing]
-        self._rest(np.flatnonzero(alive & ~closing), hour)
-        ended = closing | reset | gave_up | probed_in_vain
+        self._schedule(np.flatnonzero(alive & ~closing), hour)
+        ended = closing | reset | gave_up | unanswered
         self._reopen(np.flatnonzero(ended), sysctl, hour)
         return closures
 
     def idle(self) -> FloatArray:
         """
-        For how long the connections have been idle, probes included.
+        Idle times of the connections in seconds; answered probes end an idle spell.
         """
         probes = np.minimum(self.keepalive, self._peer)
-        answered = probes < self._forgets
+        answered = probes < self._timeout
         return np.where(answered, self.quiet % np.where(answered, probes, 1.0), self.quiet)
 
     def _each(self, value: Callable[[Pool], float]) -> FloatArray:
@@ -140,8 +140,8 @@ class Connections:
         self.keepalive[which] = np.where(keepalive == BY_SYSCTL, sysctl, keepalive)
         self.quiet[which] = 0.0
         self.hangs_for[which] = np.nan
-        self._rest(which, hour)
+        self._schedule(which, hour)
 
-    def _rest(self, which: npt.NDArray[np.int64], hour: float) -> None:
-        means = np.array([pool.rest(hour) for pool in self.pools])[self.pool[which]]
+    def _schedule(self, which: npt.NDArray[np.int64], hour: float) -> None:
+        means = np.array([pool.pause(hour) for pool in self.pools])[self.pool[which]]
         self._used_in[which] = self._random.exponential(means)

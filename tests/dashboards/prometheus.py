@@ -1,5 +1,5 @@
 """
-A real Prometheus that has scraped the invented fleet for a while.
+A real Prometheus with data of the invented fleet.
 """
 
 import contextlib
@@ -29,14 +29,14 @@ _OTHERS = (
     'up{{instance="web-01:9100",job="node"}} 0 {0}\n',
     'process_start_time_seconds{{instance="web-01:9256",job="process"}} {0} {0}\n',
 )
-"""What else Prometheus scrapes: one target that is silent, one that restarts all the time."""
+"""Other targets of Prometheus: one that is silent, one that restarts all the time."""
 _NAME = "NAME-OF-THE-HOST"
 _FOREIGN = ("process_", "python_")
 
 
 def real_exposition(config: Path) -> str:
     """
-    What a real exporter serves on this machine, in the OpenMetrics format.
+    The exposition of a real exporter on this machine, in the OpenMetrics format.
     """
     with exporter_process(f"--config.file={config}") as exporter:
         url = f"http://{exporter.addresses[0]}/metrics"
@@ -58,10 +58,10 @@ def write_blocks(
     only: Collection[str] | None = None,
 ) -> None:
     """
-    Fill a database's folder with what the hosts serve from begin to end, in seconds since 1970.
+    Fill a database's folder with the hosts' data from begin to end, in seconds since 1970.
 
-    They are scraped every step seconds. There are so many copies of each, and of the metrics only
-    those that are named.
+    step is the scrape interval in seconds, copies the number of copies of each host, only the names
+    of the metrics to write (None: all).
     """
     hosts = [Host(plan, exposition, begin, seed) for seed, plan in enumerate(plans)]
     now = begin
@@ -86,10 +86,10 @@ def write_blocks(
 
 
 def _lines(
-    figures: dict[Key, float] | None, now: float, only: Collection[str] | None
+    values: dict[Key, float] | None, now: float, only: Collection[str] | None
 ) -> Iterator[str]:
-    yield f'up{{instance="{_NAME}:{PORT}",job="{JOB}"}} {int(figures is not None)} {now}\n'
-    for key, value in (figures or {}).items():
+    yield f'up{{instance="{_NAME}:{PORT}",job="{JOB}"}} {int(values is not None)} {now}\n'
+    for key, value in (values or {}).items():
         series = _series(key)
         if only is None or series.partition("{")[0] in only:
             yield f"{series} {value:.15g} {now}\n"
@@ -98,9 +98,9 @@ def _lines(
 @functools.cache
 def _series(key: Key) -> str:
     metric, labels = key
-    whole = metric if metric.startswith(_FOREIGN) else PREFIX + metric
+    name = metric if metric.startswith(_FOREIGN) else PREFIX + metric
     pairs = "".join(f',{label}="{value}"' for label, value in sorted(labels))
-    return f'{whole}{{instance="{_NAME}:{PORT}",job="{JOB}"{pairs}}}'
+    return f'{name}{{instance="{_NAME}:{PORT}",job="{JOB}"{pairs}}}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Prometheus:
 
     def api(self, path: str, **parameters: str) -> Any:
         """
-        The data it answers to a request to its HTTP API.
+        The data of a response from its HTTP API.
         """
         data = urllib.parse.urlencode(parameters).encode()
         try:
@@ -127,7 +127,7 @@ class Prometheus:
 @contextlib.contextmanager
 def prometheus(folder: Path) -> Iterator[Prometheus]:
     """
-    Run Debian's Prometheus on a database until the block is left.
+    Run Debian's Prometheus on a database within the block.
     """
     config, log = folder / "prometheus.yml", folder / "log"
     config.write_text("global: {}\n")
@@ -165,12 +165,12 @@ def _is_ready(url: str) -> bool:
     return True
 
 
-def _until(look: Callable[[], _Found | None], within: float = 60) -> _Found:
+def _until(find: Callable[[], _Found | None], within: float = 60) -> _Found:
     """
-    What is found, as soon as there is something.
+    Wait for a true result of find.
     """
     end = time.monotonic() + within
-    while not (found := look()):
+    while not (found := find()):
         assert time.monotonic() < end
         time.sleep(0.05)
     return found

@@ -1,8 +1,7 @@
 """
-Every query of every dashboard runs on a real Prometheus, and finds what is there.
+Every query of every dashboard runs on a real Prometheus, with the expected results.
 """
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +13,10 @@ from exporter.metrics import families
 from tests.dashboards.committed import Query, dashboards, fill_in, queries
 from tests.dashboards.plans import CONFIG, plans
 from tests.dashboards.prometheus import Prometheus, prometheus, real_exposition, write_blocks
-from tests.lab.requirements import is_root
+from tests.lab.requirements import needs
 from tests.snapshots import full_snapshot, no_closures
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("prometheus") is None and not is_root(), reason="needs Debian's prometheus"
-)
+pytestmark = pytest.mark.system
 
 BEGIN = 1_700_000_000 // 86400 * 86400.0 + 10 * 3600
 HOURS = 21.5
@@ -35,20 +32,20 @@ HOSTS = (
     "office-gw-01",
     "node-01",
 )
-"""One of each kind: restarted, with a bad client, repaired, unrepaired, failing, silent, ..."""
+"""One of each kind: restarted, with a bad client, corrected, not corrected, failing, silent, ..."""
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
     """
-    A Prometheus that knows the invented fleet until a night's end, and how to ask it.
+    A Prometheus with the invented fleet's data until the end of a night.
     """
 
     prometheus: Prometheus
 
     def ask(self, query: Query, host: str = ".+") -> list[dict[str, Any]]:
         """
-        The series that a query finds, as Grafana would ask for all that time.
+        The result of a query as Grafana would send it for the whole time range.
         """
         expression = query.filled_in(
             range=f"{HOURS * 3600:g}s", rate_interval=f"{4 * STEP:g}s", host=host
@@ -57,13 +54,13 @@ class Story:
 
     def at_end(self, expression: str) -> list[dict[str, Any]]:
         """
-        The series that an expression finds at the end.
+        The result of an expression at the end.
         """
         return self._result("query", query=expression, time=str(END - STEP))
 
     def over_time(self, expression: str) -> list[dict[str, Any]]:
         """
-        The series that an expression finds between begin and end.
+        The result of an expression over the time range.
         """
         times = {"start": str(BEGIN), "end": str(END - STEP), "step": str(STEP)}
         return self._result("query_range", query=expression, **times)
@@ -76,8 +73,9 @@ class Story:
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """
-    A day and a night of one host of each kind.
+    A day and a night of data, with one host of each kind.
     """
+    needs("promtool")
     folder = tmp_path_factory.mktemp("prometheus")
     config = folder / "exporter.yml"
     config.write_text(CONFIG)
@@ -88,9 +86,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 @pytest.mark.parametrize("query", queries(), ids=str)
-def test_query_finds_something(story: Story, query: Query) -> None:
+def test_query_has_results(story: Story, query: Query) -> None:
     """
-    The story has something for every query; numbers are numbers.
+    Every query has results, without NaN.
     """
     series = story.ask(query)
     assert series
@@ -101,7 +99,7 @@ def test_query_finds_something(story: Story, query: Query) -> None:
 @pytest.mark.parametrize("query", queries(), ids=str)
 def test_query_of_one_host(story: Story, query: Query) -> None:
     """
-    It runs too where a single host is chosen, and then finds nothing of others.
+    With a single host selected, a query returns no series of other hosts.
     """
     host = "worker-01:10240"
     for series in story.ask(query, host):
@@ -111,7 +109,7 @@ def test_query_of_one_host(story: Story, query: Query) -> None:
 @pytest.mark.parametrize("name", dashboards())
 def test_annotations(story: Story, name: str) -> None:
     """
-    The restart and the change of settings that there were are marked, once each.
+    The restart and the change of settings are annotated, once each.
     """
     annotations = dashboards()[name]["annotations"]["list"]
     for annotation in annotations:
@@ -120,9 +118,9 @@ def test_annotations(story: Story, name: str) -> None:
         assert 1 <= len(series["values"]) <= 3, annotation["name"]
 
 
-def test_the_story_has_real_series(story: Story) -> None:
+def test_invented_series_are_real(story: Story) -> None:
     """
-    What the invented hosts publish, the exporter does, by those names and labels.
+    The exporter has every series of the invented hosts, with the same names and labels.
     """
     snapshot = full_snapshot()
     real = {
@@ -151,9 +149,9 @@ def _answer(story: Story, dashboard: str, title: str, ref_id: str = "A") -> floa
     return float(series["value"][1])
 
 
-def test_fleet_answers(story: Story) -> None:
+def test_fleet_stats(story: Story) -> None:
     """
-    The first row counts the hosts right.
+    The first row counts the hosts correctly.
     """
     assert _answer(story, "fleet", "Hosts", "A") == len(HOSTS) - 1
     assert _answer(story, "fleet", "Hosts", "B") == 1, "batch-03 has fallen silent"
@@ -163,33 +161,33 @@ def test_fleet_answers(story: Story) -> None:
     assert _answer(story, "fleet", "Idle drops") > 100
 
 
-def test_drops_answers(story: Story) -> None:
+def test_drops_stats(story: Story) -> None:
     """
-    The first row finds the path that forgets before its time.
+    The first row finds the path with a shorter timeout than configured.
     """
-    assert _answer(story, "drops", "Paths that forget early") == 1, "office-firewall"
+    assert _answer(story, "drops", "Paths timing out early") == 1, "office-firewall"
     assert _answer(story, "drops", "Hosts hit") >= 5
     assert _answer(story, "drops", "Closures lost") == 0
 
 
 def test_deaths_begin_at_the_timeout(story: Story) -> None:
     """
-    The cliff: nothing died before the NAT's timeout, much right behind it.
+    The cliff: no deaths before the NAT's timeout, many just after it.
     """
     (query,) = (query for query in queries() if query.panel.json["title"] == "The cliff")
-    (forgets, counts) = (240.0, {})
+    (timeout, counts) = (240.0, {})
     expression = query.filled_in(range=f"{HOURS * 3600:g}s").replace(
         'path=~".+"', 'path="azure-outbound"'
     )
     for series in story.at_end(expression):
         counts[float(series["metric"]["le"])] = float(series["value"][1])
-    assert counts[forgets] == 0
+    assert counts[timeout] == 0
     assert counts[600.0] > 10
 
 
 def test_empty_band_lies_above_each_timeout(story: Story) -> None:
     """
-    The heatmap of idle times has a bucket that is empty just above each timeout.
+    The heatmap of idle times has an empty bucket just above each timeout.
     """
     (query,) = (
         query

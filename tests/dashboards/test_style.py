@@ -1,5 +1,5 @@
 """
-What makes a dashboard good to use, as far as it can be checked; after grafana/dashboard-linter.
+Style rules for dashboards, based on grafana/dashboard-linter.
 """
 
 import functools
@@ -24,8 +24,8 @@ from tests.snapshots import full_snapshot, no_closures
 
 DASHBOARDS = dashboards()
 COLUMNS = 24
-MOST_PANELS = 25
-MOST_ANSWERS = 6
+MAX_PANELS = 25
+MAX_STATS = 6
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 FOREIGN = {
     "up",
@@ -60,7 +60,7 @@ def expressions(name: str) -> list[str]:
 @functools.cache
 def exported() -> set[str]:
     """
-    The names of all series that the exporter has, with the endings of histograms and counters.
+    The names of all series of the exporter, with the suffixes of histograms and counters.
     """
     snapshot = full_snapshot()
     endings = {
@@ -76,9 +76,9 @@ def exported() -> set[str]:
     }
 
 
-def test_json_is_what_the_code_makes() -> None:
+def test_json_is_fresh() -> None:
     """
-    The committed files are those that `make dashboards` writes, and no others.
+    The committed files are exactly those that `make dashboards` writes.
     """
     made = files()
     assert set(FOLDER.glob("*.json")) == set(made)
@@ -89,7 +89,7 @@ def test_json_is_what_the_code_makes() -> None:
 @every_dashboard
 def test_names(name: str) -> None:
     """
-    Links and bookmarks hold: uid and title are fixed and readable, and no one edits it in place.
+    Uid and title are fixed and readable, so links survive updates; editing in place is disabled.
     """
     dashboard = DASHBOARDS[name]
     assert dashboard["uid"] == f"tcp-keepalive-{name}"
@@ -105,7 +105,7 @@ def test_names(name: str) -> None:
 @every_dashboard
 def test_variables(name: str) -> None:
     """
-    The data source first, then job and host: any number of them, all by default.
+    First the data source, then job and host; both multi-value, all by default.
     """
     first, *others = DASHBOARDS[name]["templating"]["list"]
     assert (first["name"], first["type"], first["query"]) == (
@@ -119,7 +119,7 @@ def test_variables(name: str) -> None:
         assert each["includeAll"] is True
         assert each["allValue"] == ".+"
         assert each["current"]["value"] == ["$__all"]
-        assert each["refresh"] == 2, "hosts come and go while the page is open"
+        assert each["refresh"] == 2, "hosts appear and disappear while the page is open"
         assert each["datasource"] == DATASOURCE
         assert each["label"]
 
@@ -127,7 +127,7 @@ def test_variables(name: str) -> None:
 @every_dashboard
 def test_links_and_annotations(name: str) -> None:
     """
-    The others and the runbooks are a click away; restarts and changes of settings are marked.
+    There are links to the other dashboards and runbooks, and annotations for restarts and changes.
     """
     dashboard = DASHBOARDS[name]
     others, runbooks = dashboard["links"]
@@ -142,24 +142,24 @@ def test_links_and_annotations(name: str) -> None:
 
 
 @every_dashboard
-def test_first_row_answers(name: str) -> None:
+def test_first_row_has_stats(name: str) -> None:
     """
-    At most six figures at the top, and nothing else beside them.
+    The first row has at most six stats, and nothing else.
     """
     top = [panel for panel in DASHBOARDS[name]["panels"] if panel["gridPos"]["y"] == 0]
     assert {panel["type"] for panel in top} == {"stat"}
-    assert len(top) <= MOST_ANSWERS
+    assert len(top) <= MAX_STATS
     assert sum(panel["gridPos"]["w"] for panel in top) == COLUMNS
 
 
 @every_dashboard
-def test_not_too_much(name: str) -> None:
+def test_number_of_panels(name: str) -> None:
     """
-    There is a limit to what can be taken in; details wait in rows that are closed.
+    The number of panels is limited, and details are in collapsed rows.
     """
     everything = list(flat(DASHBOARDS[name]))
     rows = [panel for panel in everything if panel["type"] == "row"]
-    assert len(everything) - len(rows) <= MOST_PANELS
+    assert len(everything) - len(rows) <= MAX_PANELS
     assert rows
     assert all(row["collapsed"] for row in rows)
 
@@ -167,7 +167,7 @@ def test_not_too_much(name: str) -> None:
 @every_dashboard
 def test_ids(name: str) -> None:
     """
-    Every panel has an id of its own.
+    Panel ids are unique.
     """
     ids = [panel["id"] for panel in flat(DASHBOARDS[name])]
     assert len(ids) == len(set(ids))
@@ -176,7 +176,7 @@ def test_ids(name: str) -> None:
 @every_dashboard
 def test_grid(name: str) -> None:
     """
-    No panel lies upon another or reaches beyond the page, and no line is half empty.
+    Panels fill the grid without overlaps, gaps, or parts outside the page.
     """
     areas = [panel["gridPos"] for panel in flat(DASHBOARDS[name])]
     taken: set[tuple[int, int]] = set()
@@ -195,13 +195,13 @@ def test_grid(name: str) -> None:
 @every_panel
 def test_panel(panel: Panel) -> None:
     """
-    It says what it shows, what bad looks like and what to do; it has a unit, and asks something.
+    It has a unique title, a description, a unit and queries.
     """
     json = panel.json
     assert json["title"]
     assert json["title"] in _unique_titles(panel.dashboard)
     assert len(json["description"].split()) >= 5
-    assert json["description"].endswith((".", "well."))
+    assert json["description"].endswith(".")
     assert json["datasource"] == DATASOURCE
     defaults = json["fieldConfig"]["defaults"]
     assert defaults["unit"]
@@ -218,7 +218,7 @@ def _unique_titles(name: str) -> set[str]:
 @every_panel
 def test_reference_ids(panel: Panel) -> None:
     """
-    Queries are A, B, C ..., each with the data source that was chosen.
+    Queries are A, B, C ..., each with the selected data source.
     """
     ids = [query.json["refId"] for query in panel.queries]
     assert ids == [chr(ord("A") + place) for place in range(len(ids))]
@@ -228,7 +228,7 @@ def test_reference_ids(panel: Panel) -> None:
 @every_query
 def test_legend(query: Query) -> None:
     """
-    Series are named where more than one can be seen.
+    Queries have a legend where a panel can show several series.
     """
     named = query.panel.json["type"] in {"timeseries", "bargauge", "state-timeline", "heatmap"}
     if named or (len(query.panel.queries) > 1 and query.panel.json["type"] == "stat"):
@@ -238,7 +238,7 @@ def test_legend(query: Query) -> None:
 @every_query
 def test_kind_of_query(query: Query) -> None:
     """
-    What shows the end of the time range asks for that alone, what shows time for all of it.
+    Panels for the end of the time range use instant queries, graphs use range queries.
     """
     instant = query.panel.json["type"] in TIMELESS
     assert query.json["instant"] is instant
@@ -249,7 +249,7 @@ def test_kind_of_query(query: Query) -> None:
 @every_dashboard
 def test_selectors(name: str) -> None:
     """
-    Every metric is asked for of the hosts that were chosen, and of the chosen paths if there are.
+    Every metric is selected by the dashboard's job and host variables.
     """
     for expression in expressions(name):
         selected = _SELECTOR.findall(expression)
@@ -261,7 +261,7 @@ def test_selectors(name: str) -> None:
 @every_dashboard
 def test_metrics_exist(name: str) -> None:
     """
-    The exporter has what is asked for, by that name.
+    Every metric in a query exists.
     """
     for expression in expressions(name):
         assert set(_METRIC.findall(expression)) <= exported() | FOREIGN
@@ -270,7 +270,7 @@ def test_metrics_exist(name: str) -> None:
 @every_dashboard
 def test_rates(name: str) -> None:
     """
-    Counters are never shown raw, nothing else is rated, and over times that suit the page.
+    rate() and increase() are used for all counters, only for counters, and over Grafana's ranges.
     """
     for expression in expressions(name):
         metrics = set(_METRIC.findall(expression))
@@ -281,7 +281,7 @@ def test_rates(name: str) -> None:
 
 def test_fleet_leads_to_host() -> None:
     """
-    Every host's name in a table is a link to that host's dashboard, with the time range.
+    Every host name in a table links to that host's dashboard, with the time range.
     """
     links = [
         link["url"]
@@ -300,7 +300,7 @@ def test_fleet_leads_to_host() -> None:
 
 def test_runbooks_exist() -> None:
     """
-    Where a panel links to a runbook, there is one.
+    Every runbook that a panel links to exists.
     """
     linked = {
         link["url"].rpartition("/docs/")[2]

@@ -1,3 +1,3 @@
 """
-A small world in which connections die, and the alerts about it: `make demo`.
+Demo of dying connections and the resulting alerts: `make demo`.
 """

@@ -1,7 +1,7 @@
 """
 An application that holds connections: `python -m tests.demo.app --help`, inside a lab's host.
 
-Like many, it never asks what has become of a connection until it needs one.
+Like many applications, it notices a dead connection only when it uses it.
 """
 
 import argparse
@@ -22,16 +22,16 @@ _RETRY_AFTER = 1.0
 @dataclass(frozen=True)
 class App:
     """
-    What it is called, its keepalive, and once in how many seconds it uses a connection.
+    An application's name, keepalive, and seconds between uses of a connection (None: never).
     """
 
     name: str
     keepalive: Keepalive | None
     use_every: float | None
 
-    def hold(self, server: tuple[str, int], *, tell: bool = False) -> NoReturn:
+    def hold(self, server: tuple[str, int], *, report: bool = False) -> NoReturn:
         """
-        Have a connection for ever: when one has ended, open another, and tell of it if asked to.
+        Keep a connection open, and reopen it whenever it ends. report prints each error.
         """
         while True:
             waiting_since = time.monotonic()
@@ -46,11 +46,11 @@ class App:
                         waiting_since = time.monotonic()
                         connection.recv(1)
             except OSError as error:
-                if tell:
-                    self._tell(error, time.monotonic() - waiting_since)
+                if report:
+                    self._print(error, time.monotonic() - waiting_since)
                 time.sleep(_RETRY_AFTER)
 
-    def _tell(self, error: OSError, waited: float) -> None:
+    def _print(self, error: OSError, waited: float) -> None:
         name = errno.errorcode.get(error.errno or 0, str(error))
         now = time.strftime("%H:%M:%S")
         print(f"{now}  {self.name} waited for {waited:.0f} s, then got {name}", flush=True)
@@ -58,7 +58,7 @@ class App:
 
 def main() -> NoReturn:
     """
-    Hold connections until the end of the world.
+    Hold connections until killed.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.demo.app", description=main.__doc__)
     flag = parser.add_argument
@@ -66,8 +66,8 @@ def main() -> NoReturn:
     flag("port", type=int)
     flag("addresses", nargs="+")
     flag("--connections", type=int, default=4)
-    flag("--use-every", type=float, metavar="SECONDS", help="never, if not given")
-    flag("--keepalive", type=int, nargs="*", help="TIME INTERVAL PROBES, or as the sysctls have it")
+    flag("--use-every", type=float, metavar="SECONDS", help="default: never")
+    flag("--keepalive", type=int, nargs="*", help="TIME INTERVAL PROBES; default: sysctls")
     options = parser.parse_args()
     keepalive = None if options.keepalive is None else Keepalive(*options.keepalive)
     app = App(options.name, keepalive, options.use_every)
@@ -76,7 +76,7 @@ def main() -> NoReturn:
     first, *others = itertools.islice(turns, options.connections)
     for server in others:
         Thread(target=app.hold, args=(server,), daemon=True).start()
-    app.hold(first, tell=True)
+    app.hold(first, report=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """
-The demo's hosts, with all that runs on them.
+The demo's hosts, and everything that runs on them.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from tests.demo.scenario import (
     ABSENT,
     CLOUD,
     CONFIG,
-    HURRY,
     IDLE_TIMEOUT,
     MACHINES,
     PARTNER,
     SETTINGS,
+    SPEEDUP,
     Application,
     Machine,
 )
@@ -34,9 +34,9 @@ _EXPORTER_PORT = 10240
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Environment:
     """
-    What is on the stage: the hosts by name, and where to look from outside.
+    The running demo: hosts by name, the NAT, and the monitoring.
     """
 
     hosts: dict[str, Host]
@@ -45,9 +45,9 @@ class Stage:
 
 
 @contextmanager
-def stage(directory: Path) -> Iterator[Stage]:
+def environment(directory: Path) -> Iterator[Environment]:
     """
-    Build the hosts and start everything, with the files in directory.
+    Create the hosts and start everything, with the files in directory.
     """
     names = [machine.name for machine in MACHINES]
     config = directory / "exporter.yml"
@@ -69,18 +69,20 @@ def stage(directory: Path) -> Iterator[Stage]:
             )
         targets = {name: f"{host.address}:{_EXPORTER_PORT}" for name, host in hosts.items()}
         targets[ABSENT] = f"{labs[-1].client.address}:{_EXPORTER_PORT}"
-        found = stack.enter_context(monitoring(labs[-1].client, directory, targets, hurry=HURRY))
+        found = stack.enter_context(
+            monitoring(labs[-1].client, directory, targets, speedup=SPEEDUP)
+        )
         for machine in MACHINES:
             for app in machine.applications:
                 start(app, hosts[machine.name], tree)
-        yield Stage(hosts, labs[0].nat, found)
+        yield Environment(hosts, labs[0].nat, found)
 
 
 def prepare(host: Host, machine: Machine) -> None:
     """
-    Give a host its settings.
+    Set a host's sysctls.
     """
-    # Retransmission then gives up after some 12 s instead of 15 minutes.
+    # Retransmission gives up after some 12 s instead of 15 minutes.
     host.sysctl("net.ipv4.tcp_retries2", 5)
     if machine.configured:
         host.sysctl("net.ipv4.tcp_keepalive_time", SETTINGS.time)
@@ -90,7 +92,7 @@ def prepare(host: Host, machine: Machine) -> None:
 
 def start(app: Application, host: Host, tree: Path | None) -> None:
     """
-    Start an application, as a service of its own where cgroups can be made.
+    Start an application, in a separate service cgroup where cgroups are writable.
     """
     argv = [sys.executable, "-m", "tests.demo.app", app.name, str(PORT), *app.servers]
     if app.use_every is not None:
@@ -106,7 +108,7 @@ def start(app: Application, host: Host, tree: Path | None) -> None:
 
 def answer(server: Host) -> None:
     """
-    Have the server answer each byte with the same one, at all its addresses.
+    Run echo servers on all addresses of the server.
     """
     server.ip("\n".join(f"addr add {address}/64 dev eth0 nodad" for address in PARTNER[1:]))
     listeners = [

@@ -22,13 +22,13 @@ _PROMETHEUS, _ALERTMANAGER = 9090, 9093
 _READY_TIMEOUT = 30.0
 _WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 Targets = Mapping[str, str]
-"""Addresses by the names that the hosts shall have."""
+"""Addresses by instance name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Monitoring:
     """
-    Where Prometheus and Alertmanager are reached from outside of the lab.
+    URLs of Prometheus and Alertmanager, reachable from outside the lab.
     """
 
     prometheus: str
@@ -36,39 +36,39 @@ class Monitoring:
 
     def query(self, expression: str) -> list[Any]:
         """
-        The series that a PromQL expression gives now.
+        The present result of a PromQL expression.
         """
         return list(self.api("query", query=expression)["result"])
 
     def api(self, path: str, **parameters: str) -> Any:
         """
-        The data that Prometheus answers to a request to its HTTP API.
+        The data of a response from Prometheus' HTTP API.
         """
         query = urllib.parse.urlencode(parameters)
         return json.loads(get(f"{self.prometheus}/api/v1/{path}?{query}"))["data"]
 
     def alerts(self) -> list[Any]:
         """
-        The alerts that Alertmanager has now.
+        The present alerts in Alertmanager.
         """
         return list(json.loads(get(f"{self.alertmanager}/api/v2/alerts")))
 
 
 @contextmanager
 def monitoring(
-    host: Host, directory: Path, targets: Targets, *, every: str = "1s", hurry: int = 1
+    host: Host, directory: Path, targets: Targets, *, every: str = "1s", speedup: int = 1
 ) -> Iterator[Monitoring]:
     """
-    Scrape the targets and evaluate the rules so often; alert so many times sooner than in earnest.
+    Run Prometheus and Alertmanager. every is the interval of scrapes and evaluations.
 
-    Prometheus' database is prometheus/ in the directory.
+    The `for` of alerts is divided by speedup. Prometheus' database is prometheus/ in the directory.
     """
     for command in ("prometheus", "prometheus-alertmanager"):
         if shutil.which(command) is None:
             raise LabError(f"the demo needs Debian's package {command}")
     (directory / "rules").mkdir()
     for file in FILES:
-        (directory / "rules" / file.name).write_text(hurried(file.read_text(), hurry))
+        (directory / "rules" / file.name).write_text(accelerated(file.read_text(), speedup))
     config = directory / "prometheus.yml"
     config.write_text(yaml.safe_dump(scraping(targets, every)))
     with ExitStack() as stack:
@@ -91,7 +91,7 @@ def monitoring(
                     f"--storage.path={directory / 'alertmanager'}",
                     f"--web.listen-address=127.0.0.1:{_ALERTMANAGER}",
                     f"--web.external-url={found.alertmanager}",
-                    "--cluster.listen-address=",  # it has no peers
+                    "--cluster.listen-address=",  # no peers
                 ),
             ),
         ):
@@ -102,9 +102,9 @@ def monitoring(
         yield found
 
 
-def hurried(rules: str, times: int) -> str:
+def accelerated(rules: str, times: int) -> str:
     """
-    The same rules, whose alerts fire so many times sooner: their `for` is shorter, and no more.
+    The rules with the `for` of their alerts divided by times, and no other change.
     """
     content = yaml.safe_load(rules)
     for group in content["groups"]:
@@ -140,7 +140,7 @@ def scraping(targets: Targets, every: str) -> dict[str, Any]:
 
 def get(url: str) -> str:
     """
-    The body of what is answered to a GET.
+    The body of the response to a GET.
     """
     with _WITHOUT_PROXY.open(url, timeout=10) as response:
         return str(response.read().decode())
@@ -148,7 +148,7 @@ def get(url: str) -> str:
 
 def wait_until_ready(url: str) -> None:
     """
-    Return when what is at the URL says so.
+    Wait until /-/ready succeeds. Raises OSError after 30 s.
     """
     end = time.monotonic() + _READY_TIMEOUT
     while True:

@@ -1,5 +1,5 @@
 """
-Who plays in the demo, and which alerts must come of it.
+The demo's hosts and applications, and the alerts they must cause.
 """
 
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from tests.lab import Keepalive
 
 IDLE_TIMEOUT = 20
-"""Seconds after which the NAT forgets, in truth."""
-BELIEVED = 40
-"""Seconds after which people believe that it forgets the connections to their partner."""
+"""The NAT's real timeout in seconds."""
+CONFIGURED = 40
+"""The timeout configured for connections to the partner, in seconds; wrong on purpose."""
 CLOUD, PARTNER = ("203.0.113.10",), ("2001:db8::10", "2001:db8::11")
-"""The addresses that are connected to."""
+"""Addresses of the servers."""
 SETTINGS = Keepalive(time=10, interval=5, probes=3)
-"""What is right for this NAT."""
+"""Correct settings for this NAT."""
 CONFIG = f"""
 profile: none
 paths:
@@ -24,22 +24,22 @@ paths:
   - name: partner
     direction: outbound
     remote: [2001:db8::/32]
-    idle_timeout: {BELIEVED}s
+    idle_timeout: {CONFIGURED}s
 recommended: {{time: {SETTINGS.time}s, interval: {SETTINGS.interval}s, probes: {SETTINGS.probes}}}
 sampling: {{interval: 1s, max_duty_cycle: 1}}
 """
-HURRY = 100
-"""How many times sooner than in earnest an alert fires."""
+SPEEDUP = 100
+"""Factor by which alerts fire sooner than with the rules of deploy/prometheus."""
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
     """
-    One application; it uses each connection once in so many seconds, or never.
+    An application; use_every is the time between uses of a connection in seconds, None for never.
     """
 
     name: str
-    story: str
+    description: str
     servers: tuple[str, ...] = CLOUD
     keepalive: Keepalive | None = None
     use_every: float | None = None
@@ -48,7 +48,7 @@ class Application:
 @dataclass(frozen=True, slots=True)
 class Machine:
     """
-    One host behind the NAT: whether its sysctls are right, and what runs there.
+    A host behind the NAT: whether its sysctls are correct, and its applications.
     """
 
     name: str
@@ -63,7 +63,7 @@ MACHINES = (
         applications=(
             Application(
                 "checkout",
-                "switches keepalive on, at the sysctls' 7200 s, and is used every 30 s",
+                "keepalive on, with the sysctls' 7200 s; used every 30 s",
                 keepalive=Keepalive(),
                 use_every=30,
             ),
@@ -73,15 +73,15 @@ MACHINES = (
         "web-2",
         configured=True,
         applications=(
-            Application("reports", "never switches keepalive on, and waits for what may come"),
+            Application("reports", "keepalive off; only waits for data"),
             Application(
                 "sync",
-                f"probes after 32 s, on a path that is believed to remember for {BELIEVED} s",
+                f"probes after 32 s, on a path with a configured timeout of {CONFIGURED} s",
                 servers=PARTNER,
                 keepalive=Keepalive(time=32, interval=2, probes=6),
             ),
-            # It shows that the partner is there, so that it is the path that forgets.
-            Application("feed", "never rests", servers=PARTNER, use_every=0.5),
+            # Traffic on the path shows that this is not an outage.
+            Application("feed", "never idle", servers=PARTNER, use_every=0.5),
         ),
     ),
     Machine(
@@ -90,7 +90,7 @@ MACHINES = (
         applications=(
             Application(
                 "orders",
-                "switches keepalive on, at the sysctls' 10 s, and is used every 30 s",
+                "keepalive on, with the sysctls' 10 s; used every 30 s",
                 keepalive=Keepalive(),
                 use_every=30,
             ),
@@ -98,10 +98,10 @@ MACHINES = (
     ),
 )
 ABSENT = "web-4"
-"""A host that Prometheus is told of, where no exporter runs."""
+"""A target of Prometheus where no exporter runs."""
 
 Identity = tuple[str, str, str, str]
-"""Of an alert: name, severity, instance, and the path or workload, if it has one."""
+"""An alert's name, severity, instance, and the path or workload, if it has one."""
 
 EXPECTED: frozenset[Identity] = frozenset(
     {

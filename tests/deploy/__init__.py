@@ -1,3 +1,3 @@
 """
-Tests of what deploy/ holds.
+Tests of deploy/.
 """

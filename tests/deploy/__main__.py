@@ -1,5 +1,5 @@
 """
-Write what of deploy/ is made from other parts of it: `make docs`.
+Write the generated files of deploy/: `make docs`.
 """
 
 from tests.deploy import chart, cloud_init

@@ -1,6 +1,5 @@
 """
-What a Bicep file comes to, for as much of the language as there is in deploy/: the compiler is not
-to be had from any registry of packages.
+An interpreter for the part of Bicep used in deploy/. No package registry has the compiler.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ def resources(file: Path, parameters: Mapping[str, Any]) -> dict[str, tuple[str,
     """
     Type and value of each of the file's resources by name, with these parameters.
 
-    Raises KeyError for a parameter, variable, function or property that there is not.
+    Raises KeyError for a missing parameter, variable, function or property.
     """
     known: dict[str, Any] = {
         "loadYamlContent": lambda path: yaml.safe_load((file.parent / path).read_text("utf-8")),
@@ -71,7 +70,7 @@ def _object(node: Node, scope: _Scope) -> dict[str, Any]:
 def _member(node: Node, scope: _Scope) -> Any:
     value, name = node.named_children
     of = _value(value, scope)
-    # What `.?` does not find is null.
+    # `.?` gives null for a missing property.
     return of.get(_text(name)) if node.children[1].type == ".?" else of[_text(name)]
 
 

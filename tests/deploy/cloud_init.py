@@ -1,5 +1,5 @@
 """
-The user data of a VM with the right settings and the exporter, made of the parts that have both.
+The user data of a VM with the recommended settings and the exporter, generated from their sources.
 """
 
 from textwrap import indent
@@ -11,7 +11,7 @@ FILE = ROOT / "deploy/azure/cloud-init.yml"
 _SYSTEMD = ROOT / "deploy/systemd"
 _TEXT = """\
 #cloud-config
-# A VM with keepalive settings that suit Azure, and the exporter as a service:
+# A VM with keepalive settings for Azure, and the exporter as a service:
 #   az vm create ... --custom-data deploy/azure/cloud-init.yml
 package_update: true
 packages: [python3-venv]
@@ -37,7 +37,7 @@ runcmd:
 
 def user_data() -> str:
     """
-    The file's text.
+    The file's content.
     """
     fix = run_exporter("fix", "--for=sysctl").stdout
     sysctls = "\n".join(line for line in fix.splitlines() if line.startswith("net."))

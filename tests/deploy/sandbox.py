@@ -1,6 +1,6 @@
 """
-A place for the exporter to run in as systemd or a container runtime would have it: a file system
-that it cannot write to, without homes, and no more privileges than it is given.
+A sandbox like that of systemd or a container runtime: a read-only file system without home
+directories, and no privileges except those granted.
 """
 
 import sys
@@ -11,7 +11,7 @@ from tests.exporter_process import ROOT
 
 _PYTHON = f"/mnt/python/bin/{Path(sys.executable).resolve().name}"
 _PACKAGES = Path(sysconfig.get_path("purelib"))
-# The checkout and Python may lie below a home. What the node mounts later shows here too.
+# The checkout and Python may be in a home directory. Later mounts of the node are visible here too.
 _MOUNTS = """
 mount -t tmpfs -o mode=755 tmpfs /mnt
 mkdir /mnt/checkout /mnt/python /mnt/packages
@@ -30,27 +30,27 @@ exec "$@"
 """
 
 
-def cell(*, hidepid: str = "off") -> tuple[str, ...]:
+def sandbox(*, hidepid: str = "off") -> tuple[str, ...]:
     """
-    What runs a command there. Its processes see no others with hidepid="invisible".
+    Command prefix that runs a command in the sandbox. hidepid="invisible" hides other processes.
     """
     places = map(str, (ROOT, Path(sys.base_prefix).resolve(), _PACKAGES))
-    unshare = ("unshare", "--mount", "--propagation=slave", "sh", "-euc", _MOUNTS, "cell")
+    unshare = ("unshare", "--mount", "--propagation=slave", "sh", "-euc", _MOUNTS, "sandbox")
     return (*unshare, *places, hidepid)
 
 
 def python(module: str) -> tuple[str, ...]:
     """
-    What runs a module of the checkout there.
+    Command that runs a module of the checkout in the sandbox.
     """
     return (_PYTHON, "-m", module)
 
 
 def privileges(user: int, capabilities: list[str], *, no_new: bool = True) -> tuple[str, ...]:
     """
-    What runs a command as that user with these capabilities, in small letters and without CAP_.
+    Command prefix that runs a command as a user with capabilities (lower case, without CAP_).
 
-    Without no_new a program that is set-uid could have more.
+    no_new sets no_new_privs, so that set-uid programs cannot gain privileges.
     """
     kept = ",".join(("-all", *(f"+{each}" for each in capabilities)))
     kinds = ("bounding-set", "inh-caps", "ambient-caps")

@@ -1,6 +1,6 @@
 """
-Run a command under the filters of system calls that systemd makes of a service's unit:
-`python -m tests.deploy.seccomp UNIT,DROP-IN,... COMMAND...`. It needs no privilege.
+Run a command under the system call filters that systemd derives from a service's unit:
+`python -m tests.deploy.seccomp UNIT,DROP-IN,... COMMAND...`. Needs no privilege.
 """
 
 import ctypes
@@ -31,7 +31,7 @@ _WRITE, _EXECUTE = 2, 4
 
 class _Compared(ctypes.Structure):
     """
-    struct scmp_arg_cmp: the argument of a system call, an operator, and what it is compared with.
+    struct scmp_arg_cmp: a system call's argument, an operator, and the operands.
     """
 
     _fields_ = (
@@ -44,7 +44,7 @@ class _Compared(ctypes.Structure):
 
 class _Filter:
     """
-    What happens to system calls, each of which is unlike the others if a rule says so.
+    A filter of system calls with a default action and rules.
     """
 
     def __init__(self, action: int) -> None:
@@ -52,11 +52,11 @@ class _Filter:
 
     def rule(self, action: int, call: str, *compared: tuple[int, int, int, int]) -> None:
         """
-        Do that with a call whose arguments compare so.
+        Apply an action to a call whose arguments match.
         """
         number = _seccomp.seccomp_syscall_resolve_name(call.encode())
         if number < 0:
-            return  # of another architecture, or newer than the library
+            return  # a call of another architecture, or newer than the library
         array = (_Compared * len(compared))(*(_Compared(*each) for each in compared))
         done = _seccomp.seccomp_rule_add_array(
             self._context, ctypes.c_uint32(action), number, len(compared), array
@@ -66,7 +66,7 @@ class _Filter:
 
     def load(self) -> None:
         """
-        Put it before those that are there.
+        Load the filter, in addition to those already loaded.
         """
         done = _seccomp.seccomp_load(self._context)
         if done != 0:
@@ -75,7 +75,7 @@ class _Filter:
 
 def _only(names: set[str]) -> _Filter:
     """
-    What is left by SystemCallFilter=.
+    The filter for SystemCallFilter=.
     """
     calls = _Filter(_ERRNO | errno.EPERM)
     for name in names:
@@ -85,7 +85,7 @@ def _only(names: set[str]) -> _Filter:
 
 def _families(names: list[str]) -> _Filter:
     """
-    What is left by RestrictAddressFamilies=.
+    The filter for RestrictAddressFamilies=.
     """
     families = _Filter(_ALLOW)
     for family in set(_EVERY_FAMILY) - {getattr(socket, name) for name in names}:
@@ -95,10 +95,10 @@ def _families(names: list[str]) -> _Filter:
 
 def _namespaces(value: str) -> _Filter:
     """
-    What is left by RestrictNamespaces=.
+    The filter for RestrictNamespaces=.
     """
     namespaces = _Filter(_ALLOW)
-    # Its flags are out of a filter's sight.
+    # A filter cannot see clone3's flags, which are in memory.
     namespaces.rule(_ERRNO | errno.ENOSYS, "clone3")
     kept = () if value == "yes" else value.split()
     for flag in (flag for name, flag in _CLONE_FLAGS.items() if name not in kept):
@@ -110,7 +110,7 @@ def _namespaces(value: str) -> _Filter:
 
 def _memory() -> _Filter:
     """
-    What is left by MemoryDenyWriteExecute=.
+    The filter for MemoryDenyWriteExecute=.
     """
     memory = _Filter(_ALLOW)
     both = _WRITE | _EXECUTE
@@ -122,13 +122,13 @@ def _memory() -> _Filter:
 
 def restrict(unit: Unit) -> None:
     """
-    Have this process, and what it executes, restricted as the unit says.
+    Restrict this process, and everything it executes, according to the unit.
     """
     filters = [_families(unit.words("RestrictAddressFamilies"))]
     filters += [_namespaces(unit.last("RestrictNamespaces"))]
     if unit.last("MemoryDenyWriteExecute") == "yes":
         filters += [_memory()]
-    for each in (*filters, _only(unit.calls())):  # the last forbids to load another
+    for each in (*filters, _only(unit.calls())):  # last: it forbids loading filters
         each.load()
 
 

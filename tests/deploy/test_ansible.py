@@ -1,5 +1,5 @@
 """
-The Ansible role, played into a folder by ansible-core: all of it but what systemd does.
+The Ansible role, run by ansible-core against a folder, except for the systemd tasks.
 """
 
 import os
@@ -14,6 +14,8 @@ import yaml
 
 from tests.exporter_process import ROOT
 
+pytestmark = pytest.mark.system
+
 PLAYBOOK = """
 - hosts: localhost
   connection: local
@@ -25,7 +27,7 @@ CONFIG = {"profile": "aws"}
 
 def play(folder: Path, variables: dict[str, object]) -> str:
     """
-    What ansible-playbook tells of the role with these variables.
+    The output of ansible-playbook for the role with these variables.
     """
     (folder / "playbook.yml").write_text(PLAYBOOK)
     (folder / "variables.yml").write_text(yaml.safe_dump(variables))
@@ -55,13 +57,13 @@ def play(folder: Path, variables: dict[str, object]) -> str:
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """
-    The folder that it was played into, and what was told of each of two times.
+    The target folder, and the output of two runs.
     """
     folder = tmp_path_factory.mktemp("ansible")
     etc = folder / "etc"
     for place in ("default", "systemd/system", "sysctl.d"):
         (etc / place).mkdir(parents=True)
-    # Its real virtual environment takes half a minute of downloads; the tests' own has it all.
+    # A new virtual environment would need half a minute of downloads; use the tests' own.
     (folder / "venv").symlink_to(Path(sys.executable).parents[1])
     variables = {
         "tcp_keepalive_exporter_venv": str(folder / "venv"),
@@ -78,9 +80,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 
 def test_idempotent(played: tuple[Path, list[str]]) -> None:
     """
-    Played again it changes nothing.
+    A second run changes nothing.
     """
-    first, second = (re.search(r"changed=(\d+)", told) for told in played[1])
+    first, second = (re.search(r"changed=(\d+)", output) for output in played[1])
     assert first
     assert second
     assert int(first[1]) > 0
@@ -89,7 +91,7 @@ def test_idempotent(played: tuple[Path, list[str]]) -> None:
 
 def test_service_files(played: tuple[Path, list[str]]) -> None:
     """
-    The unit, its drop-in and its flags are where systemd looks for them.
+    The unit, its drop-in and its flags are in systemd's directories.
     """
     etc = played[0] / "etc"
     unit = "systemd/system/tcp-keepalive-exporter.service"
@@ -109,7 +111,7 @@ def test_service_files(played: tuple[Path, list[str]]) -> None:
 
 def test_config_and_sysctls(played: tuple[Path, list[str]]) -> None:
     """
-    The config file says what the variable says, and the sysctls are the recommended ones.
+    The config file equals the variable, and the sysctls are the recommended ones.
     """
     etc = played[0] / "etc"
     assert yaml.safe_load((etc / "tcp-keepalive-exporter.yml").read_text()) == CONFIG

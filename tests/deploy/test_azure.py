@@ -1,5 +1,5 @@
 """
-What is there for Azure is made of the same parts as the rest.
+The files for Azure match the sources they are generated from.
 """
 
 from pathlib import Path
@@ -18,16 +18,17 @@ SEVERITIES = {"critical": 0, "warning": 2, "info": 3}
 PARAMETERS = {"workspace": "/of/metrics", "actionGroups": ["/on/call", "/by/mail"]}
 
 
+@pytest.mark.system
 def test_cloud_init_is_fresh() -> None:
     """
-    It holds the unit and the sysctls as they are: `make docs` writes it.
+    It contains the present unit and sysctls: `make docs` writes it.
     """
     assert cloud_init.FILE.read_text("utf-8") == cloud_init.user_data()
 
 
 def as_azure_has_it(rule: dict[str, Any]) -> dict[str, Any]:
     """
-    A rule of Prometheus in the words of Azure's rule groups.
+    A rule of Prometheus in the format of Azure's rule groups.
 
     https://learn.microsoft.com/azure/templates/microsoft.alertsmanagement/prometheusrulegroups
     """
@@ -36,7 +37,7 @@ def as_azure_has_it(rule: dict[str, Any]) -> dict[str, Any]:
     if "alert" not in rule:
         return azures
     return azures | {
-        "for": f"PT{rule.get('for', '0m').removesuffix('m')}M",  # a duration as ISO 8601 writes it
+        "for": f"PT{rule.get('for', '0m').removesuffix('m')}M",  # ISO 8601 duration
         "severity": SEVERITIES[rule["labels"]["severity"]],
         "actions": [{"actionGroupId": group} for group in PARAMETERS["actionGroups"]],
     }
@@ -51,7 +52,7 @@ def as_azure_has_it(rule: dict[str, Any]) -> dict[str, Any]:
 )
 def test_rules_of_managed_prometheus(resource: str, file: str) -> None:
     """
-    What the Bicep file comes to are the groups of deploy/prometheus, each with all its rules.
+    The Bicep file evaluates to the groups of deploy/prometheus, each with all its rules.
     """
     kind, groups = bicep.resources(AZURE / "rules.bicep", PARAMETERS)[resource]
     assert kind == RULE_GROUPS
@@ -69,9 +70,9 @@ def test_rules_of_managed_prometheus(resource: str, file: str) -> None:
     ]
 
 
-def test_bicep_is_understood(tmp_path: Path) -> None:
+def test_bicep_errors(tmp_path: Path) -> None:
     """
-    Text that is not Bicep, or that uses what is not there, is told from what is right.
+    Invalid Bicep, and references to missing names, raise errors.
     """
     file = tmp_path / "wrong.bicep"
     for text, error in (
@@ -87,7 +88,7 @@ def test_bicep_is_understood(tmp_path: Path) -> None:
 
 def test_scrapes_of_managed_prometheus() -> None:
     """
-    The agent's config map holds a scrape configuration for the exporter's port.
+    The agent's ConfigMap has a scrape configuration for the exporter's port.
     """
     manifest = yaml.safe_load((AZURE / "ama-metrics-prometheus-config-node.yml").read_text("utf-8"))
     (scrape,) = yaml.safe_load(manifest["data"]["prometheus-config"])["scrape_configs"]

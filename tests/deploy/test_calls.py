@@ -1,5 +1,5 @@
 """
-The systemd service is not too tight for the exporter: what it does is what the unit leaves.
+The systemd unit allows everything the exporter does.
 """
 
 import re
@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.unit import NAMESPACES, SERVICE, Unit
-from tests.e2e.node import Node, inhabitants
+from tests.e2e.node import Node, unnamed_namespaces
 from tests.exporter_process import AS_NOBODY, COMMAND, exporter_process
 from tests.lab import LAB_MARKS
+from tests.lab.requirements import is_root, needs
+
+pytestmark = pytest.mark.system
 
 DISPENSABLE = {"mbind"}
-"""OpenBLAS says where its memory should lie, and does without where it may not."""
+"""OpenBLAS uses mbind for memory placement, and works without it."""
 _CALL = re.compile(r"^(?:\[pid +\d+\] |\d+ +)?([a-z_0-9]+)\((.*)")
 _STRACE = (
     *("strace", "--follow-forks", "--quiet=all"),
@@ -26,7 +29,7 @@ _STRACE = (
 @dataclass(frozen=True)
 class Run:
     """
-    What an exporter did from start to scrape, and the unit that must leave it that.
+    The system calls of an exporter from start to scrape, and the unit that must allow them.
     """
 
     unit: Unit
@@ -36,14 +39,14 @@ class Run:
     @property
     def names(self) -> set[str]:
         """
-        Which system calls there are.
+        Names of the system calls.
         """
         return {name for name, _ in self.calls}
 
 
 def calls(trace: Path) -> list[tuple[str, str]]:
     """
-    Those of the exporter, not of what came before it: setpriv.
+    The exporter's system calls, without those of setpriv before it.
     """
     text = trace.read_text(errors="replace")
     own = text[text.rindex("execve(") :]
@@ -52,10 +55,10 @@ def calls(trace: Path) -> list[tuple[str, str]]:
 
 def alone(trace: Path) -> Run:
     """
-    The default unit's exporter.
+    The exporter with the default unit.
     """
-    as_nobody = AS_NOBODY[: -len(COMMAND)]
-    command = (*_STRACE, f"--output={trace}", *as_nobody, *COMMAND)
+    unprivileged = AS_NOBODY if is_root() else COMMAND
+    command = (*_STRACE, f"--output={trace}", *unprivileged)
     with exporter_process(command=command) as exporter:
         exporter.wait_for({'tcp_keepalive_collector_success{collector="sockets"}': 1}, within=60)
         assert exporter.get("/")[0] == 200
@@ -64,14 +67,14 @@ def alone(trace: Path) -> Run:
 
 def everywhere(trace: Path) -> Run:
     """
-    The drop-in's, which reads other namespaces, and the sockets of other processes.
+    The exporter with the drop-in, which reads other namespaces and other processes' sockets.
     """
     command = (*_STRACE, f"--output={trace}", *COMMAND)
     flags = ("--namespaces=all", "--web.enable-connections")
     with ExitStack() as stack:
         node = stack.enter_context(Node())
         node.run(["ip", "netns", "add", "web"])
-        holder = stack.enter_context(inhabitants(node))
+        holder = stack.enter_context(unnamed_namespaces(node))
         holder.make(1, sockets=2)
         exporter = stack.enter_context(exporter_process(*flags, command=command, start=node.start))
         node.call(exporter.wait_for, {'tcp_keepalive_namespaces{readable="true"}': 3}, 60)
@@ -86,22 +89,23 @@ def everywhere(trace: Path) -> Run:
 )
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """
-    An exporter that has run as one of the units has it.
+    A traced run of the exporter, for each variant of the unit.
     """
+    needs("strace")
     run: Run = request.param(tmp_path_factory.mktemp("strace") / "trace")
     return run
 
 
 def test_system_calls_are_allowed(run: Run) -> None:
     """
-    Under the service's filter nothing that the exporter does would fail.
+    The service's filter allows every system call of the exporter.
     """
     assert run.names - run.unit.calls() <= DISPENSABLE
 
 
-def test_drop_in_adds_what_it_takes(run: Run) -> None:
+def test_drop_in_adds_only_what_is_needed(run: Run) -> None:
     """
-    Whoever reads other namespaces makes every call that the drop-in adds, and nobody else does.
+    With the drop-in the exporter makes every call that it adds; without it, none of them.
     """
     added = Unit.read(NAMESPACES).calls()
     assert added
@@ -110,7 +114,7 @@ def test_drop_in_adds_what_it_takes(run: Run) -> None:
 
 def test_address_families_are_allowed(run: Run) -> None:
     """
-    It opens sockets of the allowed families alone.
+    The exporter opens only sockets of the allowed families.
     """
     families = {arguments.partition(",")[0] for name, arguments in run.calls if name == "socket"}
     assert {"AF_NETLINK", "AF_INET"} <= families <= set(run.unit.words("RestrictAddressFamilies"))
@@ -118,7 +122,7 @@ def test_address_families_are_allowed(run: Run) -> None:
 
 def test_no_memory_is_written_and_run(run: Run) -> None:
     """
-    MemoryDenyWriteExecute= refuses nothing that it does.
+    The exporter makes no call that MemoryDenyWriteExecute= denies.
     """
     assert run.unit.last("MemoryDenyWriteExecute") == "yes"
     for name, arguments in run.calls:

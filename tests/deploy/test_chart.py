@@ -1,5 +1,5 @@
 """
-The Helm chart: what it renders is what Kubernetes takes, and asks for no more than it needs.
+The Helm chart renders valid manifests that request no more privilege than needed.
 """
 
 import kubernetes_validate
@@ -17,6 +17,8 @@ from tests.deploy.chart import (
 )
 from tests.exporter_process import ROOT
 
+pytestmark = pytest.mark.system
+
 EVERYTHING = {
     "allNamespaces": "true",
     "hostNetwork": "false",
@@ -28,20 +30,20 @@ EVERYTHING = {
     "args": "{--log.format=json}",
 }
 OPERATORS = "monitoring.coreos.com/v1"
-"""Of Prometheus Operator's kinds, which are not among Kubernetes' own schemas."""
+"""API version of the Prometheus Operator's kinds, which have no Kubernetes schema."""
 
 
 def test_lint() -> None:
     """
-    Helm finds nothing to blame.
+    Helm's linter finds no problem.
     """
     assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART))
 
 
 @pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
-def test_kubernetes_takes_it(values: dict[str, str]) -> None:
+def test_kubernetes_schemas(values: dict[str, str]) -> None:
     """
-    Each manifest of Kubernetes' own kinds fits its schema.
+    Each manifest of Kubernetes' own kinds is valid.
     """
     for manifest in manifests(values):
         if manifest["apiVersion"] != OPERATORS:
@@ -50,14 +52,14 @@ def test_kubernetes_takes_it(values: dict[str, str]) -> None:
 
 def test_plain_manifests_are_fresh() -> None:
     """
-    manifests.yaml is what the chart renders: `make docs` writes it.
+    manifests.yaml equals the rendered chart: `make docs` writes it.
     """
     assert MANIFESTS.read_text(encoding="utf-8") == plain_manifests()
 
 
 def test_default_has_no_privilege() -> None:
     """
-    The pod fits the restricted pod security standard, but for the node's network and folders.
+    The pod meets the restricted pod security standard, except for the node's network and folders.
     """
     spec = pod()
     (container,) = spec["containers"]
@@ -75,7 +77,7 @@ def test_default_has_no_privilege() -> None:
 
 def test_all_namespaces() -> None:
     """
-    Two capabilities and the node's processes come with all namespaces, and no more.
+    All namespaces add two capabilities and the node's PID namespace, and no more.
     """
     spec = pod({"allNamespaces": "true"})
     (container,) = spec["containers"]

@@ -1,15 +1,15 @@
 """
-The compose file: what it mounts is there, and Prometheus takes its configuration.
+The compose file: its mounts exist, and Prometheus accepts its configuration.
 """
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.alerts.rules import promtool
 from tests.exporter_process import ROOT
 
 COMPOSE = ROOT / "deploy/compose"
@@ -26,7 +26,7 @@ def services() -> dict[str, dict[str, Any]]:
 
 def mounted(service: dict[str, Any]) -> dict[str, Path]:
     """
-    Files and folders of the checkout, by where a service finds them.
+    Mounted files and folders of the checkout, by mount point.
     """
     mounts = (volume.split(":") for volume in service["volumes"])
     return {
@@ -38,31 +38,27 @@ def mounted(service: dict[str, Any]) -> dict[str, Path]:
 
 def test_mounts_exist(services: dict[str, dict[str, Any]]) -> None:
     """
-    No mount makes an empty folder of what is not there.
+    Every mount source exists; Docker would create an empty folder otherwise.
     """
     for service in services.values():
         for place in mounted(service).values():
             assert place.exists(), place
 
 
-def test_prometheus_takes_it(services: dict[str, dict[str, Any]]) -> None:
+@pytest.mark.system
+def test_prometheus_accepts_it(services: dict[str, dict[str, Any]]) -> None:
     """
-    Prometheus loads the configuration, which is the example of deploy/prometheus, and its rules.
+    Prometheus accepts the configuration, which is the example of deploy/prometheus, and its rules.
     """
     folder = mounted(services["prometheus"])["/etc/prometheus"]
-    ended = subprocess.run(
-        ["promtool", "check", "config", str(folder / "prometheus.yml")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = promtool("check", "config", folder / "prometheus.yml")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "2 rule files found" in ended.stdout
 
 
 def test_grafana_finds_the_dashboards(services: dict[str, dict[str, Any]]) -> None:
     """
-    The folder that is provisioned is the one with the dashboards.
+    The provisioned folder contains the dashboards.
     """
     mounts = mounted(services["grafana"])
     provider = mounts["/etc/grafana/provisioning/dashboards/tcp-keepalive.yml"]
@@ -77,7 +73,7 @@ def test_grafana_finds_the_dashboards(services: dict[str, dict[str, Any]]) -> No
 
 def test_exporter_has_no_privilege(services: dict[str, dict[str, Any]]) -> None:
     """
-    It can write nothing and gain nothing.
+    Read-only file system, no capabilities, no new privileges.
     """
     exporter = services["exporter"]
     assert exporter["read_only"]

@@ -1,6 +1,6 @@
 """
-The exporter without all that its unit and its chart take from it, which is really taken here: user,
-capabilities, system calls, address families, files.
+The exporter under the restrictions of its unit and its chart, actually applied: user, capabilities,
+system calls, address families, files.
 """
 
 import json
@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 
 from tests.deploy.chart import pod
-from tests.deploy.sandbox import cell, privileges, python
+from tests.deploy.sandbox import privileges, python, sandbox
 from tests.deploy.unit import NAMESPACES, SERVICE, Unit
-from tests.e2e.node import Node, inhabitants
+from tests.e2e.node import Node, unnamed_namespaces
 from tests.exporter_process import ROOT, ExporterProcess, exporter_process
 from tests.lab import LAB_MARKS
 
 pytestmark = LAB_MARKS
 
 DYNAMIC_USER = 61184
-"""The first of those that systemd gives to services with DynamicUser=."""
+"""The first uid that systemd assigns to services with DynamicUser=."""
 CAPABILITIES = {"sys_ptrace": 19, "sys_admin": 21}  # uapi/linux/capability.h
 FORBIDDEN = ("/etc/x", "/usr/x", "/root/x", "/proc/sys/net/ipv4/tcp_keepalive_time")
 TIME = "tcp_keepalive_time_seconds"
@@ -33,8 +33,8 @@ COLLECTORS = ("settings", "sockets", "owners", "closures")
 @dataclass(frozen=True)
 class Confinement:
     """
-    What runs a command confined, and what it should then be: its user, its capabilities, whether
-    its system calls are filtered, whether it may gain privileges.
+    A command prefix that confines a command, and the expected result: user, capabilities, whether
+    system calls are filtered, whether gaining privileges is blocked.
     """
 
     prefix: tuple[str, ...]
@@ -46,7 +46,7 @@ class Confinement:
 
 def systemd(*, every_namespace: bool, more: Sequence[str] = ()) -> Confinement:
     """
-    As systemd has it, with the drop-in if it is to read every namespace, and more capabilities.
+    Systemd's restrictions, with the drop-in if every_namespace, and additional capabilities.
     """
     files = (SERVICE, NAMESPACES) if every_namespace else (SERVICE,)
     unit = Unit.read(*files)
@@ -54,7 +54,7 @@ def systemd(*, every_namespace: bool, more: Sequence[str] = ()) -> Confinement:
     no_new = unit.last("NoNewPrivileges") == "yes"
     capabilities = [*unit.capabilities(), *more]
     prefix = (
-        *cell(hidepid="off" if hidden == "default" else hidden),
+        *sandbox(hidepid="off" if hidden == "default" else hidden),
         *privileges(DYNAMIC_USER, capabilities, no_new=no_new),
         *python("tests.deploy.seccomp"),
         ",".join(str(file.relative_to(ROOT)) for file in files),
@@ -64,7 +64,7 @@ def systemd(*, every_namespace: bool, more: Sequence[str] = ()) -> Confinement:
 
 def chart(*, every_namespace: bool) -> Confinement:
     """
-    As the chart has it, less the filter of system calls that a container runtime brings itself.
+    The chart's restrictions, without the container runtime's own system call filter.
     """
     spec = pod({"allNamespaces": str(every_namespace).lower()})
     (container,) = spec["containers"]
@@ -73,20 +73,20 @@ def chart(*, every_namespace: bool) -> Confinement:
     assert context["capabilities"]["drop"] == ["ALL"]
     capabilities = [name.lower() for name in context["capabilities"].get("add", [])]
     user, no_new = context["runAsUser"], not context["allowPrivilegeEscalation"]
-    prefix = (*cell(), *privileges(user, capabilities, no_new=no_new))
+    prefix = (*sandbox(), *privileges(user, capabilities, no_new=no_new))
     return Confinement(prefix, user, capabilities, filtered=False, no_new=no_new)
 
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[Node]:
     """
-    A host with a connection, and two more namespaces, of which one has a name.
+    A host with a connection, and two more namespaces, one of them named.
     """
-    with Node() as node, inhabitants(node) as people:
-        # As it is where systemd has booted.
+    with Node() as node, unnamed_namespaces(node) as namespaces:
+        # As on a host booted with systemd.
         node.run(["mount", "--make-rshared", "/"])
         node.run(["ip", "netns", "add", "web"])
-        people.make(1, time=77, sockets=2)
+        namespaces.make(1, time=77, sockets=2)
         with node.listener() as listener, node.connect(*listener.getsockname()[:2]):
             yield node
 
@@ -94,7 +94,7 @@ def node() -> Iterator[Node]:
 @contextmanager
 def exporter(node: Node, confined: Confinement, *flags: str) -> Iterator[ExporterProcess]:
     """
-    Run the confined exporter on the node until the block is left.
+    Run the confined exporter on the node within the block.
     """
     command = (*confined.prefix, *python("exporter"))
     every = (*flags, "--config.file=tests/deploy/fast-sampling.yml")
@@ -106,7 +106,7 @@ def exporter(node: Node, confined: Confinement, *flags: str) -> Iterator[Exporte
 @pytest.mark.parametrize("way", [systemd, chart])
 def test_is_confined(node: Node, way: Callable[..., Confinement], every_namespace: bool) -> None:
     """
-    What is taken is really gone.
+    The restrictions are really in force.
     """
     confined = way(every_namespace=every_namespace)
     forbidden = " ".join(FORBIDDEN)
@@ -119,14 +119,14 @@ def test_is_confined(node: Node, way: Callable[..., Confinement], every_namespac
     assert status["Uid"].split() == [str(confined.user)] * 4
     assert status["NoNewPrivs"] == str(int(confined.no_new))
     assert status["Seccomp"] == ("2" if confined.filtered else "0")
-    refusals = re.findall("cannot create (.*): (?:Read-only|Permission)", ended.stderr)
-    assert refusals == list(FORBIDDEN)
+    denied = re.findall("cannot create (.*): (?:Read-only|Permission)", ended.stderr)
+    assert denied == list(FORBIDDEN)
 
 
 @pytest.mark.parametrize("way", [systemd, chart])
 def test_own_namespace(node: Node, way: Callable[..., Confinement]) -> None:
     """
-    By default it lacks nothing that its own namespace has to tell.
+    By default all collectors succeed for the exporter's own namespace.
     """
     with exporter(node, way(every_namespace=False)) as running:
         series = 'tcp_keepalive_collector_success{{collector="{}"}}'.format
@@ -150,7 +150,7 @@ def test_every_namespace(
     node: Node, way: Callable[..., Confinement], finds_processes: bool
 ) -> None:
     """
-    With what other namespaces take, and no more, it reads all of them, and those that come later.
+    With only the capabilities for other namespaces it reads all of them, including new ones.
     """
     confined = way(every_namespace=True)
     with exporter(node, confined, "--namespaces=all", "--web.enable-connections") as running:

@@ -1,5 +1,5 @@
 """
-What deploy/ says to the exporter, the exporter understands.
+The flags in deploy/ exist.
 """
 
 import re
@@ -21,7 +21,7 @@ _FLAG = re.compile(r"(?<![\w-])--(?:web|log|config|collector|no-collector|namesp
 )
 def test_flags_exist(file: Path) -> None:
     """
-    Every flag that a file names is one of serving.
+    Every flag in a file is a flag of the exporter's serve command.
     """
     known = {
         name

@@ -1,5 +1,5 @@
 """
-The script that installs the exporter on Windows, parsed: nothing here can run it.
+The script that installs the exporter on Windows, parsed only: it cannot be run here.
 """
 
 import re
@@ -11,7 +11,7 @@ DIRECTORY = ROOT / "deploy" / "windows"
 SCRIPT = (DIRECTORY / "install.ps1").read_text(encoding="utf-8")
 README = (DIRECTORY / "README.md").read_text(encoding="utf-8")
 
-# Modules of Windows PowerShell 5.1, which is on every Windows.
+# Commands of Windows PowerShell 5.1, which is part of every Windows.
 OF_WINDOWS = re.compile(
     r"(Get|New|Register|Start|Stop|Unregister)-ScheduledTask\w*|(Get|Stop)-Process|(New|Remove)-Item"
     r"|New-TimeSpan|Out-Null|Write-Output"
@@ -20,7 +20,7 @@ OF_WINDOWS = re.compile(
 
 def test_parameters() -> None:
     """
-    It is PowerShell, and each of its parameters is explained in it and in the README.
+    It is valid PowerShell, and its help and the README document every parameter.
     """
     (block,) = every(powershell(SCRIPT), "param_block")
     names = re.findall(r"\] \$(\w+)", (block.text or b"").decode())
@@ -29,9 +29,9 @@ def test_parameters() -> None:
     assert re.findall(r"^\| `-(\w+)` \|", README, re.MULTILINE) == names
 
 
-def test_calls_windows_alone() -> None:
+def test_calls_only_windows_commands() -> None:
     """
-    It needs nothing that Windows does not bring, but for the Python it is given.
+    It needs only commands that are part of Windows, and the given Python.
     """
     called = set(words(powershell(SCRIPT), "command_name"))
     assert {name for name in called if not OF_WINDOWS.fullmatch(name)} == {"Invoke-Checked"}
@@ -39,7 +39,7 @@ def test_calls_windows_alone() -> None:
 
 def test_names_what_is_installed() -> None:
     """
-    The program it runs is the one that the package installs, on the port that it has.
+    It runs the program that the package installs, and names its port.
     """
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (name,) = re.findall(r"^\$Name = '(.*)'$", SCRIPT, re.MULTILINE)

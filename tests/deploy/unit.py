@@ -1,5 +1,5 @@
 """
-What a systemd service may do, as its unit and drop-ins say.
+What a systemd service may do, according to its unit and drop-ins.
 """
 
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.exporter_process import ROOT
+from tests.lab.requirements import needs
 
 UNITS = ROOT / "deploy/systemd"
 SERVICE = UNITS / "tcp-keepalive-exporter.service"
@@ -35,7 +36,7 @@ class Unit:
 
     def words(self, name: str) -> list[str]:
         """
-        What a setting lists. An empty one takes back those before it.
+        The values of a list setting. An empty value clears the previous ones.
         """
         words: list[str] = []
         for value in self._values(name):
@@ -44,21 +45,21 @@ class Unit:
 
     def last(self, name: str) -> str:
         """
-        What a setting that holds one value holds.
+        The value of a single-value setting.
         """
         return self._values(name)[-1]
 
     def capabilities(self) -> list[str]:
         """
-        Those that its processes have, in small letters and without CAP_.
+        The capabilities of its processes, in lower case and without CAP_.
         """
         bounding, ambient = map(self.words, ("CapabilityBoundingSet", "AmbientCapabilities"))
-        assert bounding == ambient, "its user is not root, which has what is not ambient"
+        assert bounding == ambient, "the user is not root, so only ambient capabilities count"
         return [word.removeprefix("CAP_").lower() for word in ambient]
 
     def calls(self) -> set[str]:
         """
-        The system calls that its filters leave.
+        The system calls that its filters allow.
         """
         allowed: set[str] = set()
         for value in self._values("SystemCallFilter"):
@@ -82,10 +83,10 @@ def _calls_of(word: str) -> Iterator[str]:
 
 def analyze(*arguments: str) -> str:
     """
-    What systemd-analyze prints, which must have nothing to say on standard error.
+    The output of systemd-analyze, which must not print anything on standard error.
     """
     ended = subprocess.run(
-        ["systemd-analyze", *arguments], capture_output=True, text=True, check=False
+        [needs("systemd-analyze"), *arguments], capture_output=True, text=True, check=False
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout

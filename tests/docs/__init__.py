@@ -1,3 +1,3 @@
 """
-The generated parts of docs/: `make docs` writes them, a test compares.
+The generated parts of docs/: `make docs` writes them, a test compares them.
 """

@@ -1,5 +1,5 @@
 """
-Write the generated parts of the docs: `make docs`.
+Write the generated parts and pictures of the docs: `make docs`.
 """
 
 from tests.docs import picture, screenshot

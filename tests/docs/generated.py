@@ -1,7 +1,7 @@
 """
-What the docs say that the code says better: metrics, flags, profiles, alerts.
+Parts of the docs that are generated from code: metrics, flags, profiles, alerts.
 
-A generated part stands between `<!-- NAME: ... -->` and `<!-- end -->`.
+A generated part is between `<!-- NAME: ... -->` and `<!-- end -->`.
 """
 
 import io
@@ -28,21 +28,26 @@ from exporter.connections.advice import Advice, sentences
 from exporter.connections.to_json import document
 from exporter.metrics import families
 from exporter.model import Recommended
-from exporter.paths.matching import PROFILES
-from exporter.probe.outcome import Fate
+from exporter.paths.profiles import PROFILES
+from exporter.probe.inference import OutcomeKind
 from exporter.probe.report import Configured
 from tests.alerts.rules import ALERTS
 from tests.analysis.findings import linux
 from tests.connections.examples import EXAMPLES, look
+from tests.docs.packages import package_table
 from tests.probe.outcomes import measurement, outcome
 from tests.snapshots import full_snapshot, no_closures
 
 ROOT = Path(__file__).parents[2]
 
 
+_TIMESTAMP = 1_700_000_000.25
+"""Seconds since 1970; fixed, so that generated documents do not change."""
+
+
 def regenerate(file: Path) -> str:
     """
-    The file's text with its generated parts made anew.
+    The file's text with its generated parts regenerated.
     """
     text = file.read_text(encoding="utf-8")
     for name, generate in GENERATORS.items():
@@ -58,7 +63,7 @@ def regenerate(file: Path) -> str:
 
 def files() -> list[Path]:
     """
-    The files that hold generated parts.
+    The files with generated parts.
     """
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     return [page for page in pages if "<!-- end -->" in page.read_text(encoding="utf-8")]
@@ -105,16 +110,16 @@ def _check() -> str:
 
 def _probe_json() -> str:
     found = measurement(
-        outcome(Fate.ANSWERED, 235.5, at_most=235.6),
-        outcome(Fate.SILENT, 240.0, at_most=240.2),
-        outcome(Fate.SILENT, 240.0, at_most=240.2),
+        outcome(OutcomeKind.ANSWERED, 235.5, at_most=235.6),
+        outcome(OutcomeKind.SILENT, 240.0, at_most=240.2),
+        outcome(OutcomeKind.SILENT, 240.0, at_most=240.2),
     )
     configured = Configured(linux(7200, 75, 9), Recommended(), Config().paths)
-    return f"```json\n{probe_as_json([found], configured)}\n```\n"
+    return f"```json\n{probe_as_json([found], configured, _TIMESTAMP)}\n```\n"
 
 
 def _check_json() -> str:
-    return f"```json\n{as_json(_reports(), Recommended(), absent=0)}\n```\n"
+    return f"```json\n{as_json(_reports(), Recommended(), absent=0, timestamp=_TIMESTAMP)}\n```\n"
 
 
 def _reports() -> tuple[Report, ...]:
@@ -123,7 +128,7 @@ def _reports() -> tuple[Report, ...]:
 
 def _fix(*arguments: str, width: int = 100) -> str:
     """
-    A command line with what it prints on either stream; the lines are broken as a terminal does.
+    A command line with its output on both streams, wrapped to a terminal's width.
     """
     command = ["fix", *arguments]
     printed = CliRunner().invoke(main, command).output.splitlines()
@@ -137,8 +142,8 @@ def _connections_json() -> str:
 
 
 def _advice() -> str:
-    words = sentences(Advice, Config())
-    return "".join(f"| `{advice}` | {text} |\n" for advice, text in words.items())
+    texts = sentences(Advice, Config())
+    return "".join(f"| `{advice}` | {text} |\n" for advice, text in texts.items())
 
 
 def _findings() -> str:
@@ -169,6 +174,7 @@ def _alerts() -> str:
 
 
 GENERATORS: dict[str, Callable[[], str]] = {
+    "packages": package_table,
     "metrics": _metrics,
     "flags": _flags,
     "profiles": _profiles,

@@ -1,5 +1,5 @@
 """
-The pictures of commands in the docs, from examples.
+The pictures of command output in the docs, drawn from examples.
 """
 
 import io
@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from exporter.cli.connections_table import render
-from exporter.cli.probe_screen import Screen
+from exporter.cli.probe_screen import ScreenReporter
 from exporter.cli.probe_text import show
 from exporter.config.schema import Config
 from exporter.model import Recommended
@@ -36,7 +36,7 @@ _FORMAT = """\
 {backgrounds}<g class="{unique_id}-matrix">{matrix}</g></g>
 </svg>
 """
-"""Rich's own would load a font from elsewhere."""
+"""Rich's own format loads a font from the web."""
 
 
 def _connections(console: Console) -> None:
@@ -46,7 +46,7 @@ def _connections(console: Console) -> None:
 def _probe(console: Console) -> None:
     found = measurement()
     console.print("$ tcp-keepalive-exporter probe db.example.com:5432", style="bold")
-    with Screen(console) as screen:
+    with ScreenReporter(console) as screen:
         screen.begin([found])
         Simulation(found, timeout=239.0).run(screen.tell)
     console.print()
@@ -58,19 +58,19 @@ PICTURES: dict[str, tuple[int, Callable[[Console], None]]] = {
     "connections": (112, _connections),
     "probe": (88, _probe),
 }
-"""By name, each with its columns."""
+"""Width in columns and drawing function, by name."""
 
 
 def picture_file(name: str) -> Path:
     """
-    Where the picture is kept.
+    The path of the picture.
     """
     return ROOT / f"docs/images/{name}.svg"
 
 
 def draw(name: str) -> str:
     """
-    The picture as SVG.
+    The picture, as SVG.
     """
     width, show_example = PICTURES[name]
     console = Console(file=io.StringIO(), record=True, width=width, highlight=False, emoji=False)

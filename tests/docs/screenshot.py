@@ -1,5 +1,5 @@
 """
-The picture of the page of connections in the docs, from examples.
+The picture of the connections page in the docs, drawn from examples.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ _WIDTH = 1100
 _ADDRESS = "http://exporter.example"
 _KEYWORD = b"Source\0"
 _HEADER = 33
-"""The bytes of a PNG's signature and its first chunk."""
+"""Size in bytes of a PNG's signature and first chunk."""
 
 
 def page() -> str:
     """
-    The page as HTML.
+    The page, as HTML.
     """
     params = dict.fromkeys(("workload", "path", "remote", "sort", "offset", "limit"), "")
     params["all"] = "1"
@@ -43,14 +43,14 @@ def page() -> str:
 
 def source() -> bytes:
     """
-    What the picture is of, in short: it changes when the page does.
+    A hash of the page and its style, to detect changes.
     """
     return hashlib.sha256(page().encode() + _read("style.css")).hexdigest().encode()
 
 
-def noted(picture: bytes) -> bytes | None:
+def recorded_source(picture: bytes) -> bytes | None:
     """
-    The source that a picture has noted when it was drawn.
+    The source hash recorded in a picture.
     """
     match = re.search(b"tEXt" + _KEYWORD + b"([0-9a-f]{64})", picture)
     return match[1] if match else None
@@ -58,7 +58,7 @@ def noted(picture: bytes) -> bytes | None:
 
 def draw() -> bytes:
     """
-    The picture as PNG, drawn by Debian's Chromium.
+    The picture, as PNG drawn by Debian's Chromium.
     """
 
     def answer(route: Route) -> None:

@@ -1,5 +1,5 @@
 """
-The docs say what the code does.
+The docs match the code.
 """
 
 import re
@@ -26,7 +26,7 @@ def test_generated_parts_are_fresh() -> None:
 
 def test_every_generator_is_used() -> None:
     """
-    Each kind of generated part stands somewhere in the docs.
+    Each generated part is used in the docs.
     """
     text = "".join(file.read_text(encoding="utf-8") for file in files())
     for name in GENERATORS:
@@ -36,24 +36,25 @@ def test_every_generator_is_used() -> None:
 @pytest.mark.parametrize("name", PICTURES)
 def test_picture_is_fresh(name: str) -> None:
     """
-    The picture of a command says what the command would; another Rich may draw it otherwise.
+    The picture's text equals the command's output; another version of Rich may draw it differently.
     """
-    kept = picture_file(name).read_text(encoding="utf-8")
-    said = [re.findall(r"<text[^>]*>([^<]*)", text) for text in (kept, draw(name))]
-    assert said[0] == said[1], "run `make docs`"
+    committed = picture_file(name).read_text(encoding="utf-8")
+    texts = [re.findall(r"<text[^>]*>([^<]*)", svg) for svg in (committed, draw(name))]
+    assert texts[0] == texts[1], "run `make docs`"
 
 
 def test_screenshot_is_fresh() -> None:
     """
-    The picture of the page of connections is of the page as it is.
+    The picture of the connections page was drawn from the present page.
     """
-    assert screenshot.noted(screenshot.FILE.read_bytes()) == screenshot.source(), "run `make docs`"
+    assert screenshot.recorded_source(screenshot.FILE.read_bytes()) == screenshot.source(), (
+        "run `make docs`"
+    )
 
 
 def test_every_finding_has_a_section() -> None:
     """
-    The docs speak of every finding in a section of its own, which has something to say, and of no
-    other.
+    docs/findings.md has a non-trivial section for every finding, and for no other.
     """
     page = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
     sections = dict(
@@ -74,9 +75,9 @@ def test_every_finding_has_a_section() -> None:
     ],
     ids=lambda page: str(page.relative_to(ROOT)),
 )
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_are_valid(page: Path) -> None:
     """
-    A relative link names a file that exists.
+    Every relative link points to an existing file.
     """
     for target in _LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"

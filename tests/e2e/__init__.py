@@ -1,3 +1,3 @@
 """
-The whole exporter on the real kernel.
+End-to-end tests of the exporter on a real kernel.
 """

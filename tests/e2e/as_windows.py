@@ -1,9 +1,9 @@
 """
-The exporter's command line where all that Python shows of the system is Windows.
+The exporter's command line with a Python that reports Windows as its platform.
 
-Usage: python -m tests.e2e.as_windows REGISTRY ARGUMENTS..., REGISTRY being values of the key as
-JSON: {"KeepAliveTime": 120000}. What the exporter uses of Linux is not there, and Windows' event
-loop, which takes no signals and watches no files, is imitated.
+Usage: python -m tests.e2e.as_windows REGISTRY ARGUMENTS... REGISTRY has the values of the registry
+key as JSON: {"KeepAliveTime": 120000}. Modules that exist only on Linux cannot be imported, and the
+event loop, like that of Windows, supports neither signal handlers nor file descriptors.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _ABSENT = ("pyroute2", "fcntl", "resource", "pwd", "grp", "termios")
 
 def import_libraries() -> None:
     """
-    Import what the exporter imports, but for the exporter: libraries choose their system then.
+    Import the exporter's dependencies but not the exporter: they detect their platform at import.
     """
     for module in ("exporter.cli", *_LATE, "jinja2", "psutil"):
         importlib.import_module(module)
@@ -33,10 +33,10 @@ def import_libraries() -> None:
 
 def become_windows(values: dict[str, int]) -> None:
     """
-    Change what Python shows of the system.
+    Change what Python reports about the platform.
     """
     for module in _ABSENT:
-        sys.modules[module] = None  # type: ignore[assignment]  # which makes its import fail
+        sys.modules[module] = None  # type: ignore[assignment]  # makes its import fail
     sys.modules["winreg"] = Registry({name: (each, REG_DWORD) for name, each in values.items()})
     del signal.SIGHUP, socket.AF_NETLINK
     for method in ("add_signal_handler", "add_reader", "add_writer"):

@@ -1,5 +1,5 @@
 """
-Debian's Chromium in a lab's host, and what it is shown there.
+Debian's Chromium in a host of the lab, with an exporter.
 """
 
 import shlex
@@ -55,56 +55,56 @@ expect.set_options(timeout=WAIT_MS)
 @dataclass
 class Window:
     """
-    A browser's window, and what it complained of.
+    A browser window, and the errors reported in it.
     """
 
     page: Page
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(WAIT_MS)
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
+        self.page.on("console", lambda message: self.errors.append(message.text))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.errors.append(dialog.message))
         self.page.on("requestfailed", self._note_failure)
         self.page.add_init_script(WATCH_POLICY)
 
     def _note_failure(self, request: Request) -> None:
-        if request.failure != "net::ERR_ABORTED":  # the page itself wants another answer by now
-            self.complaints.append(f"{request.url}: {request.failure}")
+        if request.failure != "net::ERR_ABORTED":  # a newer request of the page replaced it
+            self.errors.append(f"{request.url}: {request.failure}")
 
     def violations(self) -> list[str]:
         """
-        What the Content-Security-Policy has forbidden.
+        Violations of the Content-Security-Policy.
         """
         found: list[str] = self.page.evaluate("window.violations")
         return found
 
     def field(self, name: str) -> Locator:
         """
-        What is filled in under this name.
+        The form field with this name.
         """
         return self.page.locator(f"[name={name}]")
 
     def after(self, milliseconds: int) -> int:
         """
-        How many connections are shown so much later by the page's own clock, which stands still.
+        Advance the page's installed clock; returns the number of connections then shown.
         """
         self.page.clock.run_for(milliseconds)
         return len(self.column(1))
 
     def column(self, number: int) -> list[str]:
         """
-        The text of a column of the table, from 1.
+        The texts of a table column. Columns are counted from 1.
         """
         cells = self.page.locator(f".connections tbody tr > :nth-child({number})")
         return [text.strip() for text in cells.all_inner_texts()]
 
 
 @dataclass(frozen=True)
-class Stage:
+class ExporterWithBrowser:
     """
-    A lab whose client has an exporter, and a browser there.
+    A lab with an exporter and a browser at the client.
     """
 
     lab: Pair
@@ -113,14 +113,14 @@ class Stage:
 
     def url(self, path: str) -> str:
         """
-        Where the exporter serves a page.
+        The URL of a page of the exporter.
         """
         return f"http://{self.exporter.addresses[0]}{path}"
 
     @contextmanager
     def window(self, path: str, **options: Any) -> Iterator[Window]:
         """
-        A window of a new profile that shows a page, until the block is left.
+        A window with a new profile that shows a page, until the end of the block.
         """
         context: BrowserContext = self.browser.new_context(**options)
         try:
@@ -134,11 +134,11 @@ class Stage:
 @contextmanager
 def browser_inside(lab: Pair, directory: Path) -> Iterator[Browser]:
     """
-    Debian's Chromium, in the network namespace of a lab's client.
+    Start Debian's Chromium in the network namespace of the lab's client.
     """
     chromium = shutil.which("chromium")
     if chromium is None:
-        raise LabError("this test needs Debian's package chromium")
+        raise LabError("needs Debian's package chromium")
     wrapper = directory / "chromium"
     command = shlex.join(["ip", "netns", "exec", lab.client.name, chromium])
     wrapper.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
@@ -151,9 +151,10 @@ def browser_inside(lab: Pair, directory: Path) -> Iterator[Browser]:
 
 
 @contextmanager
-def browser_stage(directory: Path) -> Iterator[Stage]:
+def exporter_with_browser(directory: Path) -> Iterator[ExporterWithBrowser]:
     """
-    Connections at risk and safe ones, one of them by a process with a hostile name.
+    Start them, with connections at risk and safe ones. One belongs to a process with a hostile
+    name.
     """
     config = directory / "exporter.yml"
     config.write_text(CONFIG)
@@ -173,12 +174,14 @@ def browser_stage(directory: Path) -> Iterator[Stage]:
         assert hostile.stdout is not None
         assert hostile.stdout.readline() == "connected\n"
         exporter = stack.enter_context(exporter_process(*flags, start=lab.client.start))
-        yield Stage(lab, exporter, stack.enter_context(browser_inside(lab, directory)))
+        yield ExporterWithBrowser(
+            lab, exporter, stack.enter_context(browser_inside(lab, directory))
+        )
 
 
 def eventually(condition: Callable[[], bool], window: Window) -> None:
     """
-    Return when the condition holds.
+    Wait until the condition is true.
     """
     for _ in range(WAIT_MS // 100):
         if condition():

@@ -1,10 +1,14 @@
 """
-Programs that hold connections: `python -m tests.e2e.people ADDRESS PORT ...`, inside a lab's host.
+Processes that hold connections, run inside a host of the lab.
 
-`... hold NUMBER [TIME]` opens so many connections, with a keepalive time if one is given, and says
-"ready"; given a line, it sends a byte on each of them, and closes those that are answered a reset.
-`... wander TREE NUMBER` makes so many cgroups, one after the other, and opens a connection in each.
-The last hundred connections stay open, the last fifty cgroups are there, then it says "done".
+Usage: `python -m tests.e2e.connection_holders ADDRESS PORT COMMAND ...`
+
+`hold NUMBER [TIME]` opens this many connections, with a keepalive time in seconds if one is given,
+and prints "ready". For a line on standard input, it sends a byte on each connection, reads the
+answer or reset, and closes it.
+
+`move TREE NUMBER` creates this many cgroups, one after the other, moves itself into each and opens
+a connection there. It keeps the last hundred connections and fifty cgroups, and then prints "done".
 """
 
 import socket
@@ -31,7 +35,7 @@ def _hold(address: tuple[str, int], number: str, time: str = "") -> None:
             connection.close()
 
 
-def _wander(address: tuple[str, int], tree: str, number: str) -> None:
+def _move(address: tuple[str, int], tree: str, number: str) -> None:
     connections: deque[socket.socket] = deque()
     cgroups: deque[Path] = deque()
     for name in range(int(number)):
@@ -49,4 +53,4 @@ def _wander(address: tuple[str, int], tree: str, number: str) -> None:
 
 if __name__ == "__main__":
     address = (sys.argv[1], int(sys.argv[2]))
-    (_hold if sys.argv[3] == "hold" else _wander)(address, *sys.argv[4:])
+    (_hold if sys.argv[3] == "hold" else _move)(address, *sys.argv[4:])

@@ -1,5 +1,5 @@
 """
-The exporter as a process inside a lab's host, and what it serves there.
+The exporter as a process inside a host of the lab, and its responses.
 """
 
 import time
@@ -22,7 +22,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 _READY_TIMEOUT = 10.0
 _REQUEST_TIMEOUT = 10.0
 _WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""A proxy that the environment names is out of a lab's reach."""
+"""A proxy set in the environment is not reachable from inside a lab."""
 
 Labels = dict[str, str]
 
@@ -51,7 +51,7 @@ class Scrape:
 
     def total(self, name: str, **labels: str) -> float:
         """
-        The sum of all samples of a name that have these labels; there must be one at least.
+        The sum of all samples of a name with these labels. Raises KeyError if there is none.
         """
         values = [value for has, value in self.samples[name] if labels.items() <= has.items()]
         if not values:
@@ -60,7 +60,7 @@ class Scrape:
 
     def by(self, label: str, name: str, **labels: str) -> dict[str, int]:
         """
-        The same sum for each value of a label, without those that are 0.
+        The sums by the value of one label, without those that are 0.
         """
         values = {has[label] for has, _ in self.samples[name] if labels.items() <= has.items()}
         sums = {
@@ -81,39 +81,39 @@ class Exporter:
     @property
     def log(self) -> list[str]:
         """
-        The lines it has logged.
+        The lines of its log.
         """
         return self._process.log
 
     @property
     def address(self) -> str:
         """
-        Where it listens.
+        Its first listen address.
         """
         return self._process.addresses[0]
 
     def signal(self, number: int) -> None:
         """
-        Send it a signal.
+        Send a signal to the process.
         """
         self._process.process.send_signal(number)
 
     def get(self, path: str = "/metrics", accept: str = TEXT) -> str:
         """
-        The body of what it answers to a request from inside its namespace.
+        The response body of a request from inside its namespace.
         """
         return fetch(self.host, f"http://{self.address}{path}", accept)[0]
 
     def scrape(self) -> Scrape:
         """
-        Its metrics at this moment.
+        Scrape its metrics.
         """
         return Scrape.of(self.get())
 
 
 def fetch(host: Host, url: str, accept: str = "*/*") -> tuple[str, str]:
     """
-    Body and content type of what a GET from inside a host's namespace is answered.
+    GET a URL from inside a host's namespace; returns body and content type.
     """
     request = urllib.request.Request(url, headers={"Accept": accept})
 
@@ -129,9 +129,10 @@ def exporter_inside(
     host: Host, config_file: Path | None = None, command: Sequence[str] = COMMAND
 ) -> Iterator[Exporter]:
     """
-    Run the exporter inside a host until the block is left; it has sampled when that is entered.
+    Run the exporter inside a host until the end of the block. The block starts after its first
+    sample.
 
-    command is what comes before its flags.
+    command is what precedes its flags.
     """
     flags = [] if config_file is None else [f"--config.file={config_file}"]
     with exporter_process(*flags, command=command, start=host.start) as process:
@@ -154,7 +155,7 @@ def _is_ready(exporter: Exporter) -> bool:
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """
-    Rows under heads, in columns.
+    Format rows as a table with aligned columns.
     """
     lines = [[str(cell) for cell in line] for line in (heads, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

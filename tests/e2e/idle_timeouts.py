@@ -1,10 +1,12 @@
 """
-What `probe` finds, against the truth: `python -m tests.e2e.idle_timeouts` prints the whole table.
+Results of `probe` compared with known timeouts.
 
-It takes a minute and a half: all paths are measured at once, since nearly all of it is waiting. The
-tests measure some of them.
+`python -m tests.e2e.idle_timeouts` prints the table of all scenarios. It takes a minute and a half:
+all paths are measured at once, because nearly all of the time is waiting. The tests measure some of
+the scenarios.
 """
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,29 +20,79 @@ from tests.e2e.probing import Measured, Probed
 from tests.lab import OnTimeout
 
 LATE = 2.0
-"""Seconds in which the command says what it has found."""
+"""Seconds after the announced duration within which the command must end."""
 JIFFIES = 0.02
-"""Seconds by which the NAT's clock and ours may differ about an idle time."""
-_WORDS: dict[OnTimeout, str] = {"drop": "silently", "reset": "answers with a reset"}
-_REASONS = ("not known: ", "asked for: ", "Nothing is known of this path: ", "side by side")
-"""One of these comes where bounds are wide."""
+"""Seconds by which the NAT's and the test's measurements of an idle time may differ."""
+Check = Callable[[Measured], bool]
+
+
+def _anything(_: Measured) -> bool:
+    return True
+
+
+def _drop(found: Measured) -> bool:
+    return bool(found.document["on_timeout"] == "drop")
+
+
+def _reset(found: Measured) -> bool:
+    return bool(found.document["on_timeout"] == "reset")
+
+
+def _reset_unprobed(found: Measured) -> bool:
+    return "reset_unasked" in found.outcomes
+
+
+def _no_timeout(found: Measured) -> bool:
+    return math.isinf(found.fatal)
+
+
+def _closed_by_server(found: Measured) -> bool:
+    return "closed" in found.outcomes
+
+
+def _closed_at_once(found: Measured) -> bool:
+    return _closed_by_server(found) and found.survived < 1
+
+
+def _server_acts(found: Measured) -> bool:
+    return not found.outcomes.isdisjoint({"closed", "spoke"})
+
+
+def _control_lost(found: Measured) -> bool:
+    return "kept busy" in found.words
+
+
+def _interrupted(found: Measured) -> bool:
+    return bool(found.document["interrupted"])
+
+
+def _explained(found: Measured) -> bool:
+    """
+    Whether wide bounds are explained: by a remark, or in the summary after a colon.
+    """
+    if _no_timeout(found):
+        return ": " in found.document["summary"]
+    return bool(found.document["remarks"]) or "several devices" in found.document["summary"]
+
+
+_ON_TIMEOUT: dict[OnTimeout, Check] = {"drop": _drop, "reset": _reset}
 
 
 @dataclass(frozen=True)
 class Scenario:
     """
-    A path that forgets after timeout seconds (None: never), and how it is measured.
+    A path with an idle timeout in seconds (None: no timeout), and its measurement.
 
-    It may forget late by so many seconds. is_narrow: whether the bounds are to be as narrow as was
-    asked for, None: they may be. words are among those that are said; error is why the server
-    cannot be connected to.
+    late is the time in seconds by which the path may exceed the timeout. is_narrow: whether the
+    bounds must be as narrow as requested, None for either. shows checks the result. error is part
+    of the expected reason if the server is unreachable.
     """
 
     name: str
     timeout: float | None
     measure: Callable[[], Probed]
     is_narrow: bool | None = True
-    words: str = ""
+    shows: Check = _anything
     error: str | None = None
     late: float = 0.0
 
@@ -53,38 +105,38 @@ class Scenario:
     @property
     def truth(self) -> str:
         """
-        The timeout, for people.
+        The timeout as text.
         """
         return "never" if self.timeout is None else f"{self.timeout:g} s"
 
     def faults(self, run: Probed) -> Iterator[str]:
         """
-        What is wrong with what was found.
+        Errors in the results of a run.
         """
         for found in run.servers:
             yield from (f"{found.server}: {fault}" for fault in self.faults_of(found))
         if run.code != self._code(run):
             yield f"exit code {run.code}"
         if run.seconds > run.announced + LATE:
-            yield f"took {run.seconds:.0f} s, announced were {run.announced:.0f} s"
+            yield f"took {run.seconds:.0f} s, announced {run.announced:.0f} s"
 
     def faults_of(self, found: Measured) -> Iterator[str]:
         """
-        What is wrong with what was found of the path to one server.
+        Errors in the result for one server.
         """
         if found.error or self.error:
-            if found.error != self.error:
-                yield f"cannot be connected to: {found.error}"
+            if self.error is None or self.error not in (found.error or ""):
+                yield f"connection failed: {found.error}"
             return
         truth = float("inf") if self.timeout is None else self.timeout
         if found.survived > truth + self.late + JIFFIES or found.fatal < truth - JIFFIES:
-            yield "misses the truth"
-        if self.words not in found.words:
-            yield f"does not say: {self.words}"
+            yield "wrong bounds"
+        if not self.shows(found):
+            yield f"does not show {self.shows.__name__.strip('_')}"
         if self.is_narrow not in (None, found.is_narrow):
             yield "narrow" if found.is_narrow else "wide"
-        if not (found.is_narrow or any(reason in found.words for reason in _REASONS)):
-            yield "wide, and does not say why"
+        if not (found.is_narrow or _explained(found)):
+            yield "wide without a reason"
 
     def _code(self, run: Probed) -> int:
         if self.error:
@@ -94,74 +146,74 @@ class Scenario:
 
 def _nat(timeout: int, on_timeout: OnTimeout, loss: int) -> Scenario:
     measure = partial(paths.through_nat, timeout, on_timeout, loss)
-    if loss:  # may leave too little to say what the path does, or widen the bounds
+    if loss:  # too few answers may remain for on_timeout or narrow bounds
         return Scenario(f"{on_timeout}, {loss} % loss", timeout, measure, is_narrow=None)
-    return Scenario(on_timeout, timeout, measure, words=_WORDS[on_timeout])
+    return Scenario(on_timeout, timeout, measure, shows=_ON_TIMEOUT[on_timeout])
 
 
-def _ending(name: str, after: float, timeout: int, words: str, *, reset: bool = False) -> Scenario:
+def _ending(
+    name: str, after: float, timeout: int, shows: Check, *, reset: bool = False
+) -> Scenario:
     measure = partial(servers.ending_server, after, timeout, reset=reset)
-    return Scenario(f"server {name}", timeout, measure, is_narrow=False, words=words)
+    return Scenario(f"server {name}", timeout, measure, is_narrow=False, shows=shows)
 
 
-_BY_ITSELF = "the server closes idle clients by itself, after"
-_LOST = "the path lost even"
 SOME_NATS = [_nat(5, "drop", 0), _nat(5, "reset", 1), _nat(13, "reset", 0), _nat(13, "drop", 1)]
 OTHER_NATS = [
     *(_nat(5, *each) for each in (("reset", 0), ("drop", 1))),
     *(_nat(13, *each) for each in (("drop", 0), ("reset", 1))),
-    *(_nat(timeout, kind, loss) for timeout in (8, 30) for kind in _WORDS for loss in (0, 1)),
+    *(_nat(timeout, kind, loss) for timeout in (8, 30) for kind in _ON_TIMEOUT for loss in (0, 1)),
 ]
 IN_A_ROW = [
     Scenario("NAT of 20 s behind one of 8 s", 8, partial(paths.through_two_nats, 8, 20)),
     Scenario("NAT of 8 s behind one of 20 s", 8, partial(paths.through_two_nats, 20, 8)),
 ]
-RESETTING = _ending("resets after 10 s", 10, 20, _BY_ITSELF, reset=True)
+RESETTING = _ending("resets after 10 s", 10, 20, _closed_by_server, reset=True)
 ENDING = [
-    _ending("closes at once", 0, 20, f"Nothing is known of this path: {_BY_ITSELF} 0"),
-    _ending("closes after 10 s", 10, 20, _BY_ITSELF),
+    _ending("closes at once", 0, 20, _closed_at_once),
+    _ending("closes after 10 s", 10, 20, _closed_by_server),
     RESETTING,
     Scenario("server closes after 10 s", 5, partial(servers.ending_server, 10, 5)),
 ]
 UNASKED = Scenario(
-    "load balancer resets unasked",
+    "load balancer resets without a probe",
     6,
     partial(servers.resetting_path, 6),
-    words="without having been asked",
+    shows=_reset_unprobed,
     late=0.5,
 )
 INCIDENTS = [
-    Scenario("no NAT", None, paths.without_nat, words="the most tried"),
-    Scenario("NAT restarted, drop", 8, partial(paths.flushed_nat, "drop"), None, _LOST),
-    Scenario("NAT restarted, reset", 8, partial(paths.flushed_nat, "reset"), None, _LOST),
-    Scenario("NAT restarted later", 8, paths.flushed_nat_later, None, _LOST),
+    Scenario("no NAT", None, paths.without_nat, shows=_no_timeout),
+    Scenario("NAT restarted, drop", 8, partial(paths.flushed_nat, "drop"), None, _control_lost),
+    Scenario("NAT restarted, reset", 8, partial(paths.flushed_nat, "reset"), None, _control_lost),
+    Scenario("NAT restarted later", 8, paths.flushed_nat_later, None, _control_lost),
     Scenario("outage of 2 s", 13, paths.outage, is_narrow=None),
 ]
-INTERRUPTED = Scenario("interrupted", None, paths.interrupted, False, "was interrupted")
+INTERRUPTED = Scenario("interrupted", None, paths.interrupted, False, _interrupted)
 REAL = [
     Scenario("real servers", 8, partial(servers.real_servers, 8, by_themselves=False)),
     Scenario(
-        "real servers that close, or probe",
+        "real servers that close or probe",
         30,
         partial(servers.real_servers, 30, by_themselves=True),
         is_narrow=False,
-        words="the server",
+        shows=_server_acts,
     ),
 ]
 UNREACHABLE = [
     Scenario("closed port", None, paths.closed_port, error="connection refused"),
-    Scenario("host that never answers", None, paths.silent_host, error="no answer within 5 s"),
+    Scenario("host that never answers", None, paths.silent_host, error="5 s"),
 ]
 TESTED = [*INCIDENTS, *IN_A_ROW, *REAL, *SOME_NATS, *ENDING, UNASKED, INTERRUPTED, *UNREACHABLE]
-"""What takes longest is begun first."""
+"""The longest scenarios come first, so that they start first."""
 ALL = [*OTHER_NATS, *TESTED]
 
 
 def show(runs: Sequence[tuple[Scenario, Probed]]) -> str:
     """
-    Truth against result, as a table; what is wrong comes in capitals.
+    A table of known timeouts and results. Errors are in capitals.
     """
-    heads = ("truth", "path", "server", "found", "", "took", "in words")
+    heads = ("timeout", "path", "server", "bounds", "", "duration", "result")
     return table(heads, [row for scenario, run in runs for row in _rows(scenario, run)])
 
 
@@ -181,7 +233,7 @@ def _rows(scenario: Scenario, run: Probed) -> Iterator[tuple[str, ...]]:
 
 def main() -> None:
     """
-    Measure everything, print the table and then what is wrong.
+    Measure all scenarios, and print the table and the errors.
     """
     scenarios = sorted(ALL, key=lambda each: (each.timeout or float("inf"), each.name))
     with ThreadPoolExecutor(len(scenarios)) as pool:
@@ -192,7 +244,7 @@ def main() -> None:
     print(show(runs))
     wrong = [f"{scenario}: {fault}" for scenario, run in runs for fault in scenario.faults(run)]
     results = sum(len(run.servers) for _, run in runs)
-    print(f"\n{results} results, {len(wrong)} faults", *wrong, sep="\n  ")
+    print(f"\n{results} results, {len(wrong)} errors", *wrong, sep="\n  ")
     sys.exit(bool(wrong))
 
 

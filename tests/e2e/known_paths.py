@@ -1,5 +1,5 @@
 """
-Paths whose idle timeout is known, to servers that stay still, measured by `probe`.
+Paths with a known idle timeout, to servers that send nothing, measured by `probe`.
 """
 
 import signal
@@ -19,19 +19,19 @@ FLAGS = {
     20: "--from=4s --to=24s --step=4s --resolution=2s",
     30: "--from=25s --to=37s --step=3s --resolution=4s",
 }
-"""By the path's timeout; with 13 and 30 s the first round is fine enough to be the only one."""
+"""By the path's timeout. With 13 and 30 s, the first round is sufficient."""
 
 
 def listen(server: Host) -> list[socket.socket]:
     """
-    Listen, and leave it to the kernel to be a server: it needs no more to answer probes.
+    Listen without accepting: the kernel alone completes the handshakes and answers probes.
     """
     return [server.listener(family, PORT) for family in (socket.AF_INET, socket.AF_INET6)]
 
 
 def through_nat(timeout: int, on_timeout: OnTimeout, loss: int) -> Probed:
     """
-    One NAT, which may lose some percent of all segments.
+    One NAT, with a loss in percent of all segments.
     """
     with nat_lab(idle_timeout=timeout, on_timeout=on_timeout) as lab:
         listen(lab.server)
@@ -42,7 +42,7 @@ def through_nat(timeout: int, on_timeout: OnTimeout, loss: int) -> Probed:
 
 def through_two_nats(*timeouts: int) -> Probed:
     """
-    NATs in a row, of which the least patient decides.
+    NATs in a row. The shortest timeout decides.
     """
     with nats_in_a_row(*timeouts) as lab:
         listen(lab.server)
@@ -51,7 +51,7 @@ def through_two_nats(*timeouts: int) -> Probed:
 
 def without_nat() -> Probed:
     """
-    Nothing that forgets; from a source and an interface that are given.
+    No NAT; with the flags for source address and interface.
     """
     with pair() as lab:
         listen(lab.server)
@@ -61,7 +61,7 @@ def without_nat() -> Probed:
 
 def flushed_nat(on_timeout: OnTimeout) -> Probed:
     """
-    The NAT is restarted in the middle of the first round.
+    The NAT restarts in the middle of the first round.
     """
     with nat_lab(idle_timeout=8, on_timeout=on_timeout) as lab:
         listen(lab.server)
@@ -75,7 +75,7 @@ def flushed_nat(on_timeout: OnTimeout) -> Probed:
 
 def flushed_nat_later() -> Probed:
     """
-    The NAT is restarted in the middle of the second round.
+    The NAT restarts in the middle of the second round.
     """
     with nat_lab(idle_timeout=8) as lab:
         listen(lab.server)
@@ -90,8 +90,8 @@ def flushed_nat_later() -> Probed:
 
 def outage() -> Probed:
     """
-    For two seconds nothing at all comes through, while connections are probed that the NAT has
-    forgotten when it is over.
+    For two seconds all segments are lost, while connections are probed whose mappings have expired
+    at the end of the outage.
     """
     with nat_lab(idle_timeout=13) as lab:
         listen(lab.server)
@@ -108,7 +108,7 @@ def outage() -> Probed:
 
 def interrupted() -> Probed:
     """
-    Ctrl-C when two times are known.
+    Ctrl-C after two results.
     """
     with pair() as lab:
         listen(lab.server)
@@ -123,7 +123,7 @@ def interrupted() -> Probed:
 
 def closed_port() -> Probed:
     """
-    Nobody listens.
+    A port without a listener.
     """
     with pair() as lab:
         return probe(lab.client, SERVERS[0])
@@ -131,7 +131,7 @@ def closed_port() -> Probed:
 
 def silent_host() -> Probed:
     """
-    Nobody answers.
+    A host that does not answer.
     """
     with nat_lab(idle_timeout=600) as lab:
         lab.nat.block()

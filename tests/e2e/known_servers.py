@@ -1,5 +1,5 @@
 """
-Servers that act by themselves, and real ones, behind a NAT whose idle timeout is known, measured by
+Servers that end connections, and real servers, behind a NAT with a known idle timeout, measured by
 `probe`.
 """
 
@@ -20,22 +20,22 @@ from tests.e2e.servers import software, wait_for_ports
 from tests.lab import Pair, nat_lab, pair
 from tests.lab.traffic import abort
 
-_LOOK_EVERY = 0.05
+_POLL_INTERVAL = 0.05
 _PORTS = {"PostgreSQL": 5432, "Redis": 6379, "OpenSSH": 22}
 _NGINX, _PROBING_REDIS = 80, 6380
 _CLOSING = {
     "PostgreSQL": "authentication_timeout = 5s",
     "Redis": "timeout 4",
-    "OpenSSH": "LoginGraceTime 5",
+    "OpenSSH": "LoginGraceTime 4",  # OpenSSH 9.8 adds up to 4 s to it
 }
-"""Settings with which servers close silent clients within seconds."""
+"""Settings with which servers close connections of silent clients within seconds."""
 _SEGMENTS_IN = struct.Struct("=140x I")
-"""In TCP_INFO."""
+"""tcpi_segs_in in struct tcp_info."""
 
 
 def ending_server(after: float, timeout: int, *, reset: bool = False) -> Probed:
     """
-    A server that ends each connection after so many seconds, in order or by a reset.
+    A server that ends each connection after this many seconds, with a FIN or a reset.
     """
     with nat_lab(idle_timeout=timeout) as lab, _ending(lab, after, reset=reset):
         return probe(lab.client, *SERVERS, *FLAGS[timeout].split())
@@ -43,8 +43,10 @@ def ending_server(after: float, timeout: int, *, reset: bool = False) -> Probed:
 
 def resetting_path(timeout: float) -> Probed:
     """
-    A load balancer that resets what has been idle, unasked. It stands where the server does, since
-    it ends the connections, but like a path it goes by the segments that come, probes included.
+    A load balancer that resets idle connections without being probed.
+
+    It is implemented in the server, because it ends connections there. Like a path, it considers
+    all segments that arrive, including probes.
     """
     with pair() as lab, _ending(lab, timeout, reset=True, spare_busy=True):
         return probe(lab.client, *SERVERS, *FLAGS[8].split())
@@ -52,8 +54,8 @@ def resetting_path(timeout: float) -> Probed:
 
 def real_servers(timeout: int, *, by_themselves: bool) -> Probed:
     """
-    PostgreSQL, Redis, sshd and nginx as they come; or such that close silent clients by themselves,
-    and a Redis that probes them.
+    PostgreSQL, Redis, sshd and nginx with default configurations; or, by_themselves, configured to
+    close silent clients, with a second Redis that probes its clients.
     """
     with (
         TemporaryDirectory(prefix="servers-") as files,
@@ -62,7 +64,7 @@ def real_servers(timeout: int, *, by_themselves: bool) -> Probed:
     ):
         for name, port in _PORTS.items():
             kinds[name].start(lab.server, port, _CLOSING[name] if by_themselves else "")
-        words = "; client_header_timeout 5s" if by_themselves else ""
+        words = "; client_header_timeout 5s;" if by_themselves else ";"
         start_nginx(lab.server, Path(files), {_NGINX: words})
         ports = [*_PORTS.values(), _NGINX]
         if by_themselves:
@@ -76,16 +78,16 @@ def real_servers(timeout: int, *, by_themselves: bool) -> Probed:
 @contextmanager
 def _ending(lab: Pair, after: float, *, reset: bool, spare_busy: bool = False) -> Iterator[None]:
     """
-    A server that ends each connection so many seconds after it was accepted or, to spare the busy
-    ones, after the last segment came.
+    A server that ends each connection this many seconds after it was accepted or, with spare_busy,
+    after the last segment arrived.
     """
-    over = threading.Event()
+    stop = threading.Event()
     end = abort if reset else socket.socket.close
 
     def serve(listener: socket.socket) -> None:
         clients: dict[socket.socket, tuple[int, float]] = {}
-        listener.settimeout(_LOOK_EVERY)
-        while not over.is_set():
+        listener.settimeout(_POLL_INTERVAL)
+        while not stop.is_set():
             with suppress(TimeoutError):
                 client, _ = listener.accept()
                 clients[lab.server.adopt(client)] = 0, time.monotonic()
@@ -103,7 +105,7 @@ def _ending(lab: Pair, after: float, *, reset: bool, spare_busy: bool = False) -
         try:
             yield
         finally:
-            over.set()
+            stop.set()
         for each in served:
             each.result()
 

@@ -1,6 +1,6 @@
 """
-A host whose processes and names of namespaces are its own: an exporter inside that looks for
-namespaces finds those made here, and none of the machine's.
+A host with its own process and mount namespaces: an exporter inside discovers only the network
+namespaces created there, not those of the machine.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ class Node(Host):
 
     def __init__(self, label: str = "node") -> None:
         """
-        Make the node.
+        Create the node.
         """
         super().__init__(label)
         self._inside: tuple[str, ...] = ()
@@ -38,20 +38,20 @@ class Node(Host):
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         (init,) = psutil.Process(process.pid).children()
-        self._cleanup.callback(init.kill)  # its pid 1 takes all others along
+        self._cleanup.callback(init.kill)  # all other processes end with pid 1
         self._inside = ("nsenter", f"--target={init.pid}", "--mount", "--pid", "--")
 
     def start(self, argv: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
         """
-        Start a process inside; as of Host.
+        Start a process inside, as Host.start does.
         """
-        # nsenter stays its parent, and takes it along when it is killed.
+        # nsenter remains its parent. If nsenter is killed, the process is killed too.
         killed = ("setpriv", "--pdeathsig=KILL", "--") if self._inside else ()
         return super().start([*self._inside, *killed, *argv], **options)
 
     def move_in(self, host: Host) -> "subprocess.Popen[str]":
         """
-        Have a process of the node in another host's network namespace, until the node closes.
+        Run a process of the node in another host's network namespace until the node is closed.
         """
         namespace = f"--net={NAMESPACES / host.name}"
         argv = [*self._inside[:-1], namespace, "--", "sleep", "infinity"]
@@ -59,23 +59,24 @@ class Node(Host):
 
 
 @dataclass
-class Inhabitants:
+class UnnamedNamespaces:
     """
-    Namespaces without names in a node, each with a process.
+    Unnamed network namespaces in a node, each with a process.
     """
 
     process: "subprocess.Popen[str]"
 
     def make(self, number: int, *, time: int = 7200, sockets: int = 0) -> list[int]:
         """
-        So many more, with so many sockets in each; the keepalive time is one more in each than in
-        the one before. Returns their inode numbers.
+        Create this many, with this many sockets in each; returns their inode numbers.
+
+        The keepalive time, in seconds, increases by one with each namespace.
         """
         return self._do(f"make {number} {time} {sockets}")
 
     def end(self, number: int) -> list[int]:
         """
-        End so many, the oldest. Returns their inode numbers.
+        End this many of the oldest; returns their inode numbers.
         """
         return self._do(f"end {number}")
 
@@ -84,14 +85,14 @@ class Inhabitants:
         assert self.process.stdout is not None
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
-        made: list[int] = json.loads(self.process.stdout.readline())
-        return made
+        inodes: list[int] = json.loads(self.process.stdout.readline())
+        return inodes
 
 
 @contextlib.contextmanager
-def inhabitants(node: Node) -> Iterator[Inhabitants]:
+def unnamed_namespaces(node: Node) -> Iterator[UnnamedNamespaces]:
     """
-    None to begin with; all are gone when the block is left.
+    Start without namespaces. The end of the block removes all that were created.
     """
     process = node.start(
         [sys.executable, "-m", "tests.e2e.unnamed_namespaces"],
@@ -100,4 +101,4 @@ def inhabitants(node: Node) -> Iterator[Inhabitants]:
         stdout=subprocess.PIPE,
     )
     with process:
-        yield Inhabitants(process)
+        yield UnnamedNamespaces(process)

@@ -1,5 +1,5 @@
 """
-What the exporter makes of a path's timeout while there is ordinary traffic on it.
+The exporter's observed bounds of a path's timeout during ordinary traffic.
 """
 
 import time
@@ -11,12 +11,12 @@ from tests.e2e.ordinary_traffic import ordinary_traffic
 from tests.lab import OnTimeout, nat_lab
 
 TIMEOUT = 10
-"""Seconds, the truth."""
+"""The NAT's actual timeout in seconds."""
 NEAR = 0.2
-"""By what part of it the bounds may miss it in the end."""
+"""Maximum deviation of the final bounds from it, as a fraction."""
 _CLIENTS = 20
 _LONGEST = 1.3 * TIMEOUT
-_LOOK_EVERY = 1.0
+_SCRAPE_INTERVAL = 1.0
 _LONG_ENOUGH, _PATIENCE = 30.0, 120.0
 _CONFIG = """
 profile: none
@@ -28,8 +28,9 @@ sampling: {{interval: 500ms, max_duty_cycle: 1}}
 @dataclass
 class Observed:
     """
-    The bounds as they were shown one after the other, None where there was none; the findings in
-    the end, and how long it took until the bounds were near the truth, None: they never were.
+    All exported bounds in order, None for a missing bound, and the findings at the end.
+
+    seconds is the time until the bounds were near the actual timeout, None if they never were.
     """
 
     bounds: list[tuple[float | None, float | None]] = field(default_factory=list)
@@ -38,7 +39,7 @@ class Observed:
 
     def note(self, scrape: Scrape, seconds: float) -> None:
         """
-        Note what is shown after so many seconds.
+        Record a scrape taken after this many seconds.
         """
         survived, fatal = (
             scrape.total(name) if name in scrape.samples else None
@@ -56,11 +57,11 @@ class Observed:
         return survived >= (1 - NEAR) * TIMEOUT and fatal <= (1 + NEAR) * TIMEOUT
 
 
-def observe(begun: Event, on_timeout: OnTimeout, configured: int, loss: int) -> Observed:
+def observe(ready: Event, on_timeout: OnTimeout, configured: int, loss: int) -> Observed:
     """
-    Watch for a while, and until the bounds are near the truth or patience is at its end.
+    Observe for 30 s, or longer until the bounds are near the actual timeout, at most 120 s.
 
-    Sets begun when the exporter runs.
+    Sets ready when the exporter runs.
     """
     observed = Observed()
     config = _CONFIG.format(configured=configured, on_timeout=on_timeout)
@@ -68,12 +69,12 @@ def observe(begun: Event, on_timeout: OnTimeout, configured: int, loss: int) -> 
         nat_lab(idle_timeout=TIMEOUT, on_timeout=on_timeout) as lab,
         exporter_inside(lab.client, config) as exporter,
     ):
-        begun.set()
+        ready.set()
         lab.nat.lose(loss)
         with ordinary_traffic(lab, _LONGEST, _CLIENTS):
             started, seconds = time.monotonic(), 0.0
             while seconds < (_PATIENCE if observed.seconds is None else _LONG_ENOUGH):
-                time.sleep(_LOOK_EVERY)
+                time.sleep(_SCRAPE_INTERVAL)
                 seconds = time.monotonic() - started
                 observed.note(exporter.scrape(), seconds)
     return observed

@@ -1,6 +1,6 @@
 """
-Ordinary traffic through a NAT: clients that use their connection again after a while, and connect
-anew when that fails.
+Ordinary traffic through a NAT: clients that use their connections after idle times, and reconnect
+when that fails.
 """
 
 import random
@@ -17,66 +17,66 @@ from tests.lab import Host, NatLab
 
 _PORT = 8000
 _ANSWER = 1.0
-"""Seconds in which a client wants to be answered."""
-_LOOK_EVERY = 0.05
+"""Seconds in which a client expects an answer."""
+_POLL_INTERVAL = 0.05
 _SECOND_ADDRESS = "203.0.113.11"
 SYSCTLS = {
     "tcp_retries2": 3,  # unanswered data ends a connection after 6.4 s
-    "tcp_orphan_retries": 2,  # ... and after 3.2 s if its application has let go of it
+    "tcp_orphan_retries": 2,  # ... and after 3.2 s if the application has closed it
 }
-"""The client's, under net.ipv4: the kernel's defaults take a quarter of an hour."""
+"""Of the client, below net.ipv4. With the kernel's defaults it would take a quarter of an hour."""
 
 
 @dataclass
 class Client:
     """
-    One connection, when it is to be used next, and since when an answer is waited for.
+    One connection, with the times of its next use and of a request that waits for an answer.
     """
 
     address: tuple[str, int]
     sock: socket.socket
     use_at: float
-    asked_at: float | None = None
+    sent_at: float | None = None
 
 
 @dataclass
 class Traffic:
     """
-    Clients that leave their connections alone for up to longest seconds.
+    Clients that leave their connections idle for at most `longest` seconds.
     """
 
     lab: NatLab
     longest: float
     clients: list[Client] = field(default_factory=list)
 
-    def run(self, over: threading.Event) -> None:
+    def run(self, stop: threading.Event) -> None:
         """
-        Use the connections until it is over.
+        Use the connections until the event is set.
         """
-        while not over.wait(_LOOK_EVERY):
+        while not stop.wait(_POLL_INTERVAL):
             now = time.monotonic()
             for client in self.clients:
-                if client.asked_at is None and now >= client.use_at:
-                    client.asked_at = now
+                if client.sent_at is None and now >= client.use_at:
+                    client.sent_at = now
                     with suppress(OSError):
                         client.sock.send(b"x")
-                elif client.asked_at is not None:
-                    self._expect_answer(client, now, client.asked_at)
+                elif client.sent_at is not None:
+                    self._expect_answer(client, now, client.sent_at)
 
     def connect(self, address: str, number: int) -> None:
         """
-        Add so many clients of a server.
+        Add this many clients of a server.
         """
         for _ in range(number):
             target = (address, _PORT)
             sock = self._connect(target)
             self.clients.append(Client(target, sock, time.monotonic() + self._spell()))
 
-    def _expect_answer(self, client: Client, now: float, asked_at: float) -> None:
+    def _expect_answer(self, client: Client, now: float, sent_at: float) -> None:
         try:
             answered = client.sock.recv(100, socket.MSG_DONTWAIT) != b""
         except BlockingIOError:
-            if now < asked_at + _ANSWER:
+            if now < sent_at + _ANSWER:
                 return
             answered = False
         except OSError:
@@ -84,7 +84,7 @@ class Traffic:
         if not answered:
             client.sock.close()
             client.sock = self._connect(client.address)
-        client.asked_at, client.use_at = None, now + self._spell()
+        client.sent_at, client.use_at = None, now + self._spell()
 
     def _connect(self, address: tuple[str, int]) -> socket.socket:
         return self.lab.client.connect(*address)
@@ -96,22 +96,22 @@ class Traffic:
 @contextmanager
 def ordinary_traffic(lab: NatLab, longest: float, clients: int) -> Iterator[None]:
     """
-    Have so many clients of each of three addresses of the server, until the block is left.
+    Run this many clients for each of three addresses of the server, until the end of the block.
     """
     for name, value in SYSCTLS.items():
         lab.client.sysctl(f"net.ipv4.{name}", value)
     lab.server.ip(f"addr add {_SECOND_ADDRESS}/32 dev eth0")
-    over = threading.Event()
+    stop = threading.Event()
     with ThreadPoolExecutor(2) as pool:
         try:
-            tasks = [pool.submit(_echo, lab.server, _listeners(lab.server), over)]
+            tasks = [pool.submit(_echo, lab.server, _listeners(lab.server), stop)]
             traffic = Traffic(lab, longest)
             for address in (lab.server.address, _SECOND_ADDRESS, lab.server.address6):
                 traffic.connect(address, clients)
-            tasks.append(pool.submit(traffic.run, over))
+            tasks.append(pool.submit(traffic.run, stop))
             yield
         finally:
-            over.set()
+            stop.set()
         for task in tasks:
             task.result()
 
@@ -128,15 +128,15 @@ def _listeners(server: Host) -> list[socket.socket]:
     return listeners
 
 
-def _echo(server: Host, listeners: list[socket.socket], over: threading.Event) -> None:
+def _echo(server: Host, listeners: list[socket.socket], stop: threading.Event) -> None:
     """
-    Answer with what comes, until it is over.
+    Echo all data until the event is set.
     """
     with selectors.DefaultSelector() as selector:
         for listener in listeners:
             selector.register(listener, selectors.EVENT_READ, listener)
-        while not over.is_set():
-            for key, _ in selector.select(_LOOK_EVERY):
+        while not stop.is_set():
+            for key, _ in selector.select(_POLL_INTERVAL):
                 sock: socket.socket = key.data
                 if sock in listeners:
                     client, _ = sock.accept()

@@ -1,5 +1,5 @@
 """
-`probe`, run inside a lab's client by a user without privileges, and what it finds there.
+`probe`, run without privileges at the client of a lab, and its results.
 """
 
 import json
@@ -19,14 +19,14 @@ from tests.lab import Host
 
 _PATIENCE = 280.0
 _STARTING = threading.Semaphore(2)
-"""So many may start at a time: all at once would take each other's time away."""
-_ANNOUNCED = re.compile(r"connections at once and (\d+):(\d+) minutes at most")
+"""Number of concurrent starts, because all at once would delay each other."""
+_ANNOUNCED = re.compile(r" (\d+):(\d\d) minutes at most")
 
 
 @dataclass(frozen=True)
 class Measured:
     """
-    What was found of the path to one server, as the JSON has it.
+    The result for one server, from the JSON output.
     """
 
     document: dict[str, Any]
@@ -41,21 +41,21 @@ class Measured:
     @property
     def error(self) -> str | None:
         """
-        Why it could not be connected to.
+        Why the connection failed, None if it did not.
         """
         return self.document.get("error")
 
     @property
     def survived(self) -> float:
         """
-        Seconds, the lower bound.
+        The lower bound in seconds.
         """
         return float(self.document["longest_idle_survived_seconds"])
 
     @property
     def fatal(self) -> float:
         """
-        Seconds, the upper bound; inf where there is none.
+        The upper bound in seconds; inf if there is none.
         """
         value = self.document["shortest_idle_fatal_seconds"]
         return math.inf if value is None else float(value)
@@ -63,14 +63,21 @@ class Measured:
     @property
     def words(self) -> str:
         """
-        All that people are told.
+        Summary and remarks.
         """
         return " ".join([self.document["summary"], *self.document["remarks"]])
 
     @property
+    def outcomes(self) -> set[str]:
+        """
+        The outcomes of its connections.
+        """
+        return {each["outcome"] for each in self.document["connections"]}
+
+    @property
     def is_narrow(self) -> bool:
         """
-        Whether the bounds are as narrow as was asked for.
+        Whether the bounds are as narrow as requested.
         """
         return bool(self.document["as_narrow_as_asked"])
 
@@ -84,7 +91,7 @@ class Measured:
 @dataclass(frozen=True)
 class Probed:
     """
-    One run: its exit code, what it found of each server, how long it took and said it would take.
+    One run: its exit code, its results, and its actual and announced duration in seconds.
     """
 
     code: int
@@ -96,7 +103,7 @@ class Probed:
 @dataclass(frozen=True)
 class Running:
     """
-    A run under way.
+    A run in progress.
     """
 
     process: "subprocess.Popen[str]"
@@ -105,20 +112,20 @@ class Running:
     @property
     def lines(self) -> list[str]:
         """
-        What it has said so far.
+        The lines printed to standard error so far.
         """
         return self.log.read_text().splitlines()
 
     def wait_for_begin(self) -> None:
         """
-        Return when it has connected, or ended.
+        Wait until it has connected, or ended.
         """
         while self.process.poll() is None and not self.lines:
             time.sleep(0.05)
 
     def wait_for(self, words: str, times: int = 1) -> None:
         """
-        Return when it has said these words so often.
+        Wait until this many lines contain these words.
         """
         end = time.monotonic() + _PATIENCE
         while sum(words in line for line in self.lines) < times:
@@ -131,7 +138,7 @@ def probe(
     host: Host, *arguments: str, incident: Callable[[Running], None] = lambda _: None
 ) -> Probed:
     """
-    Run the command to its end; the incident happens meanwhile.
+    Run the command to its end. incident is called while it runs.
     """
     argv = [*AS_NOBODY, "probe", *arguments, "--format=json"]
     with tempfile.NamedTemporaryFile(suffix=".log") as log:

@@ -1,5 +1,5 @@
 """
-Debian's Prometheus, running inside a lab's host.
+Debian's Prometheus inside a host of the lab.
 """
 
 import json
@@ -31,7 +31,7 @@ class Prometheus:
 
     def api(self, path: str, **parameters: str) -> Any:
         """
-        The data it answers to a request to its HTTP API.
+        GET the data of its HTTP API.
         """
         query = urllib.parse.urlencode(parameters)
         url = f"http://127.0.0.1:{_PORT}/api/v1/{path}?{query}"
@@ -39,7 +39,7 @@ class Prometheus:
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """
-        The labels and values that a PromQL expression gives now.
+        The labels and values of a PromQL expression now.
         """
         return [
             (series["metric"], float(series["value"][1]))
@@ -48,14 +48,14 @@ class Prometheus:
 
     def value(self, expression: str) -> float:
         """
-        The one value that a PromQL expression gives.
+        The single value of a PromQL expression.
         """
         ((_, value),) = self.query(expression)
         return value
 
     def wait_for_scrapes(self, jobs: int) -> None:
         """
-        Return when each of so many jobs has been scraped once.
+        Wait until this many jobs have been scraped.
         """
         end = time.monotonic() + _TIMEOUT
         while self._jobs() < jobs:
@@ -65,7 +65,7 @@ class Prometheus:
     def _jobs(self) -> int:
         try:
             return len(self.query("up"))
-        except urllib.error.HTTPError as error:  # 503 while it starts
+        except urllib.error.HTTPError as error:  # 503 during startup
             error.close()
         except urllib.error.URLError:  # not listening yet
             pass
@@ -75,10 +75,10 @@ class Prometheus:
 @contextmanager
 def prometheus_inside(host: Host, directory: Path, configuration: str) -> Iterator[Prometheus]:
     """
-    Run it inside a host, with its files in directory.
+    Run Prometheus inside a host, with its files in directory.
     """
     if shutil.which("prometheus") is None:
-        raise LabError("this test needs Debian's package prometheus")
+        raise LabError("needs Debian's package prometheus")
     config, log = directory / "prometheus.yml", directory / "prometheus.log"
     config.write_text(configuration)
     with log.open("w") as file:

@@ -1,5 +1,5 @@
 """
-nginx and HAProxy from Debian's packages, as processes inside a lab's hosts.
+nginx and HAProxy from Debian's packages, as processes inside hosts of the lab.
 """
 
 import shutil
@@ -33,29 +33,32 @@ defaults
 """
 
 
-def start_nginx(host: Host, directory: Path, listen: dict[int, str]) -> None:
+def start_nginx(
+    host: Host, directory: Path, listen: dict[int, str], upstream: str = ""
+) -> subprocess.Popen[str]:
     """
-    Start an nginx that listens on these ports, each with further words of its listen directive.
+    Start nginx on these ports; listen has the end of each one's listen directive, and what else its
+    server block has. upstream is a block of its own.
     """
     _require("nginx", "nginx-light")
-    servers = "\n".join(f"  server {{ listen {port} {words}; }}" for port, words in listen.items())
+    servers = "\n".join(f"  server {{ listen {port} {words} }}" for port, words in listen.items())
     file = directory / "nginx.conf"
-    file.write_text(_NGINX.format(directory=directory, servers=servers))
+    file.write_text(_NGINX.format(directory=directory, servers=f"{upstream}\n{servers}"))
     log = directory / "nginx.log"
-    host.start(["nginx", "-e", str(log), "-c", str(file)], stderr=subprocess.DEVNULL)
+    return host.start(["nginx", "-e", str(log), "-c", str(file)], stderr=subprocess.DEVNULL)
 
 
-def start_haproxy(host: Host, directory: Path, proxies: dict[str, str]) -> None:
+def start_haproxy(host: Host, directory: Path, proxies: dict[str, str]) -> subprocess.Popen[str]:
     """
-    Start a HAProxy with these proxies, given by name with the lines of their sections.
+    Start HAProxy with these proxies, given by name with the lines of their sections.
     """
     _require("haproxy", "haproxy")
     sections = "\n".join(f"listen {name}\n{lines}" for name, lines in proxies.items())
     file = directory / "haproxy.cfg"
     file.write_text(f"{_HAPROXY}{sections}\n")
-    host.start(["haproxy", "-db", "-f", str(file)], stderr=subprocess.DEVNULL)
+    return host.start(["haproxy", "-db", "-f", str(file)], stderr=subprocess.DEVNULL)
 
 
 def _require(command: str, package: str) -> None:
     if shutil.which(command) is None:
-        raise LabError(f"this test needs Debian's package {package}")
+        raise LabError(f"needs Debian's package {package}")

@@ -1,6 +1,7 @@
 """
-Run a command that is refused netlink sockets, as by a container's seccomp profile:
-`python -m tests.e2e.refuse_netlink ERRNO COMMAND...`. Needs no privilege.
+Run a command that cannot create netlink sockets, as under a container's seccomp profile.
+
+Usage: `python -m tests.e2e.refuse_netlink ERRNO COMMAND...`. It needs no privileges.
 """
 
 import ctypes
@@ -28,7 +29,7 @@ class _Program(ctypes.Structure):
 
 def refuse_netlink(errno: int) -> None:
     """
-    Have socket(AF_NETLINK, ...) fail with errno in this process, and in what it executes.
+    Make socket(AF_NETLINK, ...) fail with errno in this process and in programs it executes.
     """
     instructions = [
         (_LOAD, 0, 0, _NUMBER),

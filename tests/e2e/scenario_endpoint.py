@@ -1,5 +1,5 @@
 """
-Where a scenario plays: a server's address of its own in a lab, and by that a path of its own.
+A server address in a lab for each scenario, which gives each scenario its own path.
 """
 
 import socket
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from tests.lab import Connection, Keepalive, NatLab, OnTimeout
 
 IDLE_TIMEOUT = 5
-"""Seconds after which the NAT forgets; near_limit is 3.75 s."""
+"""The NAT's idle timeout in seconds; near_limit begins at 3.75 s."""
 
 _FIRST_ADDRESS = 101
 _PATIENCE = 20.0
 _LAST = b"!"
-_CHAT_INTERVAL = 0.1
+_BUSY_INTERVAL = 0.1
 
 
 @dataclass
-class Talk:
+class UsedConnection:
     """
-    One connection, and when it was last used.
+    One connection with the time of its last use.
     """
 
     client: socket.socket
@@ -31,19 +31,19 @@ class Talk:
 
     def exchange(self) -> None:
         """
-        Have everything sent arrive at either end.
+        Send a byte in both directions, and wait until it and all earlier data has arrived.
         """
         for sender, receiver in ((self.client, self.server), (self.server, self.client)):
             sender.send(_LAST)
             receiver.settimeout(_PATIENCE)
             while not receiver.recv(4096).endswith(_LAST):
-                pass  # what was sent before
+                pass  # earlier data
             receiver.settimeout(None)
         self.used_at = time.monotonic()
 
     def write(self) -> float:
         """
-        Send a byte; how long the connection had been idle before.
+        Send a byte; returns the idle time before it in seconds.
         """
         idle = self.idle()
         self.client.send(b"x")
@@ -51,14 +51,14 @@ class Talk:
 
     def wait_for_end(self) -> float:
         """
-        Wait until the kernel has ended the connection; how long that was after its last use.
+        Wait until the kernel has ended the connection; returns the seconds since its last use.
         """
-        assert Connection(self.client, self.server).client_error(_PATIENCE), "it lives on"
+        assert Connection(self.client, self.server).client_error(_PATIENCE), "still open"
         return self.idle()
 
     def close(self) -> float:
         """
-        Close the client's end; how long the connection had been idle before.
+        Close the client's end; returns the idle time before it in seconds.
         """
         idle = self.idle()
         self.client.close()
@@ -72,9 +72,9 @@ class Talk:
 
 
 @dataclass(frozen=True)
-class Stage:
+class ScenarioEndpoint:
     """
-    One scenario's corner of a lab, for one address family.
+    The server address of one scenario in a lab, in one address family.
     """
 
     lab: NatLab
@@ -84,7 +84,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         """
-        Give the server the stage's address.
+        Add the address to the server.
         """
         nodad = " nodad" if self.family == socket.AF_INET6 else ""
         self.lab.server.ip(f"addr add {self.network} dev eth0{nodad}")
@@ -92,7 +92,7 @@ class Stage:
     @property
     def address(self) -> str:
         """
-        The server's address on this stage.
+        The server address of this scenario.
         """
         v4, v6 = "203.0.113.", "2001:db8::"
         prefix = v6 if self.family == socket.AF_INET6 else v4
@@ -101,50 +101,50 @@ class Stage:
     @property
     def network(self) -> str:
         """
-        The same with the length of its prefix.
+        The address with its prefix length.
         """
         return f"{self.address}/{128 if self.family == socket.AF_INET6 else 32}"
 
     def seconds_of_silence(self, seconds: float) -> float:
         """
-        The seconds for which nothing answers, where a NAT with resets would answer at once.
+        The given seconds with a silent NAT, 0 with a NAT that answers with resets.
         """
         return seconds if self.on_timeout == "drop" else 0.0
 
     def connect(
         self, keepalive: Keepalive | None = None, peers_keepalive: Keepalive | None = None
-    ) -> Talk:
+    ) -> UsedConnection:
         """
         Connect the client to the server, and use the connection once.
         """
-        (talk,) = self.connections(1)
+        (connection,) = self.connections(1)
         if keepalive is not None:
-            keepalive.apply(talk.client)
+            keepalive.apply(connection.client)
         if peers_keepalive is not None:
-            peers_keepalive.apply(talk.server)
-        talk.exchange()
-        return talk
+            peers_keepalive.apply(connection.server)
+        connection.exchange()
+        return connection
 
-    def connections(self, count: int) -> list[Talk]:
+    def connections(self, count: int) -> list[UsedConnection]:
         """
-        Connect many times, and use each connection once.
+        Open many connections, and use each of them once.
         """
-        talks = []
+        connections = []
         with self.listener() as listener:
             for client in self.lab.client.sockets(count, self.family):
                 client.settimeout(_PATIENCE)
                 client.connect(listener.getsockname())
                 client.settimeout(None)
                 server, _ = listener.accept()
-                talks.append(Talk(client, self.lab.server.adopt(server)))
-        for talk in talks:
-            talk.exchange()
-        return talks
+                connections.append(UsedConnection(client, self.lab.server.adopt(server)))
+        for connection in connections:
+            connection.exchange()
+        return connections
 
     @contextmanager
     def wall(self) -> Iterator[None]:
         """
-        Swallow whatever is sent to the stage's address, until the block is left.
+        Drop everything that is sent to the address, until the end of the block.
         """
         self.lab.nat.ip(f"route add blackhole {self.network}")
         yield
@@ -152,7 +152,7 @@ class Stage:
 
     def listener(self) -> socket.socket:
         """
-        Listen on the stage's address.
+        Listen on the address.
         """
         listener = self.lab.server.socket(self.family)
         listener.bind((self.address, 0))
@@ -160,18 +160,18 @@ class Stage:
         return listener
 
 
-def chat(talks: Sequence[Talk], seconds: float) -> None:
+def keep_busy(connections: Sequence[UsedConnection], seconds: float) -> None:
     """
-    Have both ends of the connections send all the time, whatever becomes of it.
+    Send continuously from both ends of the connections, without checking that data arrives.
     """
     end = time.monotonic() + seconds
     while (now := time.monotonic()) < end:
-        for talk in talks:
-            talk.used_at = now
-            for sock in (talk.client, talk.server):
+        for connection in connections:
+            connection.used_at = now
+            for sock in (connection.client, connection.server):
                 sock.send(b"x")
-        time.sleep(_CHAT_INTERVAL)
-        for talk in talks:
-            for sock in (talk.client, talk.server):
+        time.sleep(_BUSY_INTERVAL)
+        for connection in connections:
+            for sock in (connection.client, connection.server):
                 with suppress(BlockingIOError):
                     sock.recv(4096, socket.MSG_DONTWAIT)

@@ -1,5 +1,5 @@
 """
-Where the scenarios play: labs with an exporter at the client, watched while they do.
+Runs the scenarios in labs with an exporter at the client, which is scraped during the run.
 """
 
 import re
@@ -8,26 +8,31 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import mean
 from time import sleep
 
 from tests.e2e.exporting import Exporter, Scrape, exporter_inside
-from tests.e2e.fates import Ends, Fate, Scenario
-from tests.e2e.scenario_endpoint import IDLE_TIMEOUT, Stage
+from tests.e2e.scenario_endpoint import IDLE_TIMEOUT, ScenarioEndpoint
+from tests.e2e.scenario_registry import Endings, ExpectedClosure, Scenario
 from tests.e2e.scenarios import SYSCTLS
 from tests.lab import OnTimeout, nat_lab
+from tests.lab.requirements import needs_files
 
 FAMILIES = {"IPv4": socket.AF_INET, "IPv6": socket.AF_INET6}
 
 _STALLED = re.compile(r'connections\{idle_state="stalled",path="([^"]+)".*\} [1-9]')
+_SAMPLED_AT = re.compile(r"^tcp_keepalive_sample_timestamp_seconds (\S+)", re.MULTILINE)
 _SCRAPE_INTERVAL = 0.3
 _SETTLING = 1.5
-"""Seconds in which the last ends are told, and a sample is taken."""
+"""Seconds in which the last closure events are received and a sample is taken."""
+_FILES = 6000
+"""Open files of all scenarios in all variants together."""
 
 
 @dataclass(frozen=True)
-class Place:
+class Variant:
     """
     A kind of NAT and an address family.
     """
@@ -37,18 +42,18 @@ class Place:
 
     def __str__(self) -> str:
         """
-        As it stands in the table and in the names of tests.
+        The label in the table and in test ids.
         """
         return f"{self.on_timeout} {self.family}"
 
 
-PLACES = [Place(on_timeout, family) for on_timeout in ("drop", "reset") for family in FAMILIES]
+VARIANTS = [Variant(on_timeout, family) for on_timeout in ("drop", "reset") for family in FAMILIES]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """
-    What becomes of a scenario's connections: closures and idle drops by reason, and the hangs.
+    Closures and idle drops by reason, and stalled connections, of a scenario.
     """
 
     closures: dict[str, int]
@@ -58,22 +63,22 @@ class Outcome:
     still_stalled: bool = False
 
     @classmethod
-    def expected(cls, ends: Ends, fate: Fate) -> "Outcome":
+    def expected(cls, ends: Endings, closure: ExpectedClosure) -> "Outcome":
         """
-        What the exporter should say after these ends.
+        What the exporter should export after these endings.
         """
-        died = {fate.reason: len(ends.died)} if ends.died else {}
+        lost = {closure.reason: len(ends.lost)} if ends.lost else {}
         closed = {"normal": len(ends.closed)} if ends.closed else {}
         return cls(
-            closures=died | closed,
-            idle_drops=died if fate.idle_drop else {},
-            over_limit=ends.unaware,
-            was_stalled=bool(ends.died) and fate.stalled,
+            closures=lost | closed,
+            idle_drops=lost if closure.idle_drop else {},
+            over_limit=ends.undetected,
+            was_stalled=bool(ends.lost) and closure.stalled,
         )
 
     def __str__(self) -> str:
         """
-        In a few words, for the table.
+        A short text for the table.
         """
         words = [f"{number} {reason}" for reason, number in sorted(self.closures.items())]
         words += [f"{number} drops by {reason}" for reason, number in self.idle_drops.items()]
@@ -83,28 +88,31 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Play:
+class ScenarioRun:
     """
-    A scenario played in one place, and what the exporter there said afterwards.
+    A scenario run in one variant, and the exporter's metrics afterwards.
+
+    longest_gap is the longest time between two samples in seconds.
     """
 
     scenario: Scenario
-    place: Place
-    ends: Future[Ends]
+    variant: Variant
+    ends: Future[Endings]
     scrape: Scrape
     was_stalled: bool
+    longest_gap: float
 
     @property
     def expected(self) -> Outcome:
         """
-        What should be seen. Raises what the story raised, if it could not be played to its end.
+        The expected outcome. Raises the exception of the scenario if it failed.
         """
-        return Outcome.expected(self.ends.result(), self._fate)
+        return Outcome.expected(self.ends.result(), self._expected_closure)
 
     @property
-    def seen(self) -> Outcome:
+    def exported(self) -> Outcome:
         """
-        What was seen.
+        The exported outcome.
         """
         path = self.scenario.path
 
@@ -118,105 +126,122 @@ class Play:
         )
 
     @property
-    def true_spells(self) -> dict[str, float]:
+    def true_idle_times(self) -> dict[str, float]:
         """
-        The mean idle spell by reason, as the story measured it.
+        The actual mean idle time by reason, in seconds.
         """
         ends = self.ends.result()
-        by_reason = {self._fate.reason: ends.died, "normal": ends.closed}
+        by_reason = {self._expected_closure.reason: ends.lost, "normal": ends.closed}
         return {reason: mean(spells) for reason, spells in by_reason.items() if spells}
 
     @property
-    def seen_spells(self) -> dict[str, float]:
+    def exported_idle_times(self) -> dict[str, float]:
         """
-        The same as the exporter says.
+        The exported mean idle time by reason, in seconds.
         """
 
         def total(reason: str) -> float:
             path = self.scenario.path
             return self.scrape.total("closure_idle_seconds_sum", path=path, reason=reason)
 
-        return {reason: total(reason) / number for reason, number in self.seen.closures.items()}
+        return {reason: total(reason) / number for reason, number in self.exported.closures.items()}
 
     @property
-    def _fate(self) -> Fate:
-        return self.scenario.fate(self.place.on_timeout)
+    def _expected_closure(self) -> ExpectedClosure:
+        return self.scenario.expected_closure(self.variant.on_timeout)
 
 
 @dataclass(frozen=True)
-class _House:
+class _Site:
     """
-    A lab with an exporter at the client, a stage for every scenario, and a watch on what hangs.
+    A lab with an exporter at the client, an endpoint per scenario, the paths seen as stalled, and
+    the times of the samples.
     """
 
-    place: Place
-    stages: dict[Scenario, Stage]
+    variant: Variant
+    endpoints: dict[Scenario, ScenarioEndpoint]
     exporter: Exporter
-    stalled: set[str]
+    stalled: set[str] = field(default_factory=set)
+    sampled_at: set[float] = field(default_factory=set)
+
+    def note(self, metrics: str) -> None:
+        """
+        Add what one scrape shows. Parsing the complete text each time would slow the scenarios
+        down.
+        """
+        self.stalled.update(_STALLED.findall(metrics))
+        self.sampled_at.update(map(float, _SAMPLED_AT.findall(metrics)))
+
+    def run_of(self, scenario: Scenario, ends: Future[Endings], scrape: Scrape) -> ScenarioRun:
+        """
+        The run of a scenario here.
+        """
+        gaps = [after - before for before, after in pairwise(sorted(self.sampled_at))]
+        was_stalled = scenario.path in self.stalled
+        return ScenarioRun(scenario, self.variant, ends, scrape, was_stalled, max(gaps))
 
 
-def play_all(scenarios: Sequence[Scenario]) -> list[Play]:
+def run_all(scenarios: Sequence[Scenario]) -> list[ScenarioRun]:
     """
-    Play every scenario in every place, act by act; all places and all scenarios of an act at once.
+    Run every scenario in every variant. All variants and all scenarios of a phase run in parallel.
     """
-    plays: dict[tuple[Scenario, Place], Future[Ends]] = {}
-    with ExitStack() as stack, ThreadPoolExecutor(len(scenarios) * len(PLACES)) as actors:
-        houses = list(
-            actors.map(lambda place: stack.enter_context(_house(place, scenarios)), PLACES)
+    needs_files(_FILES)
+    runs: dict[tuple[Scenario, Variant], Future[Endings]] = {}
+    with ExitStack() as stack, ThreadPoolExecutor(len(scenarios) * len(VARIANTS)) as threads:
+        sites = list(
+            threads.map(lambda variant: stack.enter_context(_site(variant, scenarios)), VARIANTS)
         )
-        for act in sorted({scenario.act for scenario in scenarios}):
+        for phase in sorted({scenario.phase for scenario in scenarios}):
             for scenario in scenarios:
-                if scenario.act == act:
-                    for house in houses:
-                        stage = house.stages[scenario]
-                        plays[scenario, house.place] = actors.submit(scenario.story, stage)
-            wait(plays.values())
+                if scenario.phase == phase:
+                    for site in sites:
+                        endpoint = site.endpoints[scenario]
+                        runs[scenario, site.variant] = threads.submit(scenario.run, endpoint)
+            wait(runs.values())
         sleep(_SETTLING)
-        last = {house.place: house.exporter.scrape() for house in houses}
-        stalled = {house.place: house.stalled for house in houses}
         return [
-            Play(scenario, place, ends, last[place], scenario.path in stalled[place])
-            for (scenario, place), ends in plays.items()
+            site.run_of(scenario, runs[scenario, site.variant], scrape)
+            for site, scrape in [(site, site.exporter.scrape()) for site in sites]
+            for scenario in scenarios
         ]
 
 
 @contextmanager
-def _house(place: Place, scenarios: Sequence[Scenario]) -> Iterator[_House]:
-    with nat_lab(idle_timeout=IDLE_TIMEOUT, on_timeout=place.on_timeout) as lab:
+def _site(variant: Variant, scenarios: Sequence[Scenario]) -> Iterator[_Site]:
+    with nat_lab(idle_timeout=IDLE_TIMEOUT, on_timeout=variant.on_timeout) as lab:
         for name, value in SYSCTLS.items():
             lab.client.sysctl(f"net.ipv4.{name}", value)
-        stages = {
-            scenario: Stage(lab, place.on_timeout, FAMILIES[place.family], number)
+        endpoints = {
+            scenario: ScenarioEndpoint(lab, variant.on_timeout, FAMILIES[variant.family], number)
             for number, scenario in enumerate(scenarios)
         }
         paths = "".join(
-            f"  - {{name: {scenario.path}, remote: ['{stage.network}'],"
+            f"  - {{name: {scenario.path}, remote: ['{endpoint.network}'],"
             f" direction: outbound, idle_timeout: {IDLE_TIMEOUT}s}}\n"
-            for scenario, stage in stages.items()
+            for scenario, endpoint in endpoints.items()
         )
         config = "profile: none\nsampling: {interval: 500ms, max_duty_cycle: 1}\n"
         with exporter_inside(lab.client, f"{config}paths:\n{paths}") as exporter:
-            stalled: set[str] = set()
-            with _watching(exporter, stalled):
-                yield _House(place, stages, exporter, stalled)
+            site = _Site(variant, endpoints, exporter)
+            with _watching(site):
+                yield site
 
 
 @contextmanager
-def _watching(exporter: Exporter, stalled: set[str]) -> Iterator[None]:
+def _watching(site: _Site) -> Iterator[None]:
     """
-    Scrape all the time, and note the paths on which connections are shown as stalled.
+    Scrape continuously, and collect what the scrapes show.
     """
-    over = threading.Event()
+    stop = threading.Event()
 
     def watch() -> None:
-        while not over.wait(_SCRAPE_INTERVAL):
-            # Parsing all of it, all the time, would take the stories' time away.
-            stalled.update(_STALLED.findall(exporter.get()))
+        while not stop.wait(_SCRAPE_INTERVAL):
+            site.note(site.exporter.get())
 
     with ThreadPoolExecutor(1) as pool:
         watcher = pool.submit(watch)
         try:
             yield
         finally:
-            over.set()
+            stop.set()
         watcher.result()

@@ -1,338 +1,437 @@
 """
-What becomes of connections, as stories. Each is told once; how it ends depends on whether the NAT
-is silent about what it has forgotten (drop) or answers with a reset.
+The scenarios: what happens to connections behind a NAT.
+
+The result depends on whether the NAT drops segments of expired connections silently (drop) or
+answers with a reset.
 """
 
 import errno
 import socket
 from time import sleep
 
-from tests.e2e.fates import CRASH, PROBES_IN_VAIN, RESET, SCENARIOS, Ends, Fate, scenario
-from tests.e2e.scenario_endpoint import Stage, chat
+from tests.e2e.scenario_endpoint import ScenarioEndpoint, keep_busy
+from tests.e2e.scenario_registry import (
+    ABORT,
+    KEEPALIVE_TIMEOUT,
+    PEER_RESET,
+    RESET,
+    SCENARIOS,
+    Endings,
+    ExpectedClosure,
+    scenario,
+)
 from tests.lab import Connection, Keepalive
 from tests.lab.traffic import abort
 
 __all__ = ["IDLE", "SCENARIOS", "SYSCTLS", "TOO_LATE"]
 
 IDLE = 7.0
-"""Seconds after which the NAT has forgotten."""
+"""Idle time in seconds after which the mapping has expired."""
 NEAR_LIMIT = 4.4
-"""Seconds after which the NAT still remembers, but will not for long."""
+"""Idle time in seconds close to the NAT's timeout, with the mapping still present."""
 IN_TIME = Keepalive(time=2, interval=1, probes=3)
 TOO_LATE = Keepalive(time=7, interval=1, probes=3)
 SYSCTLS = {
     "tcp_retries2": 3,  # unanswered data ends a connection after 6.4 s
-    "tcp_orphan_retries": 2,  # ... and after 3.2 s if its application has let go of it
-    "tcp_syn_retries": 1,  # connecting is given up after 3 s
+    "tcp_orphan_retries": 2,  # ... and after 3.2 s if the application has closed it
+    "tcp_syn_retries": 1,  # connecting times out after 3 s
 }
-"""The clients', under net.ipv4: the kernel's defaults take a quarter of an hour."""
+"""Of the clients, below net.ipv4. With the kernel's defaults it would take a quarter of an hour."""
 
 
 @scenario("no keepalive, then a write")
-def write(stage: Stage) -> Ends:
+def write(endpoint: ScenarioEndpoint) -> Endings:
     """
     A pool hands out a connection that has been idle for too long.
     """
-    talk = stage.connect()
+    connection = endpoint.connect()
     sleep(IDLE)
-    spell = talk.write()
-    talk.wait_for_end()
-    talk.close()
-    return Ends(died=[spell])
+    spell = connection.write()
+    connection.wait_for_end()
+    connection.close()
+    return Endings(lost=[spell])
 
 
 @scenario("no keepalive, then only a reader")
-def only_a_reader(stage: Stage) -> Ends:
+def only_a_reader(endpoint: ScenarioEndpoint) -> Endings:
     """
-    A subscriber waits for what the server sends in vain: nothing ever tells it.
+    A subscriber only reads. It never learns that its connection was dropped.
     """
-    talk = stage.connect()
+    connection = endpoint.connect()
     sleep(IDLE)
-    talk.server.send(b"news")
-    return Ends(unaware=1)
+    connection.server.send(b"news")
+    return Endings(undetected=1)
 
 
 @scenario("keepalive in time")
-def keepalive_in_time(stage: Stage) -> Ends:
+def keepalive_in_time(endpoint: ScenarioEndpoint) -> Endings:
     """
-    Probes keep the mapping.
+    Probes refresh the mapping.
     """
-    talk = stage.connect(keepalive=IN_TIME)
+    connection = endpoint.connect(keepalive=IN_TIME)
     sleep(IDLE)
-    talk.exchange()
+    connection.exchange()
     sleep(1)
-    return Ends(closed=[talk.close()])
+    return Endings(closed=[connection.close()])
 
 
-@scenario("keepalive too late", drop=PROBES_IN_VAIN)
-def keepalive_too_late(stage: Stage) -> Ends:
+@scenario("keepalive too late", drop=KEEPALIVE_TIMEOUT)
+def keepalive_too_late(endpoint: ScenarioEndpoint) -> Endings:
     """
-    The first probe already finds the mapping gone.
+    The mapping has expired before the first probe.
     """
-    talk = stage.connect(keepalive=TOO_LATE)
-    spell = talk.wait_for_end() - stage.seconds_of_silence(3)
-    talk.close()
-    return Ends(died=[spell])
+    connection = endpoint.connect(keepalive=TOO_LATE)
+    spell = connection.wait_for_end() - endpoint.seconds_of_silence(3)
+    connection.close()
+    return Endings(lost=[spell])
 
 
 @scenario("peer's keepalive only")
-def peers_keepalive(stage: Stage) -> Ends:
+def peers_keepalive(endpoint: ScenarioEndpoint) -> Endings:
     """
-    The server's probes keep the mapping for both.
+    The server's probes refresh the mapping for both ends.
     """
-    talk = stage.connect(peers_keepalive=IN_TIME)
+    connection = endpoint.connect(peers_keepalive=IN_TIME)
     sleep(IDLE)
-    talk.exchange()
+    connection.exchange()
     sleep(1)
-    return Ends(closed=[talk.close()])
+    return Endings(closed=[connection.close()])
 
 
 @scenario("peer's keepalive too late")
-def peers_keepalive_too_late(stage: Stage) -> Ends:
+def peers_keepalive_too_late(endpoint: ScenarioEndpoint) -> Endings:
     """
-    The server's probes find the mapping gone: it gives up, and the client learns by a write.
+    The mapping has expired before the server's probes. The server times out, the client writes.
     """
-    talk = stage.connect(peers_keepalive=TOO_LATE)
+    connection = endpoint.connect(peers_keepalive=TOO_LATE)
     sleep(IDLE + 2)
-    spell = talk.write()
-    talk.wait_for_end()
-    talk.close()
-    return Ends(died=[spell])
+    spell = connection.write()
+    connection.wait_for_end()
+    connection.close()
+    return Endings(lost=[spell])
 
 
-@scenario("application closes the dead connection", drop=Fate("retransmit_timeout"))
-def closes(stage: Stage) -> Ends:
+@scenario("application closes the dead connection", drop=ExpectedClosure("retransmit_timeout"))
+def closes(endpoint: ScenarioEndpoint) -> Endings:
     """
-    A pool evicts what the NAT has forgotten; nobody answers the FIN.
+    A pool closes a connection whose mapping has expired. The FIN is not answered.
     """
-    talk = stage.connect()
+    connection = endpoint.connect()
     sleep(IDLE)
-    return Ends(died=[talk.close()])
+    return Endings(lost=[connection.close()])
 
 
-@scenario("application aborts the dead connection", drop=RESET)
-def aborts(stage: Stage) -> Ends:
+@scenario("application aborts the dead connection", drop=ABORT, reset=ABORT)
+def aborts(endpoint: ScenarioEndpoint) -> Endings:
     """
-    The same with SO_LINGER 0: the client resets the connection itself.
+    The same with SO_LINGER 0: the client sends a reset. Nothing shows that the connection was dead.
     """
-    talk = stage.connect()
+    connection = endpoint.connect()
     sleep(IDLE)
-    spell = talk.idle()
-    abort(talk.client)
-    return Ends(died=[spell])
+    spell = connection.idle()
+    abort(connection.client)
+    return Endings(lost=[spell])
+
+
+@scenario("application closes with unread data", drop=ABORT, reset=ABORT)
+def closes_with_unread_data(endpoint: ScenarioEndpoint) -> Endings:
+    """
+    A server sends something after the answer, such as a notice, which a pool never reads.
+    """
+    connection = endpoint.connect()
+    connection.server.send(b"notice")
+    sleep(NEAR_LIMIT)
+    spell = connection.idle()
+    connection.close()
+    return Endings(lost=[spell])
+
+
+@scenario("application aborts while data is unanswered")
+def aborts_while_waiting(endpoint: ScenarioEndpoint) -> Endings:
+    """
+    A proxy gives up waiting for an answer, and resets the connection.
+    """
+    connection = endpoint.connect()
+    sleep(IDLE)
+    spell = connection.write()
+    sleep(endpoint.seconds_of_silence(2))
+    connection.wait_for_end() if endpoint.on_timeout == "reset" else abort(connection.client)
+    connection.close()
+    return Endings(lost=[spell])
+
+
+@scenario("half-closed, keepalive too late", drop=ExpectedClosure("keepalive_timeout"))
+def half_closed(endpoint: ScenarioEndpoint) -> Endings:
+    """
+    The client has sent its request and FIN, and waits for the answer until the mapping has expired.
+    """
+    connection = endpoint.connect(keepalive=TOO_LATE)
+    sleep(1)
+    connection.client.shutdown(socket.SHUT_WR)
+    closed = connection.idle()
+    spell = connection.wait_for_end() - closed - endpoint.seconds_of_silence(3)
+    connection.close()
+    return Endings(lost=[spell])
 
 
 @scenario("application gives up waiting")
-def gives_up_waiting(stage: Stage) -> Ends:
+def gives_up_waiting(endpoint: ScenarioEndpoint) -> Endings:
     """
-    A request is written, and the connection closed when its answer does not come in time.
+    A request is sent, and the connection is closed when no answer arrives in time.
     """
-    talk = stage.connect()
+    connection = endpoint.connect()
     sleep(IDLE)
-    spell = talk.write()
-    sleep(stage.seconds_of_silence(2))
-    talk.close()
-    return Ends(died=[spell])
+    spell = connection.write()
+    sleep(endpoint.seconds_of_silence(2))
+    connection.close()
+    return Endings(lost=[spell])
 
 
 @scenario("application closes 8 s late, after a write")
-def closes_late_after_write(stage: Stage) -> Ends:
+def closes_late_after_write(endpoint: ScenarioEndpoint) -> Endings:
     """
-    The application sits on a socket long after the kernel has given it up.
+    The application keeps a socket long after its connection has timed out.
     """
-    talk = stage.connect()
+    connection = endpoint.connect()
     sleep(IDLE)
-    spell = talk.write()
-    talk.wait_for_end()
+    spell = connection.write()
+    connection.wait_for_end()
     sleep(8)
-    talk.close()
-    return Ends(died=[spell])
+    connection.close()
+    return Endings(lost=[spell])
 
 
-@scenario("application closes 8 s late, after probes", drop=PROBES_IN_VAIN)
-def closes_late_after_probes(stage: Stage) -> Ends:
+@scenario("application closes 8 s late, after probes", drop=KEEPALIVE_TIMEOUT)
+def closes_late_after_probes(endpoint: ScenarioEndpoint) -> Endings:
     """
-    The same where the kernel found out by itself.
+    The same after a keepalive timeout.
     """
-    talk = stage.connect(keepalive=TOO_LATE)
-    spell = talk.wait_for_end() - stage.seconds_of_silence(3)
+    connection = endpoint.connect(keepalive=TOO_LATE)
+    spell = connection.wait_for_end() - endpoint.seconds_of_silence(3)
     sleep(8)
-    talk.close()
-    return Ends(died=[spell])
+    connection.close()
+    return Endings(lost=[spell])
 
 
 @scenario("TCP_USER_TIMEOUT, then a write")
-def user_timeout_write(stage: Stage) -> Ends:
+def user_timeout_write(endpoint: ScenarioEndpoint) -> Endings:
     """
-    Unanswered data ends the connection sooner.
+    With unanswered data, the connection times out sooner.
     """
-    talk = stage.connect()
-    talk.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2000)
+    connection = endpoint.connect()
+    connection.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2000)
     sleep(IDLE)
-    spell = talk.write()
-    talk.wait_for_end()
-    talk.close()
-    return Ends(died=[spell])
+    spell = connection.write()
+    connection.wait_for_end()
+    connection.close()
+    return Endings(lost=[spell])
 
 
-@scenario("TCP_USER_TIMEOUT and keepalive too late", drop=PROBES_IN_VAIN)
-def user_timeout_probes(stage: Stage) -> Ends:
+@scenario("TCP_USER_TIMEOUT and keepalive too late", drop=KEEPALIVE_TIMEOUT)
+def user_timeout_probes(endpoint: ScenarioEndpoint) -> Endings:
     """
-    It ends the connection with the second probe that is due.
+    The connection times out when the second probe is due.
     """
-    talk = stage.connect(keepalive=TOO_LATE)
-    talk.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2000)
-    spell = talk.wait_for_end() - stage.seconds_of_silence(1)
-    talk.close()
-    return Ends(died=[spell])
+    connection = endpoint.connect(keepalive=Keepalive(time=7, interval=3, probes=3))
+    connection.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2000)
+    spell = connection.wait_for_end() - endpoint.seconds_of_silence(3)
+    connection.close()
+    return Endings(lost=[spell])
 
 
 @scenario("half die while the others stay busy")
-def half_die(stage: Stage) -> Ends:
+def half_die(endpoint: ScenarioEndpoint) -> Endings:
     """
     Of 200 connections, 100 are idle for too long.
     """
-    idle, busy = stage.connections(100), stage.connections(100)
-    chat(busy, IDLE)
-    spells = [talk.write() for talk in idle]
-    chat(busy, 4)
-    for talk in idle:
-        talk.wait_for_end()
-        talk.close()
-    return Ends(died=spells, closed=[talk.close() for talk in busy])
+    idle, busy = endpoint.connections(100), endpoint.connections(100)
+    keep_busy(busy, IDLE)
+    spells = [connection.write() for connection in idle]
+    keep_busy(busy, 4)
+    for connection in idle:
+        connection.wait_for_end()
+        connection.close()
+    return Endings(lost=spells, closed=[connection.close() for connection in busy])
 
 
 @scenario(
-    "server crashes", drop=Fate("reset", idle_drop=False), reset=Fate("reset", idle_drop=False)
+    "server crashes",
+    drop=ExpectedClosure("reset", idle_drop=False),
+    reset=ExpectedClosure("reset", idle_drop=False),
 )
-def server_crashes(stage: Stage) -> Ends:
+def server_crashes(endpoint: ScenarioEndpoint) -> Endings:
     """
-    A reset from the server itself, after a short idle spell, is no idle drop.
+    A reset from the server after a short idle time is not an idle drop.
     """
-    talk = stage.connect()
+    connection = endpoint.connect()
     sleep(2)
-    spell = talk.idle()
-    abort(talk.server)
-    talk.wait_for_end()
-    talk.close()
-    return Ends(died=[spell])
+    spell = connection.idle()
+    abort(connection.server)
+    connection.wait_for_end()
+    connection.close()
+    return Endings(lost=[spell])
 
 
 @scenario("server closes, application closes 7 s late")
-def server_closes(stage: Stage) -> Ends:
+def server_closes(endpoint: ScenarioEndpoint) -> Endings:
     """
-    A pool notices late that the server has closed: the end is in order all the same.
+    A pool closes long after the server has closed. That is a normal closure.
     """
-    talk = stage.connect()
-    talk.server.close()
+    connection = endpoint.connect()
+    connection.server.close()
     sleep(IDLE)
-    return Ends(closed=[talk.close()])
+    return Endings(closed=[connection.close()])
 
 
-@scenario("server crashes, application closes 8 s late", drop=CRASH, reset=CRASH)
-def server_crashes_unnoticed(stage: Stage) -> Ends:
+@scenario("server closes, application aborts 7 s late")
+def server_closes_then_abort(endpoint: ScenarioEndpoint) -> Endings:
     """
-    Nor is it one when nobody looks at the socket for long after the reset.
+    The same if the pool ends the connection with a reset.
     """
-    talk = stage.connect()
+    connection = endpoint.connect()
+    connection.server.close()
+    sleep(IDLE)
+    spell = connection.idle()
+    abort(connection.client)
+    return Endings(closed=[spell])
+
+
+@scenario("server closes, application writes 7 s late")
+def server_closes_then_write(endpoint: ScenarioEndpoint) -> Endings:
+    """
+    The same if the pool uses the connection again.
+    """
+    connection = endpoint.connect()
+    connection.server.close()
+    sleep(IDLE)
+    connection.write()
+    connection.close()
+    return Endings(closed=[0.0])
+
+
+@scenario("server says goodbye and closes, nobody reads")
+def server_closes_with_notice(endpoint: ScenarioEndpoint) -> Endings:
+    """
+    The same with unread data, such as TLS' close_notify.
+    """
+    connection = endpoint.connect()
+    connection.server.send(b"goodbye")
+    connection.server.close()
+    sleep(IDLE)
+    return Endings(closed=[connection.close()])
+
+
+@scenario("server crashes, application closes 8 s late", drop=PEER_RESET, reset=PEER_RESET)
+def server_crashes_unnoticed(endpoint: ScenarioEndpoint) -> Endings:
+    """
+    The same if the application closes the socket long after the reset.
+    """
+    connection = endpoint.connect()
     sleep(2)
-    spell = talk.idle()
-    abort(talk.server)
-    talk.wait_for_end()
+    spell = connection.idle()
+    abort(connection.server)
+    connection.wait_for_end()
     sleep(8)
-    talk.close()
-    return Ends(died=[spell])
+    connection.close()
+    return Endings(lost=[spell])
 
 
 @scenario("server crashes near the limit", drop=RESET)
-def server_crashes_late(stage: Stage) -> Ends:
+def server_crashes_late(endpoint: ScenarioEndpoint) -> Endings:
     """
-    Nothing tells the server's own reset from a NAT's: after a long idle spell it counts as one.
+    A server's reset cannot be distinguished from a NAT's. After a long idle time it is an idle
+    drop.
     """
-    talk = stage.connect()
+    connection = endpoint.connect()
     sleep(NEAR_LIMIT)
-    spell = talk.idle()
-    abort(talk.server)
-    talk.wait_for_end()
-    talk.close()
-    return Ends(died=[spell])
+    spell = connection.idle()
+    abort(connection.server)
+    connection.wait_for_end()
+    connection.close()
+    return Endings(lost=[spell])
 
 
 @scenario("connect to nowhere")
-def connect_to_nowhere(stage: Stage) -> Ends:
+def connect_to_nowhere(endpoint: ScenarioEndpoint) -> Endings:
     """
-    What is refused, at once or at the second SYN, or is never answered, was no connection.
+    Attempts that are refused, at the first or second SYN, or never answered are not closures.
     """
-    with stage.listener() as listener:
+    with endpoint.listener() as listener:
         target = listener.getsockname()
-    refused, refused_late, unanswered = stage.lab.client.sockets(3, stage.family)
+    refused, refused_late, unanswered = endpoint.lab.client.sockets(3, endpoint.family)
     assert refused.connect_ex(target) == errno.ECONNREFUSED
     refused_late.setblocking(False)
-    with stage.wall():
+    with endpoint.wall():
         assert refused_late.connect_ex(target) == errno.EINPROGRESS
         sleep(0.5)
     assert Connection(refused_late, refused_late).client_error(within=5) == "ECONNREFUSED"
-    with stage.wall():
+    with endpoint.wall():
         assert unanswered.connect_ex(target) == errno.ETIMEDOUT
     for sock in (refused, refused_late, unanswered):
         sock.close()
-    return Ends()
+    return Endings()
 
 
 @scenario("graceful closes at every age")
-def graceful_closes(stage: Stage) -> Ends:
+def graceful_closes(endpoint: ScenarioEndpoint) -> Endings:
     """
-    Orderly ends are no drops, whoever is first to close, near the limit too.
+    Closes in order are not drops, whichever end closes first, even near the limit.
     """
     spells = []
     ages = (0.0, 0.3, 1.0, 2.0, 3.0, 4.0, 4.5)
-    talks = [(age, stage.connect(), stage.connect()) for age in ages]
-    for age, closed_here, closed_there in talks:
+    connections = [(age, endpoint.connect(), endpoint.connect()) for age in ages]
+    for age, closed_here, closed_there in connections:
         sleep(max(0.0, age - closed_there.idle()))
         spells += [closed_here.close(), closed_there.idle()]
         closed_there.server.close()
         closed_there.client.recv(1)
         closed_there.close()
         closed_here.server.close()
-    return Ends(closed=spells)
+    return Endings(closed=spells)
 
 
 @scenario("a burst of closes")
-def burst(stage: Stage) -> Ends:
+def burst(endpoint: ScenarioEndpoint) -> Endings:
     """
-    Five hundred at once.
+    Five hundred closes at once.
     """
-    talks = stage.connections(500)
+    connections = endpoint.connections(500)
     sleep(2)
-    return Ends(closed=[talk.close() for talk in talks])
+    return Endings(closed=[connection.close() for connection in connections])
 
 
-@scenario("plain packet loss without idling", act=2)
-def packet_loss(stage: Stage) -> Ends:
+@scenario("plain packet loss without idling", phase=2)
+def packet_loss(endpoint: ScenarioEndpoint) -> Endings:
     """
-    Busy connections that lose one segment in ten are slow, but do not hang.
+    Busy connections with 10 % packet loss are slow, but not stalled.
     """
-    stage.lab.client.sysctl("net.ipv4.tcp_retries2", 15)
-    talks = stage.connections(20)
-    stage.lab.nat.lose(10)
-    chat(talks, 8)
-    stage.lab.nat.heal()
-    for talk in talks:
-        talk.exchange()
-    stage.lab.client.sysctl("net.ipv4.tcp_retries2", SYSCTLS["tcp_retries2"])
-    return Ends(closed=[talk.close() for talk in talks])
+    endpoint.lab.client.sysctl("net.ipv4.tcp_retries2", 15)
+    connections = endpoint.connections(20)
+    endpoint.lab.nat.lose(10)
+    keep_busy(connections, 8)
+    endpoint.lab.nat.heal()
+    for connection in connections:
+        connection.exchange()
+    endpoint.lab.client.sysctl("net.ipv4.tcp_retries2", SYSCTLS["tcp_retries2"])
+    return Endings(closed=[connection.close() for connection in connections])
 
 
-@scenario("NAT restarted", drop=Fate("retransmit_timeout", idle_drop=False), reset=CRASH, act=3)
-def nat_restarted(stage: Stage) -> Ends:
+@scenario(
+    "NAT restarted",
+    drop=ExpectedClosure("retransmit_timeout", idle_drop=False),
+    reset=PEER_RESET,
+    phase=3,
+)
+def nat_restarted(endpoint: ScenarioEndpoint) -> Endings:
     """
-    Every mapping is lost at once, of busy connections: they die, but not of idling.
+    All mappings of busy connections are removed at once. The connections are lost, but not as idle
+    drops.
     """
-    talks = stage.connections(20)
-    chat(talks, 2)
-    stage.lab.nat.flush()
-    spells = [talk.write() for talk in talks]
-    for talk in talks:
-        talk.wait_for_end()
-        talk.close()
-    return Ends(died=spells)
+    connections = endpoint.connections(20)
+    keep_busy(connections, 2)
+    endpoint.lab.nat.flush()
+    spells = [connection.write() for connection in connections]
+    for connection in connections:
+        connection.wait_for_end()
+        connection.close()
+    return Endings(lost=spells)

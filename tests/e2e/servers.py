@@ -1,8 +1,8 @@
 """
-PostgreSQL, Redis and OpenSSH from Debian's packages, as processes inside a lab's hosts.
+PostgreSQL, Redis and OpenSSH from Debian's packages, as processes inside hosts of the lab.
 
-A server listens on all addresses of its host. Apart from what a test adds, its configuration is the
-default one, as far as connections are concerned.
+A server listens on all addresses of its host. Its settings for connections are the defaults, plus
+what a test adds.
 """
 
 import select
@@ -23,14 +23,14 @@ _POSTGRESQL = Path("/usr/lib/postgresql")
 _SSHD = Path("/usr/sbin/sshd")
 _SSHD_DEFAULTS = Path("/usr/share/openssh/sshd_config")
 _SSHD_RUN = Path("/run/sshd")
-"""Where sshd separates its privileges: compiled in, and made by whoever starts it."""
+"""sshd's privilege separation directory. The path is compiled in; the starter must create it."""
 _TIMEOUT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
     """
-    A client program that stays connected to its server; question makes that answer `ready`.
+    A client program that stays connected to its server. The server answers question with `ready`.
     """
 
     process: subprocess.Popen[str]
@@ -38,7 +38,7 @@ class Client:
 
     def ask(self) -> None:
         """
-        Have the server answer. Raises AssertionError.
+        Send the question and check the answer. Raises AssertionError.
         """
         requests, answers = self.process.stdin, self.process.stdout
         assert requests is not None
@@ -54,34 +54,34 @@ class Client:
 
 class Software(Protocol):
     """
-    A kind of server, and its client.
+    A server program and its client.
     """
 
-    def start(self, host: Host, port: int, settings: str) -> None:
+    def start(self, host: Host, port: int, settings: str) -> subprocess.Popen[str]:
         """
         Start a server with these lines added to its configuration.
         """
 
     def connect(self, host: Host, address: str, port: int, options: str) -> Client:
         """
-        Connect a client with these words added to its options.
+        Connect a client with these additional options.
         """
 
 
 class PostgreSQL:
     """
-    A database cluster of which every server gets a copy; psql.
+    PostgreSQL servers, each with a copy of one database cluster, and psql.
     """
 
     def __init__(self, directory: Path) -> None:
         """
-        Make the cluster, which lets everybody in.
+        Create the cluster, which accepts all users without a password.
         """
         self._directory = directory
         self._servers: list[subprocess.Popen[str]] = []
         programs = sorted(_POSTGRESQL.glob("*/bin/initdb"))
         if not programs:
-            raise LabError("this test needs Debian's package postgresql")
+            raise LabError("needs Debian's package postgresql")
         self._programs = programs[-1].parent
         subprocess.run(
             [self._programs / "initdb", "--no-sync", "--auth=trust", "--pgdata=new"],
@@ -96,9 +96,10 @@ class PostgreSQL:
     @contextmanager
     def installed(cls) -> Iterator["PostgreSQL"]:
         """
-        A cluster in a new directory; servers and directory go when the block is left.
+        A cluster in a new directory. The end of the block ends the servers and removes the
+        directory.
 
-        PostgreSQL refuses to run as root, and its own user cannot enter root's directories.
+        PostgreSQL refuses to run as root, and its user cannot access root's directories.
         """
         with tempfile.TemporaryDirectory(prefix="postgresql-") as directory:
             shutil.chown(directory, "postgres", "postgres")
@@ -108,32 +109,34 @@ class PostgreSQL:
             finally:
                 postgresql.end()
 
-    def start(self, host: Host, port: int, settings: str) -> None:
+    def start(self, host: Host, port: int, settings: str) -> subprocess.Popen[str]:
         """
         Start a server with these lines added to its configuration.
         """
         data = self._directory / f"{host.name}-{port}"
-        subprocess.run(["cp", "--archive", self._directory / "new", data], check=True)
+        if not data.exists():  # or started again
+            subprocess.run(["cp", "--archive", self._directory / "new", data], check=True)
         with (data / "postgresql.conf").open("a") as file:
             file.write(f"listen_addresses = '*'\nport = {port}\nunix_socket_directories = ''\n")
             file.write(f"fsync = off\n{settings}\n")
         argv = [str(self._programs / "postgres"), "-D", str(data)]
         with (data / "log").open("w") as log:
             self._servers.append(host.start(argv, stderr=log, **self._as_postgres(data)))
+        return self._servers[-1]
 
     def connect(self, host: Host, address: str, port: int, options: str) -> Client:
         """
-        Connect a client with these words added to its connection string.
+        Connect a client with these additional words in its connection string.
         """
         target = f"host={address} port={port} user=postgres dbname=postgres {options}"
-        # Not the psql on the path, which is Debian's wrapper around this one.
+        # Not the psql in PATH, which is Debian's wrapper.
         psql = str(self._programs / "psql")
         argv = [psql, "--no-psqlrc", "--tuples-only", "--no-align", target]
         return _client(host, argv, "select 'ready';")
 
     def end(self) -> None:
         """
-        End all servers, though clients may still be connected.
+        End all servers, even with clients connected.
         """
         for server in self._servers:
             server.send_signal(signal.SIGINT)
@@ -151,13 +154,13 @@ class Redis:
 
     def __init__(self, directory: Path) -> None:
         """
-        The servers' files come into directory.
+        Store the servers' files in directory.
         """
         self._directory = directory
         if shutil.which("redis-server") is None:
-            raise LabError("this test needs Debian's package redis-server")
+            raise LabError("needs Debian's package redis-server")
 
-    def start(self, host: Host, port: int, settings: str) -> None:
+    def start(self, host: Host, port: int, settings: str) -> subprocess.Popen[str]:
         """
         Start a server with these lines added to its configuration.
         """
@@ -166,11 +169,11 @@ class Redis:
             f'bind * -::*\nport {port}\nprotected-mode no\nsave ""\ndir {self._directory}\n'
             f"{settings}\n"
         )
-        host.start(["redis-server", str(file)], stdout=subprocess.DEVNULL)
+        return host.start(["redis-server", str(file)], stdout=subprocess.DEVNULL)
 
     def connect(self, host: Host, address: str, port: int, options: str) -> Client:
         """
-        Connect a client with these words added to its command line.
+        Connect a client with these additional words on its command line.
         """
         argv = ["redis-cli", "-h", address, "-p", str(port), *options.split()]
         return _client(host, argv, "echo ready")
@@ -178,31 +181,34 @@ class Redis:
 
 class OpenSSH:
     """
-    SSH servers, and ssh with a key that they know.
+    SSH servers, and ssh with an authorized key.
     """
 
     def __init__(self, directory: Path) -> None:
         """
-        Make the keys; the servers' files come into directory too.
+        Create the keys. They and the servers' files are in directory.
         """
         self._directory = directory
         if not _SSHD.exists():
-            raise LabError("this test needs Debian's package openssh-server")
+            raise LabError("needs Debian's package openssh-server")
         _SSHD_RUN.mkdir(mode=0o755, exist_ok=True)
         for name in ("server-key", "client-key"):
             key = directory / name
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
 
-    def start(self, host: Host, port: int, settings: str) -> None:
+    def start(self, host: Host, port: int, settings: str) -> subprocess.Popen[str]:
         """
         Start a server with these lines added to its configuration.
         """
-        # What stands first in the file holds. The machine's own additions are left out.
+        # sshd uses the first value of a keyword. Included files of the machine are left out.
         defaults = "".join(
             line
             for line in _SSHD_DEFAULTS.read_text().splitlines(keepends=True)
             if not line.startswith("Include")
         )
+        # OpenSSH 9.8 and newer temporarily refuses addresses whose clients did not log in.
+        if b"persourcepenalties" in _SSHD.read_bytes():
+            settings += "\nPerSourcePenalties no"
         file = self._directory / f"{host.name}-{port}.conf"
         file.write_text(
             f"{settings}\nPort {port}\nHostKey {self._directory}/server-key\n"
@@ -210,16 +216,16 @@ class OpenSSH:
             f"{defaults}"
         )
         with file.with_suffix(".log").open("w") as log:
-            host.start([str(_SSHD), "-D", "-e", "-f", str(file)], stderr=log)
+            return host.start([str(_SSHD), "-D", "-e", "-f", str(file)], stderr=log)
 
     def connect(self, host: Host, address: str, port: int, options: str) -> Client:
         """
-        Connect a client with these words, each an option's name=value.
+        Connect a client with these additional options, each as name=value.
         """
         all_options = [
             f"UserKnownHostsFile={self._directory}/known-hosts",
             "StrictHostKeyChecking=no",
-            # Not BatchMode, which in Debian's ssh switches ServerAliveInterval on.
+            # Not BatchMode, which enables ServerAliveInterval in Debian's ssh.
             "PasswordAuthentication=no",
             "LogLevel=ERROR",
             *options.split(),
@@ -232,7 +238,7 @@ class OpenSSH:
 @contextmanager
 def software(directory: Path) -> Iterator[dict[str, Software]]:
     """
-    All kinds of servers by name; their files are in directory.
+    All server programs by name. Their files are in directory.
     """
     with PostgreSQL.installed() as postgresql:
         yield {"PostgreSQL": postgresql, "Redis": Redis(directory), "OpenSSH": OpenSSH(directory)}
@@ -240,11 +246,11 @@ def software(directory: Path) -> Iterator[dict[str, Software]]:
 
 def wait_for_ports(host: Host, ports: Collection[int]) -> None:
     """
-    Return when something listens on each of the ports.
+    Wait until each of the ports has a listener.
     """
     end = time.monotonic() + _TIMEOUT
     while missing := set(ports) - _listening_ports(host):
-        assert time.monotonic() < end, f"nothing listens on {missing} of {host}"
+        assert time.monotonic() < end, f"no listener on {missing} of {host}"
         time.sleep(0.05)
 
 

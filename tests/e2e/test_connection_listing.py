@@ -1,5 +1,5 @@
 """
-Single looks and looks in turn, at connections behind a real NAT.
+First and later listings of connections behind a real NAT.
 """
 
 import json
@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors.state import Memory
+from exporter.collectors.state import State
 from exporter.config.schema import Config
 from exporter.connections.advice import Advice
-from exporter.connections.listing import Look, Looker, remember
+from exporter.connections.listing import ConnectionLister, ConnectionListing, keep_histories
 from exporter.connections.query import Query
-from exporter.connections.row import Connection
+from exporter.connections.rows import Connection
 from exporter.model import IdleState, Protection, Risk
 from tests.exporter_process import AS_NOBODY, ROOT
 from tests.lab import LAB_MARKS, Host, Keepalive, nat_lab, pair
-from tests.lab import Connection as Pipe
+from tests.lab import Connection as ConnectionPair
 
 pytestmark = LAB_MARKS
 
@@ -35,36 +35,38 @@ LATER = IDLE_TIMEOUT + 1
 
 
 @dataclass(frozen=True)
-class Story:
+class Listings:
     """
-    The connections, and looks at them: two as root, the second knowing the first, with a change of
-    the sysctl before it; and one as nobody.
+    The connections, and three listings of them.
+
+    first and second are of root. second has the histories of first, and the sysctl was changed
+    before it. as_nobody is the JSON output for the user nobody.
     """
 
-    pipes: dict[str, Pipe]
-    first: Look
-    second: Look
+    pairs: dict[str, ConnectionPair]
+    first: ConnectionListing
+    second: ConnectionListing
     as_nobody: list[dict[str, Any]]
 
-    def of(self, name: str, seen: Look) -> Connection:
+    def of(self, name: str, seen: ConnectionListing) -> Connection:
         """
-        What a look says of one of the connections.
+        The row of one connection in a listing.
         """
-        port = self.pipes[name].client.getsockname()[1]
+        port = self.pairs[name].client.getsockname()[1]
         (row,) = [row for row in seen.connections if row.local_port == port]
         return row
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def listings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listings]:
     """
-    Connections of each kind, left alone for longer than the NAT remembers.
+    Connections of each kind, left idle for longer than the NAT's timeout.
     """
-    looker, memory = Looker(), Memory()
+    lister, state = ConnectionLister(), State()
     with nat_lab(idle_timeout=IDLE_TIMEOUT) as lab:
         client = lab.client
         client.sysctl("net.ipv4.tcp_keepalive_intvl", 1)
-        pipes = {
+        pairs = {
             "none": lab.connect(),
             "hangs": lab.connect(),
             "own": lab.connect(keepalive=Keepalive(1, 1, 8)),
@@ -73,53 +75,54 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             "sysctl's time": lab.connect(keepalive=Keepalive()),
             "peer": lab.connect(),
         }
-        Keepalive(1, 1, 8).apply(pipes["peer"].server)
-        # Active while its timer, which was started at the beginning, is not due yet.
+        Keepalive(1, 1, 8).apply(pairs["peer"].server)
+        # Active, while its keepalive timer from the beginning has not expired yet.
         begun = time.monotonic()
         while time.monotonic() < begun + LATER:
-            pipes["seems own"].client.send(b"x")
+            pairs["seems own"].client.send(b"x")
             time.sleep(0.2)
-        pipes["hangs"].client.send(b"x")
-        first = look_when_resent(client, looker, pipes["seems own"])
-        remember(first, memory)
+        pairs["hangs"].client.send(b"x")
+        first = list_after_retransmissions(client, lister, pairs["seems own"])
+        keep_histories(first, state)
         client.sysctl("net.ipv4.tcp_keepalive_time", 2)
         client.sysctl("net.ipv4.tcp_keepalive_intvl", 1)
-        time.sleep(IDLE_TIMEOUT - 1)  # some probes of the peer's, whose gap is told by their number
-        second = client.call(looker.look, QUERY, CONFIG, memory)
-        as_nobody = look_as_nobody(client, tmp_path_factory.mktemp("config") / "exporter.yml")
-        yield Story(pipes, first, second, as_nobody)
+        time.sleep(IDLE_TIMEOUT - 1)  # some probes of the peer, whose number gives their interval
+        second = client.call(lister.list_connections, QUERY, CONFIG, state)
+        as_nobody = list_as_nobody(client, tmp_path_factory.mktemp("config") / "exporter.yml")
+        yield Listings(pairs, first, second, as_nobody)
 
 
-def look_when_resent(host: Host, looker: Looker, active: Pipe) -> Look:
+def list_after_retransmissions(
+    host: Host, lister: ConnectionLister, active: ConnectionPair
+) -> ConnectionListing:
     """
-    A first look, once what is sent into nothing has been sent again more than once.
+    A first listing, after unanswered data has been retransmitted more than once.
     """
     end = time.monotonic() + 20
     while True:
         active.client.send(b"x")
-        found = host.call(looker.look, QUERY, CONFIG, Memory())
+        found = host.call(lister.list_connections, QUERY, CONFIG, State())
         if any(row.unanswered > 1 for row in found.connections):
             return found
         assert time.monotonic() < end, found.connections
         time.sleep(0.1)
 
 
-def look_as_nobody(host: Host, config_file: Path) -> list[dict[str, Any]]:
+def list_as_nobody(host: Host, config_file: Path) -> list[dict[str, Any]]:
     """
-    What the command says to somebody without rights.
+    The connections in the command's output without privileges.
     """
-    config_file.write_text(json.dumps(SETTINGS))  # which is YAML too
+    config_file.write_text(json.dumps(SETTINGS))  # JSON is also YAML
     argv = [*AS_NOBODY, "connections", "--all", "--format=json", f"--config.file={config_file}"]
     rows: list[dict[str, Any]] = json.loads(host.run(argv, cwd=ROOT).stdout)["connections"]
     return rows
 
 
-def test_a_hang_is_seen_at_once(story: Story) -> None:
+def test_stalled_in_the_first_listing(listings: Listings) -> None:
     """
-    The first look tells that what was sent after a long idle spell is not answered.
+    The first listing shows that data sent after a long idle time is unanswered.
     """
-    assert story.first.first
-    row = story.of("hangs", story.first)
+    row = listings.of("hangs", listings.first)
     assert (row.risk, row.idle_state, row.advice) == (
         Risk.STALLED,
         IdleState.STALLED,
@@ -127,7 +130,7 @@ def test_a_hang_is_seen_at_once(story: Story) -> None:
     )
     assert row.received is not None
     assert row.received > IDLE_TIMEOUT
-    assert story.first.connections[0].local_port == row.local_port
+    assert listings.first.connections[0].local_port == row.local_port
 
 
 @pytest.mark.parametrize(
@@ -140,73 +143,72 @@ def test_a_hang_is_seen_at_once(story: Story) -> None:
         ("sysctl's time", Risk.AT_RISK, Protection.LATE, Advice.SETTING_LATE),
     ],
 )
-def test_first_look(
-    story: Story, name: str, risk: Risk, protection: Protection, advice: Advice | None
+def test_first_listing(
+    listings: Listings, name: str, risk: Risk, protection: Protection, advice: Advice | None
 ) -> None:
     """
-    What is at risk, why, and what to change, told by one look with the exact options.
+    With exact options, one listing has risk, protection and advice.
     """
-    row = story.of(name, story.first)
+    row = listings.of(name, listings.first)
     assert (row.risk, row.protection, row.advice) == (risk, protection, advice)
 
 
-def test_the_peer_is_seen_from_the_second_look_on(story: Story) -> None:
+def test_peer_probes_are_detected_by_the_second_listing(listings: Listings) -> None:
     """
-    A first look cannot know of the peer's probes, which the second sees.
+    The peer's probes cannot be detected by the first listing, but by the second.
     """
-    assert story.of("peer", story.first).protection is Protection.NONE
-    row = story.of("peer", story.second)
-    assert (row.protection, row.risk) == (Protection.PEER, Risk.SAFE)
+    row = listings.of("peer", listings.first)
+    assert (row.protection, row.presumed, row.risk) == (Protection.NONE, True, Risk.AT_RISK)
+    row = listings.of("peer", listings.second)
+    assert (row.protection, row.presumed, row.risk) == (Protection.PEER, False, Risk.SAFE)
     assert row.idle is not None
     assert row.idle < IDLE_TIMEOUT
-    assert not story.second.first
 
 
-def test_a_setting_changed_too_late(story: Story) -> None:
+def test_setting_changed_after_connecting(listings: Listings) -> None:
     """
-    A lowered sysctl does not reach a timer that runs already: the service must be restarted.
+    A lowered sysctl does not change a running timer: the advice is to restart the service.
     """
-    row = story.of("sysctl's time", story.second)
+    row = listings.of("sysctl's time", listings.second)
     assert row.keepalive.time == 2
     assert (row.protection, row.advice) == (Protection.LATE, Advice.ARMED_BEFORE_CHANGE)
 
 
-def test_without_exact_options(story: Story) -> None:
+def test_without_exact_options(listings: Listings) -> None:
     """
-    Without rights a keepalive time is known from below only; what it is set by, not at all.
+    Without privileges, only a lower bound of the keepalive time is known, and not how it was set.
     """
-    rows = {row["local"]["port"]: row for row in story.as_nobody}
+    rows = {row["local"]["port"]: row for row in listings.as_nobody}
     assert not any(row["process"] or row["keepalive"]["exact"] for row in rows.values())
-    late = rows[story.pipes["own time"].client.getsockname()[1]]
+    late = rows[listings.pairs["own time"].client.getsockname()[1]]
     assert (late["protection"], late["advice"]) == ("late", "late")
     assert 200 < late["keepalive"]["time_seconds"] <= 300.5
 
 
-def test_counts(story: Story) -> None:
+def test_counts(listings: Listings) -> None:
     """
-    The connections are counted as they are shown.
+    The counts agree with the listed connections.
     """
-    for seen in (story.first, story.second):
-        assert seen.by_risk.total() == len(seen.connections) == seen.matching == len(story.pipes)
+    for seen in (listings.first, listings.second):
+        assert seen.by_risk.total() == len(seen.connections) == seen.matching == len(listings.pairs)
         for risk in Risk:
             assert seen.by_risk[risk] == sum(row.risk is risk for row in seen.connections)
 
 
 def test_all_namespaces() -> None:
     """
-    With all namespaces, each connection is shown with the one it is in and what holds there.
+    With all namespaces, each connection has its namespace and the settings of that namespace.
     """
     config = CONFIG.model_copy(update={"namespaces": "all"})
     with pair() as lab:
         lab.client.sysctl("net.ipv4.tcp_keepalive_time", 111)
-        pipe = lab.connect(keepalive=Keepalive())
-        port = pipe.client.getsockname()[1]
-        looker, memory = Looker(), Memory()
-        first = looker.look(QUERY, config, memory)
-        remember(first, memory)
-        second = looker.look(QUERY, config, memory)
+        opened = lab.connect(keepalive=Keepalive())
+        port = opened.client.getsockname()[1]
+        lister, state = ConnectionLister(), State()
+        first = lister.list_connections(QUERY, config, state)
+        keep_histories(first, state)
+        second = lister.list_connections(QUERY, config, state)
     names = {lab.client.name, lab.server.name}
-    assert (first.first, second.first) == (True, False)
     for seen in (first, second):
         ours = {
             row.netns: row.keepalive

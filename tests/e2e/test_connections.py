@@ -1,5 +1,5 @@
 """
-The command `connections` on real servers: what it says of their sockets is what they are told.
+The command `connections` on real servers: it shows the socket options of their configuration.
 """
 
 import json
@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors.state import Memory
+from exporter.collectors.state import State
 from exporter.config.schema import Config
-from exporter.connections.listing import Looker
+from exporter.connections.listing import ConnectionLister
 from exporter.connections.query import Query
-from exporter.connections.row import Connection
+from exporter.connections.rows import Connection
 from tests.e2e.proxies import start_haproxy, start_nginx
 from tests.e2e.servers import software, wait_for_ports
 from tests.exporter_process import COMMAND, ROOT
@@ -31,14 +31,15 @@ from tests.linux.rights import (
 pytestmark = LAB_MARKS
 
 LINUX = (7200, 75, 9)
-"""The keepalive time, interval and probes of every new network namespace."""
+"""Keepalive time, interval and probes of a new network namespace."""
 
 
 @dataclass(frozen=True)
 class Server:
     """
-    A port, who listens on it with what in its configuration, and the options that its connections
-    must have: keepalive's time, interval and probes if it is on, and the user timeout in seconds.
+    A listening server with its configuration, and the expected options of its connections.
+
+    keepalive has time, interval and probes, None if keepalive is off. user_timeout is in seconds.
     """
 
     port: int
@@ -48,7 +49,7 @@ class Server:
     user_timeout: float = 0
 
     def __str__(self) -> str:
-        return f"{self.process} {self.configuration or 'as it comes'}".replace("\n", ", ")
+        return f"{self.process} {self.configuration or 'default'}".replace("\n", ", ")
 
 
 SERVERS = (
@@ -87,8 +88,7 @@ KINDS = {"postgres": "PostgreSQL", "redis-server": "Redis", "sshd": "OpenSSH"}
 @dataclass
 class Shown:
     """
-    What the command says of each server's connection, by port, and of HAProxy's own to its backend;
-    what is seen of them without being root.
+    Listed connections: of each server by port, from HAProxy to its backend, and by capabilities.
     """
 
     inbound: dict[int, dict[str, Any]]
@@ -103,13 +103,13 @@ RIGHTS: dict[tuple[int, ...], bool] = {
     (CAP_DAC_READ_SEARCH,): False,
     (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH): True,
 }
-"""Capabilities of a user who is not root, and whether they show processes and exact options."""
+"""Capabilities of a user other than root, and whether they give processes and exact options."""
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     """
-    All servers in one namespace, a connection to each, and a look with different rights.
+    Connections to all servers in one namespace, listed with different capabilities.
     """
     directory = tmp_path_factory.mktemp("servers")
     with pair() as lab, software(directory) as kinds:
@@ -117,14 +117,14 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
         for each in SERVERS:
             if each.process in KINDS:
                 kinds[KINDS[each.process]].start(server, each.port, each.configuration)
-        nginx = {each.port: each.configuration for each in SERVERS if each.process == "nginx"}
+        nginx = {each.port: f"{each.configuration};" for each in SERVERS if each.process == "nginx"}
         start_nginx(server, directory, nginx)
         kinds["Redis"].start(server, BACKEND, "tcp-keepalive 0")
         start_haproxy(server, directory, haproxies(server.address))
         ports = [each.port for each in SERVERS]
         wait_for_ports(server, [*ports, BACKEND])
         clients = [lab.client.connect(server.address, port) for port in ports]
-        rows = look_when_accepted(server, len(clients) + 2 * len(haproxies("")))
+        rows = list_when_accepted(server, len(clients) + 2 * len(haproxies("")))
         yield Shown(
             inbound={
                 row["local"]["port"]: row
@@ -132,13 +132,13 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
                 if row["remote"]["address"] == lab.client.address
             },
             to_backend=next(row for row in rows if row["remote"]["port"] == BACKEND),
-            by_rights={rights: server.call(look_as_nobody, rights) for rights in RIGHTS},
+            by_rights={rights: server.call(list_as_nobody, rights) for rights in RIGHTS},
         )
 
 
 def haproxies(address: str) -> dict[str, str]:
     """
-    The proxies of HAProxy: every port leads to the backend.
+    The proxies of HAProxy. Every port leads to the backend.
     """
     proxies = {}
     for each in SERVERS:
@@ -151,50 +151,55 @@ def haproxies(address: str) -> dict[str, str]:
     return proxies
 
 
-def look_as_root(host: Host) -> list[dict[str, Any]]:
+def list_as_root(host: Host) -> list[dict[str, Any]]:
     """
-    All connections of a host, as the command says.
+    All connections of a host, from the command's JSON output.
     """
     ended = host.run([*COMMAND, "connections", "--all", "--format=json"], cwd=ROOT)
     rows: list[dict[str, Any]] = json.loads(ended.stdout)["connections"]
     return rows
 
 
-def look_when_accepted(host: Host, number: int) -> list[dict[str, Any]]:
+def list_when_accepted(host: Host, number: int) -> list[dict[str, Any]]:
     """
-    All connections of a host as soon as there are so many, and processes hold all of them.
+    All connections of a host, once there are this many and all belong to processes.
     """
     end = time.monotonic() + 20
     while True:
-        rows = look_as_root(host)
+        rows = list_as_root(host)
         if len(rows) >= number and all(row["process"] for row in rows):
             return rows
         assert time.monotonic() < end, rows
         time.sleep(0.2)
 
 
-def look_as_nobody(rights: tuple[int, ...]) -> list[Connection]:
+def list_as_nobody(rights: tuple[int, ...]) -> list[Connection]:
     """
-    All connections of the thread's namespace, seen with these capabilities only.
+    All connections of the thread's namespace, listed with these capabilities only.
     """
-    Looker().look(Query(limit=1), Config(), Memory())  # imports what nobody may not read
+    ConnectionLister().list_connections(
+        Query(limit=1), Config(), State()
+    )  # imports modules that the user nobody cannot read
     become_nobody(*rights)
-    return list(Looker().look(Query(everything=True), Config(), Memory()).connections)
+    return list(
+        ConnectionLister().list_connections(Query(everything=True), Config(), State()).connections
+    )
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=str)
 def test_exact_options(shown: Shown, server: Server) -> None:
     """
-    The options are those that the configuration says, and the process is the server.
+    The options are those of the configuration, and the process is the server.
     """
     row = shown.inbound[server.port]
-    assert row["process"]["name"] == server.process
+    # In OpenSSH 9.8 and newer, sshd-session serves the connections.
+    assert row["process"]["name"].removesuffix("-session") == server.process
     assert options(row) == (server.keepalive, server.user_timeout)
 
 
 def test_outbound(shown: Shown) -> None:
     """
-    A proxy's own connections are told apart from those to it.
+    Connections from a proxy are outbound, those to it inbound.
     """
     assert shown.to_backend["process"]["name"] == "haproxy"
     assert options(shown.to_backend) == ((80, 12, 7), 0)
@@ -204,7 +209,7 @@ def test_outbound(shown: Shown) -> None:
 
 def options(row: dict[str, Any]) -> tuple[tuple[int, int, int] | None, float]:
     """
-    Time, interval and probes if keepalive is on, and the user timeout.
+    Time, interval and probes, None if keepalive is off, and the user timeout in seconds.
     """
     keepalive = row["keepalive"]
     assert keepalive["exact"]
@@ -215,8 +220,8 @@ def options(row: dict[str, Any]) -> tuple[tuple[int, int, int] | None, float]:
 @pytest.mark.parametrize(("rights", "enough"), RIGHTS.items(), ids=str)
 def test_rights(shown: Shown, rights: tuple[int, ...], enough: bool) -> None:
     """
-    Connections are seen by everyone; other users' processes, and with them the exact options, take
-    CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.
+    Connections are visible to all users. Processes of other users, and therefore exact options,
+    require CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.
     """
     rows = shown.by_rights[rights]
     assert len(rows) >= len(SERVERS)
@@ -227,7 +232,7 @@ def test_rights(shown: Shown, rights: tuple[int, ...], enough: bool) -> None:
 
 def test_without_rights_keepalive_is_still_known(shown: Shown) -> None:
     """
-    Whether keepalive is on, and the least that its time can be, is told by the kernel's timers.
+    The kernel's timers show whether keepalive is on, and a lower bound of its time.
     """
     rows = {row.local_port: row for row in shown.by_rights[()] if row.remote_port != BACKEND}
     for server in SERVERS:

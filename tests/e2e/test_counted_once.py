@@ -1,5 +1,5 @@
 """
-Every connection is counted once, in every sum: the exporter against `ss`.
+Every connection is counted once in every sum: the exporter's metrics compared with `ss`.
 """
 
 import time
@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.exporter_inside import Exporter, Scrape, exporter_inside, table
 from tests.lab import LAB_MARKS, Connection, Host, Keepalive, Pair, pair
+from tests.lab.requirements import needs_files
 
 pytestmark = LAB_MARKS
 
@@ -24,7 +25,7 @@ paths:
 sampling: {interval: 500ms, max_duty_cycle: 1}
 """
 IDLE_SPELL = 4.0
-"""Over the limit of some paths, near that of others, and time for some probes."""
+"""Seconds: over the limit of some paths, near that of others, and enough for some probes."""
 TIMEWAIT_LENGTH = 60.0
 A_SAMPLE = 0.6
 ATTEMPTS = 20
@@ -33,7 +34,7 @@ ATTEMPTS = 20
 @dataclass(frozen=True)
 class Counted:
     """
-    One host at rest: the exporter's sums, and what `ss` shows of each socket.
+    One host at rest: the exporter's metrics, and the output lines of `ss`.
     """
 
     metrics: Scrape
@@ -41,26 +42,26 @@ class Counted:
 
     def count(self, *states: str) -> int:
         """
-        How many sockets are in these states, by ss's names for them.
+        The number of sockets in these states, named as in ss.
         """
         return sum(line.split()[0] in states for line in self.lines)
 
     def connections(self) -> int:
         """
-        How many are established, on both sides or this one only.
+        The number of connections that are established or not yet closed by this side.
         """
         return self.count("ESTAB", "CLOSE-WAIT")
 
     def timers(self, name: str) -> int:
         """
-        How many have a timer, by ss's names for them.
+        The number of sockets with a timer, named as in ss.
         """
         return sum(f"timer:({name}," in line for line in self.lines)
 
 
 def loopbacks(host: Host, count: int, here: str, there: str) -> None:
     """
-    Connections from a host to itself, which has both their ends.
+    Open connections from a host to itself, which has both ends.
     """
     family = AF_INET6 if ":" in there else AF_INET
     listener = host.socket(family)
@@ -74,7 +75,7 @@ def loopbacks(host: Host, count: int, here: str, there: str) -> None:
 
 def mapped(lab: Pair, count: int) -> list[Connection]:
     """
-    IPv4 connections between sockets of IPv6, as dual-stack programs have them.
+    Open IPv4 connections between IPv6 sockets, as dual-stack programs do.
     """
     listener = lab.server.call(
         lambda: create_server(("", 0), family=AF_INET6, dualstack_ipv6=True, backlog=count)
@@ -87,9 +88,9 @@ def mapped(lab: Pair, count: int) -> list[Connection]:
     return connections
 
 
-def calls(lab: Pair, count: int) -> None:
+def outbound_from_server(lab: Pair, count: int) -> None:
     """
-    Connections that the server opens, to the client.
+    Open connections from the server to the client.
     """
     listener = lab.client.listener()
     for _ in range(count):
@@ -97,11 +98,11 @@ def calls(lab: Pair, count: int) -> None:
         lab.client.adopt(listener.accept()[0])
 
 
-def crowd(lab: Pair) -> None:
+def open_connections(lab: Pair) -> None:
     """
-    Some hundreds of connections of all kinds, and the remains of some that have ended.
+    Open some hundreds of connections of all kinds, and leave the remains of some that have ended.
 
-    The lab keeps their sockets. The numbers are primes, so that a sum tells what is missing.
+    The lab keeps their sockets. The numbers are primes, so that a sum shows which kind is missing.
     """
     for family in (AF_INET, AF_INET6):
         lab.connections(101, family=family)
@@ -120,7 +121,7 @@ def crowd(lab: Pair) -> None:
             connection.close()
     for connection in mapped(lab, 41)[:5]:
         connection.client.close()
-    calls(lab, 29)
+    outbound_from_server(lab, 29)
     for host in (lab.client, lab.server):
         other_address = f"{host.address}1"
         host.ip(f"addr add {other_address}/32 dev eth0")
@@ -131,17 +132,17 @@ def crowd(lab: Pair) -> None:
 
 def count_at_rest(exporter: Exporter) -> Counted:
     """
-    Scrape sums of a time when no scrape was under way, whose socket would be one of them.
+    Read sums of a sample during which no scrape was open, because its socket would be counted.
     """
     quiet_since = time.time()
     for _ in range(ATTEMPTS):
         time.sleep(A_SAMPLE)
         lines = exporter.host.run(["ss", "-Htano"]).stdout.splitlines()
-        asked = time.time()
+        scrape_began = time.time()
         metrics = exporter.scrape()
         sampled = metrics.total("sample_timestamp_seconds")
         took = metrics.total("collector_duration_seconds", collector="sockets")
-        if quiet_since < sampled and sampled + took < asked:
+        if quiet_since < sampled and sampled + took < scrape_began:
             return Counted(metrics, lines)
         quiet_since = time.time()
     raise AssertionError("no sample was taken between two scrapes")
@@ -150,8 +151,9 @@ def count_at_rest(exporter: Exporter) -> Counted:
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counted]:
     """
-    A client and a server with a crowd between and inside them, both counted.
+    A client and a server with connections between and inside them, both counted.
     """
+    needs_files(2000)
     config = tmp_path_factory.mktemp("counted") / "config.yml"
     config.write_text(CONFIG)
     with (
@@ -160,10 +162,10 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counted]:
         exporter_inside(lab.server, config) as at_server,
     ):
         began = time.monotonic()
-        crowd(lab)
+        open_connections(lab)
         time.sleep(IDLE_SPELL)
         counted = {"client": count_at_rest(at_client), "server": count_at_rest(at_server)}
-        # Later the remains in TIME_WAIT would go, some between ss's look and the exporter's.
+        # After that, TIME_WAIT sockets expire, some of them between ss's dump and the exporter's.
         assert time.monotonic() - began < TIMEWAIT_LENGTH
     print("\n" + report(counted))
     return counted
@@ -171,7 +173,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counted]:
 
 def report(counted: dict[str, Counted]) -> str:
     """
-    The exporter's sums beside those of ss.
+    A table of the exporter's sums and those of ss.
     """
     rows = []
     for name, host in counted.items():
@@ -186,7 +188,7 @@ def report(counted: dict[str, Counted]) -> str:
 
 def timers(counted: Counted, timer: str) -> int:
     """
-    How many connections have a timer, by the exporter.
+    The number of connections with a timer, from the exporter.
     """
     return int(counted.metrics.total("connection_timers", timer=timer))
 
@@ -194,14 +196,14 @@ def timers(counted: Counted, timer: str) -> int:
 @pytest.fixture(params=["client", "server"])
 def counted(both: dict[str, Counted], request: pytest.FixtureRequest) -> Counted:
     """
-    Either of the two hosts.
+    Each of the two hosts.
     """
     return both[request.param]
 
 
 def test_connections_are_the_sockets_of_ss(counted: Counted) -> None:
     """
-    The sum over `connections` is the number of ESTABLISHED and CLOSE_WAIT sockets, to the unit.
+    The sum over `connections` is exactly the number of ESTABLISHED and CLOSE_WAIT sockets.
     """
     assert counted.connections() > 500
     assert counted.count("CLOSE-WAIT") > 20
@@ -210,7 +212,7 @@ def test_connections_are_the_sockets_of_ss(counted: Counted) -> None:
 
 def test_the_client_counts_by_path(both: dict[str, Counted]) -> None:
     """
-    Loopback counts at both its ends and crosses no path, mapped addresses are those of IPv4.
+    Loopback connections count at both ends and cross no path. Mapped addresses count as IPv4.
     """
     kept_or_closed_by_the_server = 101 + 37 + 23 + 13
     assert both["client"].metrics.by("path", "connections") == {
@@ -223,7 +225,7 @@ def test_the_client_counts_by_path(both: dict[str, Counted]) -> None:
 
 def test_the_server_counts_by_path(both: dict[str, Counted]) -> None:
     """
-    What the client has closed still counts, and what the server itself has called.
+    Connections closed by the client still count, as do those opened by the server.
     """
     kept_or_closed_by_the_client = 101 + 37 + 23 + 19 + 17
     assert both["server"].metrics.by("path", "connections") == {
@@ -243,7 +245,7 @@ def test_sampled_sockets_agree(counted: Counted) -> None:
 
 def test_idle_times_agree(counted: Counted) -> None:
     """
-    Every connection is in the histogram of idle times of its path.
+    Every connection is in the idle time histogram of its path.
     """
     metrics = counted.metrics
     in_histogram = metrics.by("path", "connection_idle_seconds_gcount")
@@ -253,7 +255,7 @@ def test_idle_times_agree(counted: Counted) -> None:
 
 def test_keepalive_timers_agree(counted: Counted) -> None:
     """
-    The histogram of expiries, `connection_timers` and ss agree on the keepalive timers.
+    The expiry histogram, `connection_timers` and ss agree on the number of keepalive timers.
     """
     armed = counted.timers("keepalive")
     assert timers(counted, "keepalive") == armed
@@ -262,7 +264,7 @@ def test_keepalive_timers_agree(counted: Counted) -> None:
 
 def test_keepalive_times_are_of_connections_with_keepalive(both: dict[str, Counted]) -> None:
     """
-    The client knows the keepalive time of all its keepalives; the server, without any, of none.
+    The client exports the keepalive time of all its keepalives; the server has none.
     """
     counts = {
         name: counted.metrics.by("path", "connection_keepalive_time_seconds_gcount")
@@ -277,7 +279,7 @@ def test_keepalive_times_are_of_connections_with_keepalive(both: dict[str, Count
 )
 def test_buckets_are_cumulative_and_end_in_the_count(counted: Counted, histogram: str) -> None:
     """
-    No bucket holds less than the one below it, and the last one holds all.
+    Buckets are cumulative, and the last one equals the count.
     """
     paths = {labels["path"] for labels, _ in counted.metrics.samples["connections"]}
     for path in paths:
@@ -293,24 +295,24 @@ def test_buckets_are_cumulative_and_end_in_the_count(counted: Counted, histogram
 
 def test_timers_agree(counted: Counted) -> None:
     """
-    `connection_timers` without `time_wait` sums to the connections.
+    The sum of `connection_timers` without `time_wait` is the number of connections.
     """
     by_timer = counted.metrics.by("timer", "connection_timers")
     assert sum(by_timer.values()) - by_timer["time_wait"] == counted.connections()
 
 
-def test_time_wait_is_that_of_ss(counted: Counted) -> None:
+def test_time_wait_agrees_with_ss(counted: Counted) -> None:
     """
-    `time_wait` is the number of sockets to which ss shows a time-wait timer.
+    `time_wait` is the number of sockets with a time-wait timer in ss.
     """
-    # Besides those in TIME_WAIT these are the ones in FIN_WAIT2 that their process has closed.
+    # These are sockets in TIME_WAIT, and those in FIN_WAIT2 that their process has closed.
     assert counted.count("TIME-WAIT") > 10
     assert timers(counted, "time_wait") == counted.timers("timewait")
 
 
 def test_at_risk_is_the_sum_of_its_cells(counted: Counted) -> None:
     """
-    `at_risk_connections` is the sum of near and over the limit with protection none and late.
+    `at_risk_connections` is the sum over near_limit and over_limit with protection none or late.
     """
     cells = {
         (idle_state, protection): counted.metrics.total(
@@ -326,7 +328,7 @@ def test_at_risk_is_the_sum_of_its_cells(counted: Counted) -> None:
 
 def test_late_keepalives_are_at_risk_too(both: dict[str, Counted]) -> None:
     """
-    The client's keepalives of an hour are late on both its paths, and near or over the limit.
+    Keepalive times of an hour are late on both paths of the client, and near or over the limit.
     """
     late = {"protection": "late"}
     metrics = both["client"].metrics
@@ -336,7 +338,7 @@ def test_late_keepalives_are_at_risk_too(both: dict[str, Counted]) -> None:
 
 def test_probes_protect_both_ends(both: dict[str, Counted]) -> None:
     """
-    Keepalives of a second are the client's own protection, and the peer's at the server.
+    Keepalive times of a second are protection `own` at the client and `peer` at the server.
     """
     for path in ("soon-over-out", "soon-near"):
         own = both["client"].metrics.by("protection", "connections", path=path)["own"]
@@ -348,7 +350,7 @@ def test_probes_protect_both_ends(both: dict[str, Counted]) -> None:
 
 def test_sums_stay_until_the_next_sample(tmp_path: Path) -> None:
     """
-    The sums are there at every moment, though the duty cycle puts the next sample far off.
+    The sums are always exported, even if the duty cycle delays the next sample.
     """
     config = tmp_path / "config.yml"
     config.write_text("sampling: {interval: 10ms, max_duty_cycle: 0.01}")
@@ -358,5 +360,5 @@ def test_sums_stay_until_the_next_sample(tmp_path: Path) -> None:
             metrics = exporter.scrape()
             shown = "connections" in metrics.samples
             age = time.time() - metrics.total("sample_timestamp_seconds")
-            assert shown, f"nothing is shown {age:.2f} s after a sample"
+            assert shown, f"no connections exported {age:.2f} s after a sample"
             assert metrics.total("collector_success", collector="sockets") == 1

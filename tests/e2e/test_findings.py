@@ -3,6 +3,7 @@ Findings in real network namespaces: real sysctls, a real NAT, a real server.
 """
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from exporter.analysis.coverage import Cover, cover
+from exporter.analysis.coverage import Coverage, coverage
 from exporter.analysis.findings import find_all
 from exporter.analysis.report import Verdict
+from exporter.collectors.operating_system import read_settings
 from exporter.model import HOST_NETNS, Recommended, Settings, Severity
-from exporter.paths.matching import PROFILES, Profile
-from exporter.settings import read_settings
+from exporter.paths.profiles import PROFILES, Profile
 from tests.e2e.exporter_inside import Exporter
 from tests.e2e.exporting import exporter_inside
 from tests.e2e.servers import Client, PostgreSQL, Redis, wait_for_ports
@@ -27,7 +28,7 @@ pytestmark = LAB_MARKS
 
 DEFAULTS = (7200, 75, 9)
 RECOMMENDED = (120, 30, 8)
-FORGETS_AFTER = 5
+IDLE_TIMEOUT = 5
 PATIENCE = 20.0
 
 
@@ -51,7 +52,7 @@ def configure(host: Host, time: int, interval: int, probes: int) -> None:
 @dataclass(frozen=True)
 class Checked:
     """
-    What `check` says of the one namespace it sees, and its exit code.
+    The JSON report of `check` about one namespace, and its exit code.
     """
 
     code: int
@@ -60,21 +61,21 @@ class Checked:
     @property
     def ids(self) -> set[str]:
         """
-        The findings that are warnings or worse.
+        Findings with severity warning or worse.
         """
         findings = self.report["findings"]
         return {each["id"] for each in findings if each["severity"] != Severity.INFO}
 
     def problem(self, number: str) -> str:
         """
-        What a finding says is wrong.
+        The problem text of a finding.
         """
         problem: str = self.finding(number)["problem"]
         return problem
 
     def finding(self, number: str) -> dict[str, str]:
         """
-        A finding, which must be there.
+        A finding. Raises KeyError if it is missing.
         """
         findings: dict[str, dict[str, str]] = {each["id"]: each for each in self.report["findings"]}
         return findings[number]
@@ -91,19 +92,17 @@ def check(host: Host, *flags: str) -> Checked:
     return Checked(ended.returncode, report)
 
 
-def test_fresh_namespace_and_cure() -> None:
+def test_fresh_namespace_and_fix() -> None:
     """
-    A new namespace is at risk on Azure, in numbers; with the recommended settings it is all right.
+    A new namespace has KA001 on Azure, with the times. The recommended settings have no finding.
     """
     with Host() as host:
         before = check(host)
         configure(host, *RECOMMENDED)
         after = check(host)
     assert (before.code, before.ids) == (1, {"KA001"})
-    assert before.problem("KA001") == (
-        "The first probe goes out after 7200 s of idling, and nothing refreshes the mapping before"
-        " the idle timeout of azure-outbound (240 s) and azure-inbound (240 s)."
-    )
+    facts = ("7200 s", "azure-outbound (240 s)", "azure-inbound (240 s)")
+    assert all(fact in before.problem("KA001") for fact in facts)
     assert before.report["settings"] == {
         "time_seconds": 7200,
         "interval_seconds": 75,
@@ -111,7 +110,8 @@ def test_fresh_namespace_and_cure() -> None:
         "data_retransmissions": 15,
     }
     assert (after.code, after.ids) == (0, set())
-    assert after.report["summary"] == "host: all right: 2 of 2 paths protected"
+    assert after.report["verdict"] == Verdict.ALL_RIGHT
+    assert [path["protected"] for path in after.report["paths"]] == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_sysctls(
     host: Host, keepalive: tuple[int, int, int], retries: int, expected: set[str]
 ) -> None:
     """
-    Whatever values the kernel takes, the findings are those of these values.
+    For all values that the kernel accepts, the findings are those of the values.
     """
     configure(host, *keepalive)
     host.sysctl("net.ipv4.tcp_retries2", retries)
@@ -154,41 +154,41 @@ def test_sysctls(
 @pytest.fixture(scope="module")
 def lab() -> Iterator[NatLab]:
     """
-    A NAT that forgets early; its client starts at the kernel's defaults.
+    A NAT with a short idle timeout. Its client has the kernel's default settings.
     """
-    with nat_lab(idle_timeout=FORGETS_AFTER) as lab:
+    with nat_lab(idle_timeout=IDLE_TIMEOUT) as lab:
         yield lab
 
 
-def test_what_covers_a_path(lab: NatLab) -> None:
+def test_coverage_of_a_path(lab: NatLab) -> None:
     """
-    A NAT forgets a connection that the settings are said not to cover, though its first probe was
-    in time, and keeps one that they are said to cover.
+    A connection with settings rated protected survives; others do not, even with a first probe in
+    time.
     """
     cases = {"kept": (1, 1, 8), "lapses": (1, 60, 8), "too late": (60, 1, 8)}
     connections = {
         name: lab.connect(keepalive=Keepalive(*values)) for name, values in cases.items()
     }
-    time.sleep(FORGETS_AFTER + 3)  # of those that lapse the only probe came after a second
+    time.sleep(IDLE_TIMEOUT + 3)  # with "lapses" the only probe is sent after a second
     alive = {name: each.reaches_server() for name, each in connections.items()}
     covered = {
-        name: cover(
-            Settings(*values, data_retransmissions=15, configured=frozenset()), FORGETS_AFTER
+        name: coverage(
+            Settings(*values, data_retransmissions=15, configured=frozenset()), IDLE_TIMEOUT
         )
         for name, values in cases.items()
     }
     assert covered == {
-        "kept": Cover.PROTECTED,
-        "lapses": Cover.LAPSES,
-        "too late": Cover.UNPROTECTED,
+        "kept": Coverage.PROTECTED,
+        "lapses": Coverage.LAPSES,
+        "too late": Coverage.UNPROTECTED,
     }
     assert alive == {"kept": True, "lapses": False, "too late": False}
 
 
-def test_healthy_connections_end(lab: NatLab) -> None:
+def test_healthy_connections_time_out(lab: NatLab) -> None:
     """
-    KA014 is no theory: without probes an idle connection ends though its path and peer are well,
-    and with an interval of 0 it ends when its answers take a moment.
+    The effects of KA014. With 0 probes, an idle connection times out although path and peer work.
+    With an interval of 0, it times out if answers are delayed.
     """
     configure(lab.client, 1, 75, 0)
     assert lab.connect(keepalive=Keepalive()).client_error(PATIENCE) == "ETIMEDOUT"
@@ -200,7 +200,7 @@ def test_healthy_connections_end(lab: NatLab) -> None:
     error = slow.client_error(PATIENCE)
     lab.nat.heal()
     assert error == "ETIMEDOUT"
-    assert time.monotonic() - began < 8  # with an interval of a second it takes that much more
+    assert time.monotonic() - began < 8  # an interval of 1 s would take longer
 
 
 AZURE = """
@@ -211,17 +211,17 @@ sampling: {interval: 200ms, max_duty_cycle: 1}
 
 def wait_for_findings(exporter: Exporter, expected: set[str]) -> None:
     """
-    Return when these and no others are exported.
+    Wait until exactly these findings are exported.
     """
     end = time.monotonic() + PATIENCE
     while (found := found_by(exporter)) != expected:
-        assert time.monotonic() < end, f"found {found}, not {expected}"
+        assert time.monotonic() < end, f"found {found}, expected {expected}"
         time.sleep(0.1)
 
 
 def found_by(exporter: Exporter) -> set[str]:
     """
-    The findings that the exporter shows.
+    The ids of the exported findings.
     """
     samples = exporter.scrape().samples.get("finding", [])
     assert all(value == 1 and labels["netns"] == HOST_NETNS for labels, value in samples)
@@ -230,14 +230,14 @@ def found_by(exporter: Exporter) -> set[str]:
 
 def test_stale_timers(lab: NatLab, tmp_path: Path) -> None:
     """
-    When the sysctl is put right below a running PostgreSQL, its open connections stay wrong, and
-    `check` and the exporter say how many; once their clients have come again, all is right.
+    After a sysctl change, open connections of a running PostgreSQL keep their timers. `check` and
+    the exporter report KA009, with the number, until the clients have reconnected.
 
-    Redis' own 300 s look the same: longer than the setting, too late for the path.
+    Redis' own 300 s lead to the same finding: longer than the setting, too late for the path.
     """
     server, client = lab.server, lab.client
-    configure(client, *DEFAULTS)  # else psql's probes would protect the connections
-    lab.nat.forget_idle_after(3600)  # the NAT is there for the address alone
+    configure(client, *DEFAULTS)  # otherwise psql's probes protect the connections
+    lab.nat.forget_idle_after(3600)  # the NAT is needed only for its address
     with PostgreSQL.installed() as postgresql, exporter_inside(server, AZURE) as exporter:
         redis = Redis(tmp_path)
         postgresql.start(server, 5432, "")
@@ -257,35 +257,33 @@ def test_stale_timers(lab: NatLab, tmp_path: Path) -> None:
         wait_for_findings(exporter, {"KA009", "KA010"})
         changed = check(server)
         assert (changed.code, changed.ids) == (1, {"KA009"})
-        assert changed.problem("KA009").startswith(
-            "At least 3 open connections have a keepalive time of more than the 120 s now set:"
-        )
+        assert re.search(r"\b3\b.* 120 s", changed.problem("KA009"))
         assert check(server, "--paths-from", str(no_paths(tmp_path))).code == 0
 
         for session in sessions:
-            hang_up(session)
+            disconnect(session)
         sessions = [connect() for _ in range(3)]
         wait_for_findings(exporter, {"KA010"})
-        cured = check(server)
-        assert (cured.code, cured.ids) == (0, set())
+        after = check(server)
+        assert (after.code, after.ids) == (0, set())
 
         client.connect(server.address, 6379)
         wait_for_findings(exporter, {"KA009", "KA010"})
-        assert check(server).problem("KA009").startswith("At least 1 open connection ")
+        assert re.search(r"\b1\b", check(server).problem("KA009"))
 
 
 def no_paths(directory: Path) -> Path:
     """
-    A configuration without paths.
+    Write a configuration without paths.
     """
     file = directory / "no-paths.yml"
     file.write_text("profile: none\n")
     return file
 
 
-def hang_up(client: Client) -> None:
+def disconnect(client: Client) -> None:
     """
-    End a client, and with it its connection.
+    End a client, which closes its connection.
     """
     assert client.process.stdin is not None
     client.process.stdin.close()
@@ -294,7 +292,7 @@ def hang_up(client: Client) -> None:
 
 def test_other_namespaces() -> None:
     """
-    Below a host that is configured right, a namespace at the kernel's defaults is found, by name.
+    A namespace with the kernel's defaults is reported by name, on a host with recommended settings.
     """
     with Host() as host, Host("web") as web:
         configure(host, *RECOMMENDED)
@@ -305,15 +303,13 @@ def test_other_namespaces() -> None:
     assert reports[HOST_NETNS]["verdict"] == Verdict.ALL_RIGHT
     found = {each["id"]: each["problem"] for each in reports[web.name]["findings"]}
     assert set(found) == {"KA001", "KA008", "KA010"}
-    assert found["KA008"] == (
-        "The namespace has settings of its own: time 7200 s (host 120 s), interval 75 s (host 30 s)"
-        " and probes 9 (host 8)."
-    )
+    facts = ("time 7200 s (host 120 s)", "interval 75 s (host 30 s)", "probes 9 (host 8)")
+    assert all(fact in found["KA008"] for fact in facts)
 
 
 def test_harmless_stale_timers() -> None:
     """
-    A connection that crosses no path may keep its timer: that is said, but is no warning.
+    A connection that crosses no path may keep its timer: that is a finding, but not a warning.
     """
     with Host() as host:
         listener = host.listener()
@@ -322,4 +318,4 @@ def test_harmless_stale_timers() -> None:
         found = check(host)
         kept.close()
     assert (found.code, found.ids) == (0, set())
-    assert found.problem("KA015").startswith("At least 1 open connection ")
+    assert re.search(r"\b1\b", found.problem("KA015"))

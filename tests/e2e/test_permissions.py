@@ -1,5 +1,5 @@
 """
-What works at each level of docs/permissions.md.
+The features available at each level of docs/permissions.md.
 """
 
 import json
@@ -11,20 +11,20 @@ from dataclasses import dataclass
 import pytest
 
 from tests.e2e.exporting import exporter_inside
-from tests.e2e.node import Node, inhabitants
+from tests.e2e.node import Node, unnamed_namespaces
 from tests.exporter_process import COMMAND, ExporterProcess, exporter_process
 from tests.lab import LAB_MARKS, Host
 from tests.lab.traffic import Keepalive
 
 pytestmark = LAB_MARKS
 
-OF_OTHERS = ("sys_admin", "sys_ptrace", "dac_read_search")
+FOR_OTHER_NAMESPACES = ("sys_admin", "sys_ptrace", "dac_read_search")
 
 
 @dataclass(frozen=True)
 class Level:
     """
-    A row of the table: the capabilities that nobody has, or root.
+    A row of the table: capabilities of the user nobody, or root.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Level:
         """
         if self.is_root:
             return COMMAND
-        # Reading a checkout below a home directory may take one more.
+        # Reading a checkout below a home directory may require one more capability.
         kept = ",".join(f"+{each}" for each in {*self.capabilities, "dac_read_search"})
         return (
             *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
@@ -58,7 +58,7 @@ NONE = Level("none")
 NET_ADMIN = Level("CAP_NET_ADMIN", ("net_admin",))
 ADMIN = Level("CAP_SYS_ADMIN", ("sys_admin",))
 PTRACE = Level("CAP_SYS_PTRACE", ("sys_ptrace",))
-NAMESPACES = Level("CAP_SYS_ADMIN and CAP_SYS_PTRACE", OF_OTHERS)
+NAMESPACES = Level("CAP_SYS_ADMIN and CAP_SYS_PTRACE", FOR_OTHER_NAMESPACES)
 ROOT = Level("root", is_root=True)
 LEVELS = (NONE, NET_ADMIN, NAMESPACES, ROOT)
 
@@ -66,7 +66,7 @@ LEVELS = (NONE, NET_ADMIN, NAMESPACES, ROOT)
 @dataclass(frozen=True)
 class Others:
     """
-    A node, and what the other namespaces in it are called. All have a process of root's.
+    A node, and the names of its other namespaces. Each of them has a process of root.
     """
 
     node: Node
@@ -77,18 +77,18 @@ class Others:
 @pytest.fixture(scope="module")
 def others() -> Iterator[Others]:
     """
-    A node with one namespace that has a name and two that have none.
+    A node with one named and two unnamed namespaces.
     """
-    with Node() as node, inhabitants(node) as people:
+    with Node() as node, unnamed_namespaces(node) as namespaces:
         node.run(["ip", "netns", "add", "web"])
         node.start(["ip", "netns", "exec", "web", "sleep", "infinity"])
-        yield Others(node, ["web"], [f"net:[{inode}]" for inode in people.make(2)])
+        yield Others(node, ["web"], [f"net:[{inode}]" for inode in namespaces.make(2)])
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
     """
-    A namespace in which root has a connection, with a listener beside it.
+    A namespace with a listener and a connection of root.
     """
     with Host() as host:
         host.ip("link set lo up")
@@ -103,7 +103,7 @@ def host() -> Iterator[Host]:
 @pytest.mark.parametrize("level", LEVELS, ids=str)
 def test_own_namespace(host: Host, level: Level) -> None:
     """
-    Settings, connections, owners and closures of its own namespace are there at every level.
+    Settings, connections, owners and closures of its own namespace are available at every level.
     """
     with exporter_process(command=level.command, start=host.start) as exporter:
         metrics = inside(host, exporter)
@@ -113,22 +113,22 @@ def test_own_namespace(host: Host, level: Level) -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "named", "unnamed", "lacking"),
+    ("level", "named", "unnamed", "missing"),
     [
-        (NONE, False, False, {"CAP_SYS_ADMIN", "CAP_SYS_PTRACE"}),
-        (NET_ADMIN, False, False, {"CAP_SYS_ADMIN", "CAP_SYS_PTRACE"}),
-        (ADMIN, True, False, {"CAP_SYS_PTRACE"}),
-        (PTRACE, False, False, {"CAP_SYS_ADMIN"}),
-        (NAMESPACES, True, True, set()),
-        (ROOT, True, True, set()),
+        (NONE, False, False, ("CAP_SYS_ADMIN", "CAP_SYS_PTRACE")),
+        (NET_ADMIN, False, False, ("CAP_SYS_ADMIN", "CAP_SYS_PTRACE")),
+        (ADMIN, True, False, ("CAP_SYS_PTRACE",)),
+        (PTRACE, False, False, ("CAP_SYS_ADMIN",)),
+        (NAMESPACES, True, True, ()),
+        (ROOT, True, True, ()),
     ],
     ids=str,
 )
 def test_other_namespaces(
-    others: Others, level: Level, named: bool, unnamed: bool, lacking: set[str]
+    others: Others, level: Level, named: bool, unnamed: bool, missing: tuple[str, ...]
 ) -> None:
     """
-    They are read, or counted as what cannot be read, and the log says once what that takes.
+    They are read, or counted as not readable. Each missing capability is logged once.
     """
     with exporter_inside(others.node, OFTEN, level.command) as exporter:
         first = exporter.scrape().total("sample_timestamp_seconds")
@@ -139,9 +139,11 @@ def test_other_namespaces(
         every = {"host", *others.named, *others.unnamed}
         assert scrape.total("namespaces", readable="true") == len(read)
         assert scrape.total("namespaces", readable="false") == len(every - read)
-        said = [line for line in exporter.log if "namespaces are not read" in line]
-        assert {name for line in said for name in re.findall("CAP_[A-Z_]+", line)} == lacking
-        assert len(said) == len(lacking)
+        skipped = [line for line in exporter.log if "network namespaces" in line]
+        assert {name for line in skipped for name in re.findall("CAP_[A-Z_]+", line)} == set(
+            missing
+        )
+        assert len(skipped) == len(missing)
         for name in ("settings", "sockets", "closures"):
             assert scrape.total("collector_success", collector=name) == 1
 
@@ -149,7 +151,7 @@ def test_other_namespaces(
 @pytest.mark.parametrize("level", LEVELS, ids=str)
 def test_exact_options(host: Host, level: Level) -> None:
     """
-    Those of root's socket are shown to whoever may look into root's process, and to nobody else.
+    The options of root's socket are visible only at levels that can inspect root's process.
     """
     command = [*level.command, "connections", "--all", "--format=json"]
     connections = json.loads(host.run(command).stdout)["connections"]
@@ -159,7 +161,7 @@ def test_exact_options(host: Host, level: Level) -> None:
 
 def inside(host: Host, exporter: ExporterProcess) -> dict[str, float]:
     """
-    What an exporter within the host's namespace serves once it has taken a sample.
+    The metrics of an exporter in the host's namespace, after its first sample.
     """
     series = 'tcp_keepalive_collector_success{collector="owners"}'
     return host.call(exporter.wait_for, {series: 1}, 60)

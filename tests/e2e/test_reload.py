@@ -1,5 +1,5 @@
 """
-The config file read again while connections idle and end: nothing that is known is lost.
+A reload of the config file while connections are idle and end: no history is lost.
 """
 
 import signal
@@ -31,9 +31,9 @@ sampling: {interval: 500ms, max_duty_cycle: 1}
 
 
 @dataclass(frozen=True)
-class Stage:
+class ReloadableExporter:
     """
-    A lab whose server has an exporter, and its config file.
+    A lab with an exporter at the server, and its config file.
     """
 
     lab: Pair
@@ -42,7 +42,7 @@ class Stage:
 
     def reload(self, config: str) -> None:
         """
-        Have the exporter read this config.
+        Write a config, and wait until the exporter has reloaded it.
         """
         already = self._reloads()
         self.file.write_text(config)
@@ -50,17 +50,17 @@ class Stage:
         wait_for(lambda: self._reloads() > already, self.exporter)
 
     def _reloads(self) -> int:
-        return sum("config read again" in line for line in self.exporter.log)
+        return sum("level=info" in line for line in self.exporter.log if str(self.file) in line)
 
     def closed(self, path: str) -> float:
         """
-        How many connections have ended on this path.
+        The number of closures on a path.
         """
         return self.exporter.scrape().total("closure_idle_seconds_count", path=path)
 
     def close(self, number: int) -> None:
         """
-        Have so many connections open for a sample, and end.
+        Open and close this many connections.
         """
         for connection in self.lab.connections(number):
             connection.close()
@@ -68,7 +68,7 @@ class Stage:
 
 def wait_for(condition: Callable[[], bool], exporter: Exporter, within: float = 20) -> None:
     """
-    Return when the condition holds.
+    Wait until the condition is true.
     """
     end = time.monotonic() + within
     while not condition():
@@ -77,44 +77,54 @@ def wait_for(condition: Callable[[], bool], exporter: Exporter, within: float = 
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def reloadable(tmp_path: Path) -> Iterator[ReloadableExporter]:
     """
-    The stage before anything has happened.
+    The exporter with the first config.
     """
     file = tmp_path / "exporter.yml"
     file.write_text(BEFORE)
     with pair() as lab, exporter_inside(lab.server, file) as exporter:
-        yield Stage(lab, exporter, file)
+        yield ReloadableExporter(lab, exporter, file)
 
 
-def peers(scrape: Scrape, path: str) -> dict[str, int]:
+def by_protection(scrape: Scrape, path: str) -> dict[str, int]:
     """
-    The path's connections by protection.
+    The connections of a path by protection.
     """
     return scrape.by("protection", "connections", path=path)
 
 
-def test_reload(stage: Stage) -> None:
+def test_reload(reloadable: ReloadableExporter) -> None:
     """
-    Counts go on, what samples have told of a connection stays known, and scrapes go on.
+    A reload keeps the history of connections, and scrapes continue to work. A histogram with other
+    buckets restarts as a whole.
     """
-    stage.lab.connections(1, keepalive=Keepalive(time=1, interval=1))
-    wait_for(lambda: peers(stage.exporter.scrape(), "kept") == {"peer": 1}, stage.exporter)
-    stage.close(5)
-    wait_for(lambda: stage.closed("kept") == 5, stage.exporter)
+    reloadable.lab.connections(1, keepalive=Keepalive(time=1, interval=1))
+    wait_for(
+        lambda: by_protection(reloadable.exporter.scrape(), "kept") == {"peer": 1},
+        reloadable.exporter,
+    )
+    reloadable.close(5)
+    wait_for(lambda: reloadable.closed("kept") == 5, reloadable.exporter)
 
-    stage.reload(AFTER)
-    scrapes = [stage.exporter.scrape()]
+    reloadable.reload(AFTER)
+    scrapes = [reloadable.exporter.scrape()]
     while "new" not in {labels["path"] for labels, _ in scrapes[-1].samples["connections"]}:
-        scrapes.append(stage.exporter.scrape())
-    assert peers(scrapes[-1], "new") == {"peer": 1}, "the first sample knows what those before saw"
+        scrapes.append(reloadable.exporter.scrape())
+    assert by_protection(scrapes[-1], "new") == {"peer": 1}, (
+        "the first sample after the reload has the history"
+    )
     assert scrapes[-1].total("path_idle_timeout_seconds", path="kept") == 600
-    assert stage.closed("kept") == 5
-    assert stage.closed("new") == 0
+    assert reloadable.closed("kept") == 0
+    assert reloadable.closed("new") == 0
 
-    stage.close(3)
-    wait_for(lambda: stage.closed("new") == 3, stage.exporter)
-    stage.reload(BEFORE)
-    assert stage.closed("kept") == 5
-    paths = {labels["path"] for labels, _ in stage.exporter.scrape().samples["idle_drops_total"]}
+    reloadable.close(3)
+    wait_for(lambda: reloadable.closed("new") == 3, reloadable.exporter)
+    reloadable.reload(AFTER)
+    assert reloadable.closed("new") == 3, "with the same buckets, the counts continue"
+    reloadable.reload(BEFORE)
+    assert reloadable.closed("kept") == 0
+    paths = {
+        labels["path"] for labels, _ in reloadable.exporter.scrape().samples["idle_drops_total"]
+    }
     assert paths == {"kept"}

@@ -1,5 +1,5 @@
 """
-PostgreSQL, Redis and OpenSSH, as they come and cured: their protection on either side of a path.
+PostgreSQL, Redis and OpenSSH, with defaults and with keepalives: protection at both ends of a path.
 """
 
 import time
@@ -17,9 +17,9 @@ from tests.lab import LAB_MARKS, Host, Pair, pair
 pytestmark = LAB_MARKS
 
 AZURE, AWS, SHORT = "240s", "350s", "6s"
-"""Idle timeouts: those of the profiles, and one short enough to wait for."""
+"""Idle timeouts: those of two profiles, and one short enough for a test."""
 DURATION = 9.0
-"""How long the connections are left alone: longer than SHORT."""
+"""Idle time of the connections in seconds, longer than SHORT."""
 CONFIG = """
 profile: none
 sampling: {interval: 500ms, max_duty_cycle: 1}
@@ -33,9 +33,9 @@ RECOMMENDED = {"time": 120, "intvl": 30, "probes": 8}
 @dataclass(frozen=True, eq=False)
 class Case:
     """
-    A connection and what protects it as time goes by, seen from the server and from the client.
+    A connection and its expected protection over time, at the server and at the client.
 
-    No case equals another one, though it may have the same configuration.
+    Cases with the same configuration are not equal.
     """
 
     server: str
@@ -47,12 +47,12 @@ class Case:
     over_limit: bool = False
 
     def __str__(self) -> str:
-        settings = self.settings or "as it comes"
+        settings = self.settings or "default"
         client = f", client {self.options}" if self.options else ""
         return f"{self.server} {settings}{client}, {self.idle_timeout}"
 
 
-# Redis' client has a keepalive time of 15 s of its own, which nothing changes.
+# redis-cli sets its own keepalive time of 15 s, which cannot be changed.
 CASES = (
     Case("PostgreSQL", "", "", AZURE, "late", "late"),
     Case("PostgreSQL", "", "keepalives_idle=120", AZURE, "late", "own"),
@@ -64,10 +64,10 @@ CASES = (
     Case("Redis", "tcp-keepalive 0", "", AZURE, "none", "own"),
     Case("OpenSSH", "", "", AZURE, "late", "late"),
     Case("OpenSSH", "TCPKeepAlive no", "TCPKeepAlive=no", AZURE, "none", "none"),
-    # Times shrunk, to see what becomes of it.
+    # Short times, to observe the result.
     Case("PostgreSQL", "", "", SHORT, "late", "late", over_limit=True),
     Case("PostgreSQL", "", f"keepalives_idle=2 {EVERY_SECOND}", SHORT, "late, peer", "own"),
-    # After an answered probe the next one comes after the interval, here that of the sysctl: 75 s.
+    # After an answered probe, the next one is sent after the interval, here the sysctl's 75 s.
     Case(
         "PostgreSQL",
         "",
@@ -87,28 +87,28 @@ WITH_SYSCTLS = (
     Case("Redis", "", "", AZURE, "late", "own"),
     Case("OpenSSH", "", "", AZURE, "own", "own"),
 )
-"""The recommended sysctls in both namespaces, from before the servers start."""
+"""With the recommended sysctls in both namespaces, set before the servers start."""
 BEFORE_CHANGE = tuple(case for case in CASES if case.server != "Redis")
-"""Those of CASES whose servers have no time of their own."""
+"""The CASES whose servers do not set their own keepalive time."""
 AFTER_CHANGE = (
     Case("PostgreSQL", "", "", AZURE, "own", "late"),
     Case("Redis", "", "", AZURE, "late", "own"),
     Case("OpenSSH", "", "", AZURE, "own", "late"),
 )
-"""Connected to the servers of CASES after the sysctls of their namespace have been changed."""
+"""Connected to the servers of CASES after the sysctls of the servers' namespace were changed."""
 
 
 class Site:
     """
-    A lab with servers, a client for each case, and an exporter on either side.
+    A lab with servers, a client for each case, and an exporter at both ends.
 
-    Each case has a pair of addresses of its own, which stand for public ones, and by them a path of
-    its own: so the exporters tell the cases apart.
+    Each case has its own pair of addresses, used as public ones, and therefore its own path, by
+    which the exporters distinguish the cases.
     """
 
     def __init__(self, lab: Pair, kinds: dict[str, Software], cases: Iterable[Case]) -> None:
         """
-        Start the servers, one for each configuration.
+        Start one server for each configuration.
         """
         self._lab = lab
         self._kinds = kinds
@@ -138,7 +138,7 @@ class Site:
 
     def connect(self, cases: Iterable[Case]) -> list[Client]:
         """
-        Connect a client for each of the cases, which then stay idle.
+        Connect a client for each of the cases. The connections are then idle.
         """
         wait_for_ports(self._lab.server, self._ports.values())
         clients = [self._connect(case) for case in cases]
@@ -164,7 +164,7 @@ class Site:
 @dataclass
 class Seen:
     """
-    What an exporter said of a connection, in the order of time, repetitions left out.
+    The protections and idle states of a connection in order, without repetitions.
     """
 
     protections: list[str] = field(default_factory=list)
@@ -172,42 +172,42 @@ class Seen:
 
     def note(self, scrape: Scrape, path: str) -> None:
         """
-        Add what a scrape says of the one connection on a path.
+        Add those of the one connection on a path from a scrape.
         """
-        for said, label in ((self.protections, "protection"), (self.idle_states, "idle_state")):
+        for values, label in ((self.protections, "protection"), (self.idle_states, "idle_state")):
             ((value, number),) = scrape.by(label, "connections", path=path).items()
             assert number == 1
-            if said[-1:] != [value]:
-                said.append(value)
+            if values[-1:] != [value]:
+                values.append(value)
 
-    def in_words(self) -> tuple[str, str]:
+    def as_text(self) -> tuple[str, str]:
         """
-        Protections and idle states.
+        Protections and idle states as text.
         """
         return ", ".join(self.protections), ", ".join(self.idle_states)
 
 
-class Watch:
+class Observer:
     """
-    What a site's exporters say of its cases, as time goes by.
+    The metrics of a site's exporters for its cases over time.
     """
 
     def __init__(
         self, site: Site, cases: Iterable[Case], exporters: tuple[Exporter, Exporter]
     ) -> None:
         """
-        Look at these cases only, once.
+        Observe only these cases, and scrape once.
         """
         self._site = site
         self._exporters = exporters
         self.inbound = {case: Seen() for case in cases}
         self.outbound = {case: Seen() for case in self.inbound}
         self.at_risk = {"server": 0, "client": 0}
-        self.look()
+        self.scrape()
 
-    def look(self) -> None:
+    def scrape(self) -> None:
         """
-        Add what the exporters say now.
+        Scrape the exporters.
         """
         at_server, at_client = (exporter.scrape() for exporter in self._exporters)
         for case in self.inbound:
@@ -221,11 +221,11 @@ class Watch:
 
     def report(self, title: str) -> str:
         """
-        What was foreseen and what was seen of each case.
+        A table of the expected and exported values of each case.
         """
-        heads = ["server", "its settings", "its client's", "path"]
+        heads = ["server", "settings", "client options", "timeout"]
         for side in ("inbound", "outbound"):
-            heads += [f"{side}: foreseen", "seen", "idle state"]
+            heads += [f"{side}: expected", "exported", "idle state"]
         rows = [
             (
                 case.server,
@@ -233,9 +233,9 @@ class Watch:
                 case.options or "-",
                 case.idle_timeout,
                 case.inbound,
-                *self.inbound[case].in_words(),
+                *self.inbound[case].as_text(),
                 case.outbound,
-                *self.outbound[case].in_words(),
+                *self.outbound[case].as_text(),
             )
             for case in self.inbound
         ]
@@ -243,39 +243,39 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Story:
+class Observations:
     """
-    Everything that was observed.
+    All observations.
 
-    after_change is of BEFORE_CHANGE and AFTER_CHANGE; unconfigured is what exporters without a
-    config file say of WITH_SYSCTLS, at the server and at the client.
+    after_change is of BEFORE_CHANGE and AFTER_CHANGE. unconfigured has the metrics of exporters
+    without a config file for WITH_SYSCTLS, at the server and at the client.
     """
 
-    cases: Watch
-    with_sysctls: Watch
-    after_change: Watch
+    cases: Observer
+    with_sysctls: Observer
+    after_change: Observer
     unconfigured: tuple[Scrape, Scrape]
 
 
-def recommend(host: Host) -> None:
+def set_recommended(host: Host) -> None:
     """
-    Give a namespace the recommended settings.
+    Set the recommended sysctls of a namespace.
     """
     for name, value in RECOMMENDED.items():
         host.sysctl(f"net.ipv4.tcp_keepalive_{name}", value)
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+def observations(tmp_path_factory: pytest.TempPathFactory) -> Observations:
     """
-    Two sites side by side, one with Linux' own sysctls and one with those recommended.
+    Two sites in parallel, one with the kernel's default sysctls and one with the recommended ones.
 
-    Then the first one's server gets the recommended sysctls too.
+    Later, the recommended sysctls are also set at the first site's server.
     """
     directory = tmp_path_factory.mktemp("servers")
     with pair() as lab, pair() as good_lab, software(directory) as kinds:
-        recommend(good_lab.server)
-        recommend(good_lab.client)
+        set_recommended(good_lab.server)
+        set_recommended(good_lab.client)
         site = Site(lab, kinds, CASES + AFTER_CHANGE)
         good_site = Site(good_lab, kinds, WITH_SYSCTLS)
         with (
@@ -284,15 +284,15 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         ):
             clients = site.connect(CASES) + good_site.connect(WITH_SYSCTLS)
             time.sleep(TWO_SAMPLES)
-            cases = Watch(site, CASES, exporters)
-            with_sysctls = Watch(good_site, WITH_SYSCTLS, good_exporters)
+            cases = Observer(site, CASES, exporters)
+            with_sysctls = Observer(good_site, WITH_SYSCTLS, good_exporters)
             end = time.monotonic() + DURATION
             while time.monotonic() < end:
                 time.sleep(0.5)
-                cases.look()
-                with_sysctls.look()
+                cases.scrape()
+                with_sysctls.scrape()
 
-            recommend(lab.server)
+            set_recommended(lab.server)
             clients += site.connect(AFTER_CHANGE)
             with (
                 exporter_inside(good_lab.server) as at_server,
@@ -300,93 +300,99 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
             ):
                 unconfigured = at_server.scrape(), at_client.scrape()
             time.sleep(TWO_SAMPLES)
-            after_change = Watch(site, BEFORE_CHANGE + AFTER_CHANGE, exporters)
+            after_change = Observer(site, BEFORE_CHANGE + AFTER_CHANGE, exporters)
             for client in clients:
                 client.ask()
-    print(cases.report("Linux' own sysctls"))
-    print(with_sysctls.report("The recommended sysctls, set before the servers started"))
-    print(after_change.report("The same, set at the server before the last three connected"))
-    return Story(cases, with_sysctls, after_change, unconfigured)
+    print(cases.report("Default sysctls"))
+    print(with_sysctls.report("Recommended sysctls, set before the servers started"))
+    print(
+        after_change.report(
+            "Recommended sysctls, set at the server before the last three connected"
+        )
+    )
+    return Observations(cases, with_sysctls, after_change, unconfigured)
 
 
-def comes_to(said: list[str], foreseen: str) -> bool:
+def matches(values: list[str], expected: str) -> bool:
     """
-    Whether what was said is what was foreseen, in its order and to its end.
+    Whether the observed values are the expected ones, in order and including the last.
 
-    What held for a short time only may have gone unnoticed.
+    Values of short duration may be missing.
     """
-    rest = iter(foreseen.split(", "))
-    return all(word in rest for word in said) and foreseen.endswith(said[-1])
+    rest = iter(expected.split(", "))
+    return all(value in rest for value in values) and expected.endswith(values[-1])
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 class TestCases:
     """
-    Servers and clients as they come, and with one cure each, on either side of the path.
+    Servers and clients with defaults, and with one keepalive option, at both ends of the path.
     """
 
-    def test_inbound(self, story: Story, case: Case) -> None:
+    def test_inbound(self, observations: Observations, case: Case) -> None:
         """
-        At the server the protection is the one foreseen.
+        The protection at the server is the expected one.
         """
-        assert comes_to(story.cases.inbound[case].protections, case.inbound)
+        assert matches(observations.cases.inbound[case].protections, case.inbound)
 
-    def test_outbound(self, story: Story, case: Case) -> None:
+    def test_outbound(self, observations: Observations, case: Case) -> None:
         """
-        At the client the protection is the one foreseen.
+        The protection at the client is the expected one.
         """
-        assert comes_to(story.cases.outbound[case].protections, case.outbound)
+        assert matches(observations.cases.outbound[case].protections, case.outbound)
 
-    def test_idle_state(self, story: Story, case: Case) -> None:
+    def test_idle_state(self, observations: Observations, case: Case) -> None:
         """
-        What protects the connection keeps it active on both sides; without, it goes over the limit.
+        A protected connection stays active at both ends. Others go over the limit.
         """
-        foreseen = "active, near_limit, over_limit" if case.over_limit else "active"
-        assert comes_to(story.cases.inbound[case].idle_states, foreseen)
-        assert comes_to(story.cases.outbound[case].idle_states, foreseen)
+        expected = "active, near_limit, over_limit" if case.over_limit else "active"
+        assert matches(observations.cases.inbound[case].idle_states, expected)
+        assert matches(observations.cases.outbound[case].idle_states, expected)
 
 
 @pytest.mark.parametrize("case", BEFORE_CHANGE, ids=str)
-def test_sysctls_changed_too_late(story: Story, case: Case) -> None:
+def test_sysctls_changed_after_connecting(observations: Observations, case: Case) -> None:
     """
-    Lowering the server's sysctls does nothing for a connection that is open already.
+    Lower sysctls at the server do not change open connections.
     """
-    before, after = story.cases.inbound[case], story.after_change.inbound[case]
+    before, after = observations.cases.inbound[case], observations.after_change.inbound[case]
     assert after.protections == before.protections[-1:]
 
 
 @pytest.mark.parametrize("case", WITH_SYSCTLS, ids=str)
-def test_recommended_sysctls(story: Story, case: Case) -> None:
+def test_recommended_sysctls(observations: Observations, case: Case) -> None:
     """
-    The recommended sysctls protect what has no keepalive time of its own.
+    The recommended sysctls protect connections without their own keepalive time.
     """
-    assert story.with_sysctls.inbound[case].protections == [case.inbound]
-    assert story.with_sysctls.outbound[case].protections == [case.outbound]
+    assert observations.with_sysctls.inbound[case].protections == [case.inbound]
+    assert observations.with_sysctls.outbound[case].protections == [case.outbound]
 
 
 @pytest.mark.parametrize("case", AFTER_CHANGE, ids=str)
-def test_sysctls_changed_under_running_servers(story: Story, case: Case) -> None:
+def test_sysctls_changed_under_running_servers(observations: Observations, case: Case) -> None:
     """
-    New connections to servers that run already have the changed sysctls, at the server only.
+    New connections to running servers use the changed sysctls, at the server only.
     """
-    assert story.after_change.inbound[case].protections == [case.inbound]
-    assert story.after_change.outbound[case].protections == [case.outbound]
+    assert observations.after_change.inbound[case].protections == [case.inbound]
+    assert observations.after_change.outbound[case].protections == [case.outbound]
 
 
-def test_at_risk(story: Story) -> None:
+def test_at_risk(observations: Observations) -> None:
     """
-    At risk are the unprotected connections that have been idle for too long, on both sides.
+    Unprotected connections that have been idle for too long are at risk at both ends.
     """
     number = sum(case.over_limit for case in CASES)
-    assert story.cases.at_risk == {"server": number, "client": number}
+    assert observations.cases.at_risk == {"server": number, "client": number}
 
 
-def test_without_a_config_file(story: Story) -> None:
+def test_without_a_config_file(observations: Observations) -> None:
     """
-    The same is said on the paths of the default profile, by direction.
+    With the paths of the default profile, directions are the same. The exporters start after the
+    connections, so that no protection is certain yet.
     """
-    at_server, at_client = story.unconfigured
-    assert at_server.by("protection", "connections", path="azure-inbound") == {"own": 2, "late": 1}
+    at_server, at_client = observations.unconfigured
+    inbound = at_server.by("protection", "connections", path="azure-inbound")
+    assert inbound == {"unknown": 3}
     assert at_server.by("protection", "connections", path="azure-outbound") == {}
-    assert at_client.by("protection", "connections", path="azure-outbound") == {"own": 3}
+    assert at_client.by("protection", "connections", path="azure-outbound") == {"unknown": 3}
     assert at_client.by("protection", "connections", path="azure-inbound") == {}

@@ -1,8 +1,8 @@
 """
-Verdicts on hundreds of real connections, each held against what is true of it.
+Verdicts on hundreds of real connections, each compared with the facts.
 
-Both ends of every connection are in our hands: their options are known from getsockopt, and every
-segment from a capture at the client. The real Sampler watches in the client's namespace.
+The test holds both ends of every connection: their options are known from getsockopt, and every
+segment is known from a capture at the client. The real Sampler runs in the client's namespace.
 """
 
 import os
@@ -13,21 +13,22 @@ import numpy as np
 import pytest
 
 from exporter.config.schema import Config
-from exporter.model import NO_PATH, IdleState, Protection
+from exporter.model import HANGING_IDLE_STATES, NO_PATH, IdleState, Protection
 from tests.analysis.truth.judgement import Cause, Truth, Verdict
 from tests.analysis.truth.outcome import Outcome
 from tests.analysis.truth.recording import Recording, record
 from tests.lab import LAB_MARKS
 
-pytestmark = LAB_MARKS
+# Each connection's truth is known to a fraction of a second only if the machine keeps pace.
+pytestmark = [*LAB_MARKS, pytest.mark.timeout(300), pytest.mark.timing]
 
 SEED = int(os.environ.get("TRUTH_SEED", "20"))
 SECONDS = 50
 TOLERANCE = 0.15
 RARE = 0.06
-"""No cause of what cannot be known may have a greater share of the verdicts."""
+"""Maximum share of the verdicts for each cause of unknown facts."""
 SELDOM = 0.2
-"""What part of the verdicts may fall into the middle of something, on a busy machine."""
+"""Maximum share of the verdicts during changes, on a busy machine."""
 
 CONFIG = Config.model_validate(
     {
@@ -46,7 +47,7 @@ NAMES = [*(path.name for path in CONFIG.paths), NO_PATH]
 @pytest.fixture(scope="module")
 def recording() -> Recording:
     """
-    A minute of a crowd of connections.
+    A recording of about a minute with hundreds of connections.
     """
     print(f"seed {SEED}")
     return record(CONFIG, Random(SEED), SECONDS)
@@ -55,14 +56,14 @@ def recording() -> Recording:
 @pytest.fixture(scope="module")
 def outcome(recording: Recording) -> Outcome:
     """
-    Every verdict of that minute beside the truth.
+    Every verdict of the recording with the facts.
     """
     return Outcome(recording, CONFIG.paths, CONFIG.sampling.interval)
 
 
 def state_of(seconds: float, timeout: float) -> IdleState:
     """
-    The idle state of a connection that has been idle for so long.
+    The idle state of a connection after this idle time.
     """
     if seconds >= timeout:
         return IdleState.OVER_LIMIT
@@ -71,27 +72,27 @@ def state_of(seconds: float, timeout: float) -> IdleState:
 
 
 def test_capture_is_complete(recording: Recording) -> None:
-    """No segment escaped the log that the truth is taken from."""
+    """The capture, which is the source of the facts, has lost no segment."""
     assert recording.lost == 0
     assert len(recording.segments) > 10 * len(recording.members)
 
 
 def test_every_connection_is_sampled_once(recording: Recording) -> None:
-    """Each sample has each connection exactly once, from the first sample after it was opened."""
-    crowd = {member.cookie for member in recording.members}
+    """Each sample has each connection exactly once, from the first sample after its opening."""
+    opened = {member.cookie for member in recording.members}
     seen: set[int] = set()
     for sample in recording.samples:
         cookies = Counter(cookie for part in sample.parts for cookie in part.table.cookie.tolist())
         assert set(cookies.values()) == {1}
         assert seen <= set(cookies)
         seen |= set(cookies)
-    # Besides, both ends of the connection within the client.
-    assert crowd <= seen
-    assert len(seen) == len(crowd) + 2
+    # Plus both ends of the connection inside the client.
+    assert opened <= seen
+    assert len(seen) == len(opened) + 2
 
 
 def test_sums_agree_with_the_verdicts(recording: Recording) -> None:
-    """The sums of a sample are what its verdicts come to, by path, protection and idle state."""
+    """The sums of a sample agree with its verdicts, by path, protection and idle state."""
     for sample in recording.samples:
         assert sample.snapshot
         assert sample.snapshot.sockets
@@ -113,35 +114,41 @@ def test_sums_agree_with_the_verdicts(recording: Recording) -> None:
 
 
 def test_idle(outcome: Outcome) -> None:
-    """Idle is never less than the truth, and counted from the sample before at most."""
+    """
+    The idle time is never too short, and too long by at most the time since the last sample.
+
+    That of connections that hang is the time before the hang.
+    """
     for one in outcome.idle:
+        if one.state in HANGING_IDLE_STATES:
+            continue
         assert one.judged >= one.at_least - TOLERANCE
         assert one.judged <= one.since_sample + TOLERANCE
 
 
 def test_idle_states(outcome: Outcome) -> None:
-    """A wrong idle state is off by no more than a sample's interval."""
+    """A wrong idle state is off by at most one sampling interval."""
     steady = [one for one in outcome.idle if one.is_steady]
     confusion = Counter((state_of(one.at_most, one.timeout), one.state) for one in steady)
     print("true idle state in rows, judged in columns")
     for true in IdleState:
         print(f"  {true.name.lower():12}", *(f"{confusion[true, state]:7}" for state in IdleState))
     for one in steady:
-        if one.state != IdleState.STALLED:
+        if one.state not in (*HANGING_IDLE_STATES, IdleState.PEER_CLOSED):
             shortest = state_of(max(0.0, one.at_least - TOLERANCE), one.timeout)
             longest = state_of(one.since_sample + TOLERANCE, one.timeout)
             assert shortest <= one.state <= longest
 
 
 def test_stalled(outcome: Outcome) -> None:
-    """Only connections whose segments are lost are called stalled, and some of them are."""
+    """Only connections whose segments are lost are stalled, and some of them are."""
     stalled = [one for one in outcome.idle if one.state == IdleState.STALLED]
     assert stalled
     assert [one for one in stalled if not one.loses_segments] == []
 
 
 def test_verdicts(outcome: Outcome) -> None:
-    """Nothing protected is called at risk, nothing at risk protected, where it can be known."""
+    """With known facts, no protected connection is called at risk, and none at risk protected."""
     print(outcome.report)
     assert outcome.report.faults == []
     for what in {*Truth, *Cause} - {Truth.MOVING}:
@@ -151,7 +158,7 @@ def test_verdicts(outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("state", [IdleState.ACTIVE, IdleState.NEAR_LIMIT])
 @pytest.mark.parametrize("truth", [Truth.OWN, Truth.LATE, Truth.PEER, Truth.NONE])
-def test_crowd_is_varied(outcome: Outcome, truth: Truth, state: IdleState) -> None:
-    """The proof is worth something: verdicts of every kind were right often enough."""
+def test_connections_are_varied(outcome: Outcome, truth: Truth, state: IdleState) -> None:
+    """The test is meaningful: every kind of verdict occurred and was right at least three times."""
     verdict = Verdict(Protection[truth.name], state)
     assert outcome.report.confusion[truth, verdict] >= 3

@@ -1,5 +1,5 @@
 """
-Whose connections they are: real cgroups, named, counted and remembered by the exporter.
+Owners of connections: real cgroups, named and counted by the exporter.
 """
 
 import subprocess
@@ -17,6 +17,7 @@ from tests.cgroups import cgroup_tree, start_in
 from tests.e2e.exporting import Exporter, Scrape, exporter_inside
 from tests.exporter_process import ROOT
 from tests.lab import LAB_MARKS, Host, NatLab, nat_lab
+from tests.lab.requirements import needs_files
 from tests.lab.traffic import Socket
 
 pytestmark = LAB_MARKS
@@ -32,53 +33,56 @@ workloads: {{max: {MOST}}}
 CONTAINER = "4f2a9c1b7d3e" + 52 * "0"
 POD = "0a1b2c3d-1111-2222-3333-444455556666"
 POSTGRESQL = "system.slice/postgresql.service"
-STAYING = {
+PERMANENT = {
     POSTGRESQL: ["5"],  # without keepalive
     f"system.slice/docker-{CONTAINER}.scope": ["3", "1"],
     f"kubepods.slice/kubepods-pod{POD.replace('-', '_')}.slice/crio-{CONTAINER}.scope": ["2", "1"],
     "user.slice/user-1000.slice/session-1.scope": ["1", "1"],
     "user.slice/user-1000.slice/session-2.scope": ["1", "1"],
 }
-"""How many connections, and their keepalive time in seconds, of some cgroups."""
+"""Number of connections of some cgroups, and their keepalive time in seconds."""
 CONNECTIONS = {POD: 2, CONTAINER[:12]: 3, "postgresql.service": 5, "user-1000.slice": 2}
 SHORT_LIVED = 3000
 _PATIENCE = 20.0
 
 
 @dataclass
-class Story:
+class Scrapes:
     """
-    What the exporter said: of the workloads that stay, while thousands of others came and went, and
-    of the connections that the NAT had forgotten.
+    Scrapes with only the permanent workloads, scrapes while thousands of others were created and
+    removed, and the log lines of idle drops.
     """
 
-    staying: Scrape
-    meanwhile: list[Scrape]
+    permanent: Scrape
+    during_churn: list[Scrape]
     log: list[str]
 
 
 @pytest.fixture(scope="module")
-def story() -> Iterator[Story]:
+def observed() -> Iterator[Scrapes]:
     """
-    Four workloads behind a NAT that answers with a reset what comes too late; then a crowd.
+    Four workloads behind a NAT that answers late segments with a reset; then thousands of others.
     """
+    needs_files(2 * SHORT_LIVED)
     with cgroup_tree() as tree, nat_lab(idle_timeout=IDLE_TIMEOUT, on_timeout="reset") as lab:
         listener = lab.server.listener()
         Thread(target=accept, args=(lab.server, listener), daemon=True).start()
         port = listener.getsockname()[1]
-        people = {
-            cgroup: person(lab, tree / cgroup, port, "hold", *words)
-            for cgroup, words in STAYING.items()
+        holders = {
+            cgroup: start_holder(lab, tree / cgroup, port, "hold", *words)
+            for cgroup, words in PERMANENT.items()
         }
-        for each in people.values():
-            assert said(each) == "ready"
+        for each in holders.values():
+            assert read_line(each) == "ready"
         with exporter_inside(lab.client, CONFIG) as exporter:
-            staying = scrape_when(exporter, at_risk=5)
-            wanderer = person(lab, tree / "start", port, "wander", str(tree), str(SHORT_LIVED))
-            meanwhile = scrapes_until_said(exporter, wanderer)
-            say(people[POSTGRESQL], "send")
+            permanent = scrape_when(exporter, at_risk=5)
+            short_lived = start_holder(
+                lab, tree / "start", port, "move", str(tree), str(SHORT_LIVED)
+            )
+            during_churn = scrapes_until_done(exporter, short_lived)
+            write_line(holders[POSTGRESQL], "send")
             log = wait_for_drops(exporter, 5)
-        yield Story(staying, meanwhile, log)
+        yield Scrapes(permanent, during_churn, log)
         listener.close()
 
 
@@ -91,28 +95,34 @@ def accept(host: Host, listener: Socket) -> None:
             host.adopt(listener.accept()[0])
 
 
-def person(lab: NatLab, cgroup: Path, port: int, *words: str) -> "subprocess.Popen[str]":
+def start_holder(lab: NatLab, cgroup: Path, port: int, *words: str) -> "subprocess.Popen[str]":
     """
-    A process in a cgroup that connects the client to the server, as the words say.
+    Start a process in a cgroup that connects the client to the server, with these arguments.
     """
-    module = "tests.e2e.connection_holders"
-    argv = [sys.executable, "-m", module, lab.server.address, str(port), *words]
+    argv = [
+        sys.executable,
+        "-m",
+        "tests.e2e.connection_holders",
+        lab.server.address,
+        str(port),
+        *words,
+    ]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     return start_in(cgroup, lab.client, argv, cwd=ROOT, **pipes)
 
 
-def say(process: "subprocess.Popen[str]", line: str) -> None:
+def write_line(process: "subprocess.Popen[str]", line: str) -> None:
     """
-    Give the process a line to read.
+    Write a line to the process.
     """
     assert process.stdin is not None
     process.stdin.write(line + "\n")
     process.stdin.flush()
 
 
-def said(process: "subprocess.Popen[str]") -> str:
+def read_line(process: "subprocess.Popen[str]") -> str:
     """
-    The next line that the process writes.
+    Read a line from the process.
     """
     assert process.stdout is not None
     return process.stdout.readline().strip()
@@ -120,7 +130,7 @@ def said(process: "subprocess.Popen[str]") -> str:
 
 def scrape_when(exporter: Exporter, at_risk: int) -> Scrape:
     """
-    The first scrape with so many connections at risk.
+    Scrape until this many connections are at risk; returns that scrape.
     """
     end = time.monotonic() + _PATIENCE
     while (scrape := exporter.scrape()).total("at_risk_connections") != at_risk:
@@ -129,12 +139,12 @@ def scrape_when(exporter: Exporter, at_risk: int) -> Scrape:
     return scrape
 
 
-def scrapes_until_said(exporter: Exporter, process: "subprocess.Popen[str]") -> list[Scrape]:
+def scrapes_until_done(exporter: Exporter, process: "subprocess.Popen[str]") -> list[Scrape]:
     """
-    Scrapes from now until the process has said that it is done.
+    Scrape until the process prints "done"; returns all scrapes.
     """
     answer: list[str] = []
-    reader = Thread(target=lambda: answer.append(said(process)))
+    reader = Thread(target=lambda: answer.append(read_line(process)))
     reader.start()
     scrapes = []
     while reader.is_alive():
@@ -146,7 +156,7 @@ def scrapes_until_said(exporter: Exporter, process: "subprocess.Popen[str]") -> 
 
 def wait_for_drops(exporter: Exporter, number: int) -> list[str]:
     """
-    The log's lines of so many idle drops.
+    Wait for this many idle drops; returns their log lines.
     """
     end = time.monotonic() + _PATIENCE
     while len(lines := [line for line in exporter.log if "idle drop" in line]) < number:
@@ -155,56 +165,56 @@ def wait_for_drops(exporter: Exporter, number: int) -> list[str]:
     return lines
 
 
-def test_names_and_numbers(story: Story) -> None:
+def test_names_and_numbers(observed: Scrapes) -> None:
     """
-    Every connection is counted for its workload; the scrape's own is all there is besides.
+    Every connection is counted for its workload. Only the scrape's own connection is additional.
     """
-    numbers = story.staying.by("workload", "workload_connections")
+    numbers = observed.permanent.by("workload", "workload_connections")
     assert numbers == CONNECTIONS | {name: numbers[name] for name in numbers.keys() - CONNECTIONS}
     assert sum(numbers.values()) - sum(CONNECTIONS.values()) <= 2
 
 
-def test_at_risk(story: Story) -> None:
+def test_at_risk(observed: Scrapes) -> None:
     """
-    Those at risk are the ones without keepalive; who never had any has no such series.
+    Connections without keepalive are at risk. Workloads that never had any at risk have no series.
     """
-    series = story.staying.samples["workload_at_risk_connections"]
+    series = observed.permanent.samples["workload_at_risk_connections"]
     assert {labels["workload"]: number for labels, number in series} == {
         "postgresql.service": 5,
         "(other)": 0,
     }
 
 
-def test_sums_reconcile(story: Story) -> None:
+def test_sums_reconcile(observed: Scrapes) -> None:
     """
-    Whatever comes and goes, the workloads' sums are those of all connections.
+    The workloads' sums are always those of all connections.
     """
-    assert len(story.meanwhile) > 3
-    for scrape in story.meanwhile:
+    assert len(observed.during_churn) > 3
+    for scrape in observed.during_churn:
         assert scrape.total("workload_connections") == scrape.total("connections")
         assert scrape.total("workload_at_risk_connections") == scrape.total("at_risk_connections")
 
 
-def test_short_lived_workloads_do_not_disturb(story: Story) -> None:
+def test_short_lived_workloads_do_not_disturb(observed: Scrapes) -> None:
     """
-    Thousands of short-lived cgroups drive none of the others out and make few series.
+    Thousands of short-lived cgroups do not displace the others and add few series.
     """
     seen: set[str] = set()
-    for scrape in story.meanwhile:
+    for scrape in observed.during_churn:
         numbers = scrape.by("workload", "workload_connections")
         assert CONNECTIONS.items() <= numbers.items()
         assert len(scrape.samples["workload_connections"]) <= MOST + 1
         seen |= numbers.keys()
-    print(f"{len(story.meanwhile)} scrapes, workloads: {', '.join(sorted(seen))}")
+    print(f"{len(observed.during_churn)} scrapes, workloads: {', '.join(sorted(seen))}")
     assert any("run-" in name for name in seen)
     assert any(
-        scrape.total("workload_connections", workload="(other)") for scrape in story.meanwhile
+        scrape.total("workload_connections", workload="(other)") for scrape in observed.during_churn
     )
 
 
-def test_idle_drops_name_the_workload(story: Story) -> None:
+def test_idle_drops_name_the_workload(observed: Scrapes) -> None:
     """
-    The log says whose connections the NAT had forgotten.
+    The log line of an idle drop has the workload.
     """
-    for line in story.log:
+    for line in observed.log:
         assert "path=nat workload=postgresql.service reason=reset" in line

@@ -1,11 +1,11 @@
 """
-Namespaces without names, each with a process of its own that has sockets in it:
-`python -m tests.e2e.inhabitants`.
+Unnamed network namespaces, each with a process that holds sockets in it:
+`python -m tests.e2e.unnamed_namespaces`.
 
-On standard input it is told, a line each, "make NUMBER TIME SOCKETS" (namespaces; the keepalive
-time of the first, which goes up by one with each; ESTABLISHED sockets in each) and "end NUMBER"
-(those made first). Each line is answered by one: the inode numbers of the namespaces, as JSON. All
-end when standard input does.
+It reads commands from standard input, one per line. "make NUMBER TIME SOCKETS" creates namespaces;
+TIME is the keepalive time of the first in seconds and increases by one with each, SOCKETS is the
+number of ESTABLISHED sockets in each. "end NUMBER" ends the oldest. The answer to each is a line
+with the inode numbers of the namespaces as JSON. At the end of standard input, all of them end.
 """
 
 import ctypes
@@ -24,9 +24,9 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _live(time: int, sockets: int, told: int) -> None:
+def _hold(time: int, sockets: int, inode_pipe: int) -> None:
     """
-    Be in a namespace of our own, tell its inode number, and stay.
+    Create a namespace, write its inode number to the pipe, and wait.
     """
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if _libc.unshare(_CLONE_NEWNET) != 0:
@@ -39,13 +39,13 @@ def _live(time: int, sockets: int, told: int) -> None:
         for _ in range(sockets // 2):
             held += [socket.create_connection(server.getsockname()), server.accept()[0]]
         inode = Path("/proc/self/ns/net").stat().st_ino
-        os.write(told, struct.pack("=Q", inode))
+        os.write(inode_pipe, struct.pack("=Q", inode))
         signal.pause()
 
 
 def main() -> None:
     """
-    Do as told until standard input ends.
+    Execute commands until the end of standard input.
     """
     children: list[tuple[int, int]] = []
     for line in sys.stdin:
@@ -58,7 +58,7 @@ def main() -> None:
             for offset in range(first):
                 process = os.fork()
                 if process == 0:
-                    _live(time + offset, sockets, writer)
+                    _hold(time + offset, sockets, writer)
                 (inode,) = struct.unpack("=Q", os.read(reader, 8))
                 made.append((process, inode))
             os.close(reader)

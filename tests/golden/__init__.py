@@ -1,5 +1,5 @@
 """
-The whole of /metrics for a fixed snapshot: `python -m tests.golden` writes it anew.
+The complete /metrics output for a fixed snapshot; `python -m tests.golden` rewrites the file.
 """
 
 import re
@@ -15,6 +15,7 @@ from exporter.config.schema import Config
 from exporter.metrics import families
 from exporter.model import (
     HOST_NETNS,
+    IDLE_DROP_REASONS,
     NO_PATH,
     OTHER_WORKLOADS,
     ClosureReading,
@@ -48,7 +49,7 @@ _STATES = len(Protection) * len(IdleState)
 
 def _sums(number: int) -> PathSums:
     """
-    Sums in which no two figures are alike.
+    Sums in which every value is different.
     """
     figures = np.arange(_STATES).reshape(len(Protection), len(IdleState)) + 100 * number
     edges = (60.0, 240.0, 3600.0)
@@ -92,9 +93,9 @@ SNAPSHOT = Snapshot(
             ),
         },
         workloads={
-            "postgresql.service": WorkloadSums(connections=120, at_risk=30),
-            "shop/cart-7c9f": WorkloadSums(connections=7, at_risk=None),
-            OTHER_WORKLOADS: WorkloadSums(connections=3, at_risk=0),
+            "postgresql.service": WorkloadSums(connections=120, at_risk=30, stalled=4),
+            "shop/cart-7c9f": WorkloadSums(connections=7, at_risk=None, stalled=None),
+            OTHER_WORKLOADS: WorkloadSums(connections=3, at_risk=0, stalled=0),
         },
         idle_bounds={
             "office": IdleBounds(survived=900.5),
@@ -130,7 +131,7 @@ CLOSURES = ClosureReading(
             (path.name, reason): 10 + reason
             for path in CONFIG.paths
             for reason in Reason
-            if reason != Reason.NORMAL
+            if reason in IDLE_DROP_REASONS
         },
         lost=3,
     ),
@@ -154,7 +155,7 @@ def render(
     now: float = 0.0,
 ) -> str:
     """
-    What was read, as Prometheus reads it; what differs from host to host is left out.
+    The exposition of a snapshot, without values that differ from host to host.
     """
     text = generate_latest(_Fixed([*families(snapshot, closures, config, now)])).decode()
     build_info, other = text.split("# HELP", maxsplit=2)[1:]

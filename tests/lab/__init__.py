@@ -1,5 +1,5 @@
 """
-Real network namespaces for tests; README.md beside this file shows how to use them.
+Real network namespaces for tests. README.md in this directory shows how to use them.
 """
 
 from .forward import forward

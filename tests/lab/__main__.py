@@ -1,5 +1,5 @@
 """
-A lab to look around in, with the exporter at the client: `python -m tests.lab --help`.
+An interactive lab with the exporter at the client: `python -m tests.lab --help`.
 """
 
 import argparse
@@ -23,30 +23,30 @@ from .traffic import Keepalive
 
 HINTS = """
 Client {client}, NAT {nat}, server {server}.
-The NAT forgets what is idle for {idle_timeout} s, and {on_timeout} what still comes of it.
-The exporter runs at the client; its path `nat` is this NAT.
+The NAT expires mappings after {idle_timeout} s idle and {on_timeout} later segments.
+The exporter runs at the client. Its path `nat` is this NAT.
 
-Ask the exporter, from another terminal:
-  at risk, and died          ip netns exec {client} curl -s {url} | grep -E '^[^#]*(connections|drops).* [1-9]'
-  how long the dead idled    ip netns exec {client} curl -s {url} | grep -E 'closure.*_(count|sum).*nat.* [1-9]'
-  all it knows               ip netns exec {client} curl -s {url}
-  its log                    tail -f {log}
-Look for yourself:
-  connections of the client  ip netns exec {client} ss --tcp --options --info
-  ... and of the server      ip netns exec {server} ss --tcp --options --info
-  what the NAT remembers     ip netns exec {nat} conntrack --dump
-  every segment              ip netns exec {nat} tcpdump -ni inside tcp
-Change it:
-  the idle timeout           ip netns exec {nat} sysctl net.netfilter.nf_conntrack_tcp_timeout_established=60
-  forget everything          ip netns exec {nat} conntrack --flush
-  the client's keepalive     ip netns exec {client} sysctl net.ipv4.tcp_keepalive_time=5
-Connect more:
-  listen                     ip netns exec {server} nc -lk 203.0.113.10 8000
-  connect                    ip netns exec {client} nc 203.0.113.10 8000
+Exporter (run in another terminal):
+    at risk, idle drops        ip netns exec {client} curl -s {url} | grep -E '^[^#]*(connections|drops).* [1-9]'
+    idle time at closure       ip netns exec {client} curl -s {url} | grep -E 'closure.*_(count|sum).*nat.* [1-9]'
+    all metrics                ip netns exec {client} curl -s {url}
+    log                        tail -f {log}
+  Kernel and NAT:
+    connections of the client  ip netns exec {client} ss --tcp --options --info
+    connections of the server  ip netns exec {server} ss --tcp --options --info
+    mappings of the NAT        ip netns exec {nat} conntrack --dump
+    every segment              ip netns exec {nat} tcpdump -ni inside tcp
+  Changes:
+    idle timeout               ip netns exec {nat} sysctl net.netfilter.nf_conntrack_tcp_timeout_established=60
+    remove all mappings        ip netns exec {nat} conntrack --flush
+    keepalive of the client    ip netns exec {client} sysctl net.ipv4.tcp_keepalive_time=5
+  More connections:
+    listen                     ip netns exec {server} nc -lk 203.0.113.10 8000
+    connect                    ip netns exec {client} nc 203.0.113.10 8000
 
-Every connection is left alone for {spell} s, then used. Ctrl-C ends the lab.
-"""  # noqa: E501 - commands are for copying
-ON_TIMEOUT: Mapping[OnTimeout, str] = {"drop": "drops in silence", "reset": "answers with a reset"}
+  Every connection is idle for {spell} s, then used. Ctrl-C ends the lab.
+"""  # noqa: E501 - commands must be copyable
+ON_TIMEOUT: Mapping[OnTimeout, str] = {"drop": "silently drops", "reset": "resets"}
 CONFIG = """
 profile: none
 paths: [{{name: nat, idle_timeout: {idle_timeout}s, on_timeout: {on_timeout}}}]
@@ -54,10 +54,10 @@ sampling: {{interval: {interval}ms, max_duty_cycle: 1}}
 """
 ADDRESS = "127.0.0.1:10240"
 _SPELLS = 2
-"""How many idle timeouts a client leaves its connection alone for."""
-_LOOK_EVERY = 1.0
+"""Idle time of a client between two uses of its connection, in idle timeouts of the NAT."""
+_REFRESH_SECONDS = 1.0
 _CLEAR_LINE, _BOLD, _PLAIN = "\r\x1b[K", "\x1b[1m", "\x1b[m"
-_ALIVE, _UNANSWERED = "alive", "sends, but is not answered"
+_ALIVE, _UNANSWERED = "alive", "no answer"
 _GREEN, _YELLOW, _RED = "\x1b[32m", "\x1b[33m", "\x1b[31m"
 _COLOURS = {_ALIVE: _GREEN, _UNANSWERED: _YELLOW}
 
@@ -75,7 +75,7 @@ class Kind:
 
 def kinds(idle_timeout: int) -> list[Kind]:
     """
-    Good and bad clients for a NAT with an idle timeout of so many seconds.
+    Protected and unprotected clients for a NAT with this idle timeout in seconds.
     """
     in_time = Keepalive(time=max(1, idle_timeout // 2), interval=1, probes=8)
     late = Keepalive(time=idle_timeout + 1, interval=1, probes=3)
@@ -91,7 +91,7 @@ def kinds(idle_timeout: int) -> list[Kind]:
 
 class Client:
     """
-    A client that uses its connection once in so many seconds, and connects anew when it has ended.
+    A client that uses its connection every `spell` seconds and reconnects when it has ended.
     """
 
     def __init__(self, lab: NatLab, kind: Kind, spell: float) -> None:
@@ -107,51 +107,51 @@ class Client:
         self._connection = self._lab.connect(keepalive=self.kind.keepalive, family=self.kind.family)
         self._use_at = time.monotonic() + self._spell
 
-    def look(self) -> str | None:
+    def poll(self) -> str | None:
         """
-        Use the connection if it is time to; what there is to say of it then, if anything.
+        Use the connection if that is due; returns its new state, or None if nothing happened.
 
-        One that is not answered is kept, so that its retransmissions can be watched to their end.
+        A connection without an answer is kept, so that its retransmissions can be observed.
         """
-        fate = None
+        outcome = None
         if time.monotonic() >= self._use_at:
             self._use_at += self._spell
             answered = self._connection.reaches_server(within=0.3)
-            fate = _ALIVE if answered else _UNANSWERED
+            outcome = _ALIVE if answered else _UNANSWERED
         if error := self._connection.client_error():
             self._connection.close()
             self._connect()
-            fate = f"ended by {error}, connecting anew"
-        return fate
+            outcome = f"ended by {error}, reconnecting"
+        return outcome
 
 
 class Screen:
     """
-    Lines one below the other and, on a terminal, a last one that is always replaced.
+    Scrolling lines and, on a terminal, a status line at the bottom that is replaced.
     """
 
     def __init__(self) -> None:
         """
-        Without a terminal there is no last line, which would stay each time, and no colour.
+        Without a terminal, print neither the status line, which could not be replaced, nor colours.
         """
         self._terminal = sys.stdout.isatty()
         self._last = ""
 
-    def add(self, name: str, fate: str) -> None:
+    def add(self, name: str, outcome: str) -> None:
         """
-        Say what has become of a client, above the last line.
+        Print the state of a client above the status line.
         """
         line = f"{time.strftime('%H:%M:%S')}  {name:26} "
         if self._terminal:
-            colour = _COLOURS.get(fate, _RED)
-            print(f"{_CLEAR_LINE}{line}{colour}{fate}{_PLAIN}")
+            colour = _COLOURS.get(outcome, _RED)
+            print(f"{_CLEAR_LINE}{line}{colour}{outcome}{_PLAIN}")
         else:
-            print(line + fate, flush=True)
+            print(line + outcome, flush=True)
         self.replace(self._last)
 
     def replace(self, last: str) -> None:
         """
-        Print a last line in the place of the one before.
+        Replace the status line.
         """
         self._last = last[: shutil.get_terminal_size().columns - 1]
         if self._terminal:
@@ -160,11 +160,11 @@ class Screen:
 
 def summary(scrape: Scrape) -> str:
     """
-    What the exporter says of the path, in a line.
+    One line with what the exporter reports about the path.
     """
     now = time.strftime("%H:%M:%S")
     if "connections" not in scrape.samples:
-        return f"{now}  the exporter has no sample that is recent enough to show"
+        return f"{now}  the exporter has no recent sample"
     protected = sum(
         scrape.total("connections", path="nat", protection=protection)
         for protection in ("own", "peer")
@@ -195,26 +195,26 @@ def exporter(host: Host, idle_timeout: int, on_timeout: OnTimeout) -> Iterator[E
             yield process
 
 
-def play(lab: NatLab, idle_timeout: int) -> None:
+def run_clients(lab: NatLab, idle_timeout: int) -> None:
     """
-    Have traffic in a lab for ever, and say what becomes of the connections.
+    Generate traffic in a lab until Ctrl-C, and print the state of the connections.
     """
     clients = [Client(lab, kind, _SPELLS * idle_timeout) for kind in kinds(idle_timeout)]
     screen = Screen()
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             for client in clients:
-                if fate := client.look():
-                    screen.add(client.kind.name, fate)
+                if outcome := client.poll():
+                    screen.add(client.kind.name, outcome)
             text, _ = fetch(lab.client, f"http://{ADDRESS}/metrics")
             screen.replace(summary(Scrape.of(text)))
-            time.sleep(_LOOK_EVERY)
-    screen.replace("The lab is taken down.\n")
+            time.sleep(_REFRESH_SECONDS)
+    screen.replace("Removing the lab.\n")
 
 
 def main() -> None:
     """
-    Open a NAT that forgets, with good and bad clients behind it and the exporter beside them.
+    Open a NAT with an idle timeout, protected and unprotected clients behind it, and the exporter.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=main.__doc__)
     parser.add_argument(
@@ -222,7 +222,7 @@ def main() -> None:
     )
     parser.add_argument("--on-timeout", choices=list(ON_TIMEOUT), default="drop")
     parser.add_argument(
-        "--observe", metavar="COMMAND", help="run this at the client too, such as tcpdump"
+        "--observe", metavar="COMMAND", help="command to run at the client, such as tcpdump"
     )
     options = parser.parse_args()
     idle_timeout, on_timeout = options.idle_timeout, options.on_timeout
@@ -230,7 +230,7 @@ def main() -> None:
         nat_lab(idle_timeout=idle_timeout, on_timeout=on_timeout) as lab,
         exporter(lab.client, idle_timeout, on_timeout) as process,
     ):
-        # Retransmission then gives up after some 12 s instead of 15 minutes.
+        # With 5, retransmission gives up after about 12 s instead of 15 minutes.
         lab.client.sysctl("net.ipv4.tcp_retries2", 5)
         hints = HINTS.format(
             client=lab.client.name,
@@ -245,7 +245,7 @@ def main() -> None:
         print(hints, flush=True)
         if options.observe:
             lab.client.start(shlex.split(options.observe))
-        play(lab, idle_timeout)
+        run_clients(lab, idle_timeout)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """
-A port inside a namespace, reachable from outside of it, such as from a browser.
+Port forwarding into a namespace, for example for a browser outside it.
 """
 
 import socketserver
@@ -23,9 +23,9 @@ class _Server(socketserver.ThreadingTCPServer):
 @contextmanager
 def forward(host: Host, port: int) -> Iterator[int]:
     """
-    Have a port of this process's loopback lead to a port of the host's; yields the one out here.
+    Forward a loopback port outside the namespace to a port of the host; yields the outside port.
 
-    It has the same number, unless that is taken. It is a socket of this process, and goes with it.
+    It has the same number unless that is in use. It is a socket of this process and ends with it.
     """
 
     class Handler(socketserver.BaseRequestHandler):

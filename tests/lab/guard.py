@@ -1,5 +1,5 @@
 """
-What removes namespaces when the process that made them could not.
+A guard process that removes namespaces when the process that created them could not.
 """
 
 import functools
@@ -8,7 +8,7 @@ import subprocess
 
 import psutil
 
-# $0 is the process. `cat` returns when the last copy of the pipe's other end is closed.
+# $0 is the watched process. `cat` returns when the last copy of the pipe's write end is closed.
 _SCRIPT = """
 cat
 for path in /run/netns/lab-"$0"-*; do
@@ -28,15 +28,15 @@ done
 @functools.cache
 def watch() -> None:
     """
-    Have the namespaces of this process removed, and what runs in them ended, once it is gone.
+    Start a guard that removes the namespaces of this process, with their processes, after its end.
 
-    Its files and its cgroups go too, if they are named like the namespaces.
+    It also removes files and cgroups that are named like the namespaces.
 
-    A process of its own sees to it: neither atexit nor a signal handler runs after SIGKILL, in a
-    pytest-xdist worker that lost its controller, or after a crash.
+    It is a separate process, because neither atexit nor a signal handler runs after SIGKILL, after
+    a crash, or in a pytest-xdist worker that lost its controller.
     """
     reader, _never_closed = os.pipe()
-    # In a session of its own it outlives a Ctrl-C; forked off, it is nobody's child to wait for.
+    # In its own session it survives Ctrl-C. Forked off, it is a child that no one has to wait for.
     subprocess.run(
         ["setsid", "--fork", "sh", "-c", _SCRIPT, str(os.getpid())],
         stdin=reader,
@@ -49,7 +49,7 @@ def watch() -> None:
 
 def is_guard(process: psutil.Process) -> bool:
     """
-    Whether that is what a process does. It ends after the one that it watches.
+    Whether a process is such a guard. A guard ends after the process that it watches.
     """
     try:
         return _SCRIPT in process.cmdline()

@@ -29,17 +29,17 @@ _numbers = itertools.count(1)
 
 class Host:
     """
-    A network namespace of its own, with loopback up and every sysctl at the kernel's default.
+    One network namespace, with loopback up and every sysctl at the kernel's default.
 
-    It is removed, with all its sockets and processes, by leaving the `with` block or by `close`,
-    at the latest when the Python process ends, however it ends.
+    The end of the `with` block or `close` removes it with all its sockets and processes. So does
+    the end of the Python process, whatever its cause.
     """
 
     def __init__(
         self, label: str = "host", *, address: str = "127.0.0.1", address6: str = "::1"
     ) -> None:
         """
-        Make the namespace. The addresses are only noted: `ip` gives them to a device.
+        Create the namespace. The addresses are only stored; `ip` assigns them to a device.
         """
         require()
         self.name = f"lab-{os.getpid()}-{next(_numbers)}-{label}"
@@ -66,7 +66,7 @@ class Host:
 
     def __repr__(self) -> str:
         """
-        Name the namespace, which is what one wants to see in a failed assertion.
+        Name the namespace, for the output of failed assertions.
         """
         return f"<{type(self).__name__} {self.name}>"
 
@@ -84,13 +84,13 @@ class Host:
 
     def ip(self, script: str) -> None:
         """
-        Run `ip` commands inside the namespace, one a line, each without the leading `ip`.
+        Run `ip` commands inside the namespace, one per line, each without the leading `ip`.
         """
         _ip("-netns", self.name, "-batch", "-", script=script)
 
     def sysctl(self, name: str, value: object = None) -> str:
         """
-        Set a sysctl of this namespace if a value is given; return the value then in force.
+        Set a sysctl of this namespace if a value is given; return its current value.
         """
         path = Path("/proc/sys", *name.split("."))
         if value is not None:
@@ -101,8 +101,8 @@ class Host:
         """
         Run a function in a thread that has entered the namespace, and return what it returns.
 
-        A socket belongs for ever to the namespace it was created in, so sockets that the function
-        makes can be used from any thread afterwards. Only setns is per thread.
+        A socket keeps the namespace it was created in, so sockets that the function creates can be
+        used from any thread afterwards. Only setns is per thread.
         """
         outcome: Future[_T] = Future()
 
@@ -113,18 +113,18 @@ class Host:
             except BaseException as error:  # noqa: BLE001 - raised again by result()
                 outcome.set_exception(error)
 
-        # A daemon, so that a function that blocks for ever cannot keep the process from ending.
+        # A daemon thread: a function that never returns must not keep the process from ending.
         threading.Thread(target=inside, name=self.name, daemon=True).start()
         return outcome.result()
 
     def start(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[str]:
         """
-        Start a process inside the namespace; it is ended with the host.
+        Start a process inside the namespace. It ends with the host.
 
-        The options are those of Popen; input is empty and pipes carry text unless they say so.
+        The options are those of Popen. By default, input is empty and pipes carry text.
         """
-        # A child is born in the namespace of the thread that forks, which spares nsenter. Its own
-        # session keeps a Ctrl-C at the terminal from ending it before the lab does.
+        # A child starts in the namespace of the thread that forks, so nsenter is not needed. Its
+        # own session keeps a Ctrl-C at the terminal from ending it before the lab does.
         options = {"stdin": subprocess.DEVNULL, "text": True, "start_new_session": True} | options
         process: subprocess.Popen[str] = self.call(lambda: subprocess.Popen(argv, **options))
         self._cleanup.callback(_end, process)
@@ -140,7 +140,7 @@ class Host:
         **options: Any,
     ) -> subprocess.CompletedProcess[str]:
         """
-        Run a command inside the namespace for at most timeout seconds; like `subprocess.run`.
+        Run a command inside the namespace, as `subprocess.run` does, for at most timeout seconds.
         """
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         process = self.start(argv, **(pipes | options))
@@ -156,7 +156,7 @@ class Host:
 
     def sockets(self, count: int, family: int = AF_INET) -> list[Socket]:
         """
-        Create many TCP sockets inside the namespace at once; they are aborted with the host.
+        Create many TCP sockets inside the namespace at once. The end of the host aborts them.
         """
 
         def create() -> list[Socket]:
@@ -172,7 +172,7 @@ class Host:
 
     def listener(self, family: int = AF_INET, port: int = 0) -> Socket:
         """
-        Listen on the host's own address; `getsockname()` has the port where none is given.
+        Listen on the host's address. `getsockname()` has the port if none is given.
         """
         listener = self.socket(family)
         listener.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
@@ -184,7 +184,7 @@ class Host:
         self, address: str, port: int, *, keepalive: Keepalive | None = None, timeout: float = 5
     ) -> Socket:
         """
-        Connect from this host, within timeout seconds; the socket returned is a blocking one.
+        Connect from this host within timeout seconds; returns a blocking socket.
         """
         connection = self.socket(AF_INET6 if ":" in address else AF_INET)
         if keepalive is not None:
@@ -196,7 +196,7 @@ class Host:
 
     def adopt(self, sock: Socket) -> Socket:
         """
-        Have a socket aborted with the host, such as one that `accept` returned.
+        Abort a socket, such as one that `accept` returned, at the end of the host.
         """
         self._cleanup.callback(abort, sock)
         return sock
@@ -204,14 +204,14 @@ class Host:
 
 def link(one: Host, device: str, other: Host, other_device: str) -> None:
     """
-    Join two hosts by a veth pair, both ends of which are born inside their namespaces.
+    Join two hosts by a veth pair. Both ends are created inside their namespaces.
     """
     one.ip(f"link add {device} type veth peer name {other_device} netns {other.name}")
 
 
 def _end_all(name: str) -> None:
     """
-    End what has left its process group, as the children of sshd do.
+    End processes that have left their process group, such as the children of sshd.
     """
     for number in map(int, _ip("netns", "pids", name).split()):
         with suppress(ProcessLookupError):
@@ -230,13 +230,13 @@ def _failure(finished: subprocess.CompletedProcess[str]) -> subprocess.CalledPro
     error = subprocess.CalledProcessError(
         finished.returncode, finished.args, finished.stdout, finished.stderr
     )
-    # CalledProcessError itself never shows what the command had to say.
-    error.add_note(finished.stderr or "it wrote nothing to stderr")
+    # CalledProcessError itself does not show stderr.
+    error.add_note(finished.stderr or "stderr was empty")
     return error
 
 
 def _enter(namespace: Path) -> None:
-    # os.setns came with Python 3.12.
+    # os.setns exists since Python 3.12.
     libc = ctypes.CDLL(None, use_errno=True)
     with namespace.open("rb") as file:
         if libc.setns(file.fileno(), _CLONE_NEWNET) != 0:
@@ -248,8 +248,8 @@ def _end(process: subprocess.Popen[str]) -> None:
     with process:  # closes its pipes and reaps it
         if process.poll() is not None:
             return
-        # The process leads a group of its own, so its children go with it. It has not been reaped
-        # yet, so no stranger can have its number.
+        # The process leads its own group, so its children end with it. It has not been reaped yet,
+        # so its process id cannot have been reused.
         os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(timeout=2)

@@ -1,8 +1,8 @@
 """
 The labs: two hosts joined directly, or with a NAT between them.
 
-The addresses are the same in every lab. The client's are private, the server's and the NAT's are
-documentation addresses (RFC 5737, RFC 3849), which stand for public ones.
+The addresses are the same in every lab. Those of the client are private. Those of the server and
+the NAT are documentation addresses (RFC 5737, RFC 3849), used as public ones.
 """
 
 import socket
@@ -12,23 +12,22 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from itertools import pairwise
 
-import psutil
-
 from .hosts import Host, link
 from .nat import Nat, OnTimeout
+from .requirements import needs_files
 from .traffic import Connection, Keepalive
 
-# IPv6 addresses are usable at once only without duplicate address detection (nodad).
+# Only without duplicate address detection (nodad) are IPv6 addresses usable at once.
 _DEVICE = """
 addr add {address}/24 dev {device}
 addr add {address6}/64 dev {device} nodad
 link set {device} up
 """
-_EVERYONE_IS_NEXT_DOOR = """
+_ALL_ON_LINK = """
 route add 0.0.0.0/0 dev eth0
 route add ::/0 dev eth0
 """
-_BY_THE_NAT = """
+_VIA_NAT = """
 route add 0.0.0.0/0 via {address}
 route add ::/0 via {address6}
 """
@@ -48,7 +47,7 @@ class Pair:
         self, *, keepalive: Keepalive | None = None, family: int = socket.AF_INET
     ) -> Connection:
         """
-        Connect the client to the server; keepalive is the client's.
+        Connect the client to the server. keepalive applies to the client's socket.
         """
         return self.connections(1, keepalive=keepalive, family=family)[0]
 
@@ -56,11 +55,11 @@ class Pair:
         self, count: int, *, keepalive: Keepalive | None = None, family: int = socket.AF_INET
     ) -> list[Connection]:
         """
-        Make many connections, all to one port on which the server goes on listening.
+        Make many connections to one port, on which the server keeps listening.
 
         More than 28,000 need a wider net.ipv4.ip_local_port_range in the client.
         """
-        _allow_more_files(2 * count)
+        needs_files(2 * count)
         if family not in self._listeners:
             self._listeners[family] = self.server.listener(family)
         listener = self._listeners[family]
@@ -79,7 +78,7 @@ class Pair:
 @dataclass(frozen=True)
 class NatLab(Pair):
     """
-    A client behind a NAT, and a server outside, which sees all comers at the NAT's address.
+    A client behind a NAT, and a server outside, which sees the NAT's address as the remote one.
     """
 
     nat: Nat = field(kw_only=True)
@@ -88,20 +87,20 @@ class NatLab(Pair):
 @contextmanager
 def pair() -> Iterator[Pair]:
     """
-    Build a client and a server with nothing between them.
+    Build a client and a server that are directly connected.
     """
     with _client() as client, _server() as server:
         link(client, "eth0", server, "eth0")
         for host in (client, server):
             _address(host, "eth0", host.address, host.address6)
-            host.ip(_EVERYONE_IS_NEXT_DOOR)
+            host.ip(_ALL_ON_LINK)
         yield Pair(client, server)
 
 
 @contextmanager
 def nat_lab(*, idle_timeout: int, on_timeout: OnTimeout = "drop") -> Iterator[NatLab]:
     """
-    Build a client, a server and between them a NAT that forgets after idle_timeout seconds.
+    Build a client, a server and between them a NAT with an idle timeout in seconds.
     """
     with nat_labs("client", idle_timeout=idle_timeout, on_timeout=on_timeout) as (lab,):
         yield lab
@@ -112,9 +111,9 @@ def nat_labs(
     *labels: str, idle_timeout: int, on_timeout: OnTimeout = "drop"
 ) -> Iterator[list[NatLab]]:
     """
-    Build several clients behind one NAT, labelled so, and one server: a lab for each client.
+    Build a client for each label, one NAT and one server; yields a lab for each client.
 
-    The clients reach each other through the NAT, which leaves their addresses alone.
+    The clients reach each other through the NAT, which does not translate between them.
     """
     with ExitStack() as stack:
         hosts = [stack.enter_context(_client(label, number)) for number, label in enumerate(labels)]
@@ -129,9 +128,9 @@ def nat_labs(
 @contextmanager
 def nats_in_a_row(*idle_timeouts: int, on_timeout: OnTimeout = "drop") -> Iterator[NatLab]:
     """
-    Build a client, a server and between them NATs one behind the other, the client's own first.
+    Build a client, a server and between them a chain of NATs, starting at the client.
 
-    The lab's nat is the client's own.
+    `nat` of the lab is the one next to the client.
     """
     with ExitStack() as stack:
         client = stack.enter_context(_client())
@@ -146,7 +145,7 @@ def nats_in_a_row(*idle_timeouts: int, on_timeout: OnTimeout = "drop") -> Iterat
             gateway, gateway6 = IPv4Address(f"10.0.{number}.1"), IPv6Address(f"fd00:{number}::1")
             _address(far, "inside", gateway, gateway6)
             _address(near, "outside", gateway + 1, gateway6 + 1)
-            near.ip(_BY_THE_NAT.format(address=gateway, address6=gateway6))
+            near.ip(_VIA_NAT.format(address=gateway, address6=gateway6))
         _put_before(nats[-1], server)
         yield NatLab(client, server, nat=nats[0])
 
@@ -162,7 +161,7 @@ def _put_behind(nat: Nat, host: Host, device: str) -> None:
     link(host, "eth0", nat, device)
     _address(nat, device, gateway, gateway6)
     _address(host, "eth0", host.address, host.address6)
-    host.ip(_BY_THE_NAT.format(address=gateway, address6=gateway6))
+    host.ip(_VIA_NAT.format(address=gateway, address6=gateway6))
 
 
 def _address(host: Host, device: str, address: object, address6: object) -> None:
@@ -176,14 +175,3 @@ def _client(label: str = "client", number: int = 0) -> Host:
 
 def _server() -> Host:
     return Host("server", address="203.0.113.10", address6="2001:db8::10")
-
-
-def _allow_more_files(count: int) -> None:
-    """
-    Raise this process's limit of open files if so many more would exceed it.
-    """
-    process = psutil.Process()
-    soft, hard = process.rlimit(psutil.RLIMIT_NOFILE)
-    needed = process.num_fds() + count + 64
-    if soft < needed:
-        process.rlimit(psutil.RLIMIT_NOFILE, (needed, max(needed, hard)))

@@ -1,5 +1,5 @@
 """
-Whatever ends a lab, nothing of it is left.
+Nothing of a lab remains, whatever ends it.
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.exporter_process import INTERRUPTIBLE
 from tests.lab import (
     Connection,
     Host,
@@ -25,13 +26,13 @@ PROJECT = Path(__file__).parents[2]
 @requires_lab
 class TestCleanup:
     """
-    Nothing is left of a lab, however it ends.
+    Nothing of a lab remains after each way to end it.
     """
 
     @pytest.mark.parametrize("ending", [None, RuntimeError, KeyboardInterrupt])
     def test_leaving_the_block_removes_everything(self, ending: type[BaseException] | None) -> None:
         """
-        Namespaces, processes with their children, and sockets go, also after an exception.
+        Namespaces, processes with their children, and sockets are gone, also after an exception.
         """
 
         def stay() -> None:
@@ -63,7 +64,7 @@ class TestCleanup:
 
     def test_process_that_ignores_sigterm_is_killed(self) -> None:
         """
-        A process that will not end is made to.
+        SIGKILL follows when a process ignores SIGTERM.
         """
         with Host() as host:
             process = host.start(
@@ -75,13 +76,13 @@ class TestCleanup:
 
     def test_namespace_is_destroyed_and_not_only_unnamed(self) -> None:
         """
-        The kernel lets go of it at once, with connections open through a forgetful NAT.
+        The kernel destroys it at once, even with connections open whose NAT mappings are gone.
         """
         with nat_lab(idle_timeout=600) as lab:
             lab.connect()
             lab.nat.flush()
             lab.client.close()
-            # A veth device goes when the namespace of its other end does.
+            # A veth device is removed with the namespace of its other end.
             assert soon(lambda: "inside" not in lab.nat.run(["ip", "-o", "link"]).stdout)
 
     @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ class TestCleanup:
         self, end: Callable[[subprocess.Popen[str]], object]
     ) -> None:
         """
-        Namespaces and what runs in them go with the process that made them, closed or not.
+        Namespaces and their processes end with the process that created them, closed or not.
         """
         program = (
             "from tests.lab import Host\n"
@@ -105,7 +106,7 @@ class TestCleanup:
             "input()\n"
         )
         with subprocess.Popen(
-            [sys.executable, "-c", program],
+            [*INTERRUPTIBLE, sys.executable, "-c", program],
             cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -122,10 +123,11 @@ class TestCleanup:
 
     def test_demonstration_ends_cleanly(self) -> None:
         """
-        `python -m tests.lab` says where to look and takes all down at Ctrl-C.
+        `python -m tests.lab` prints commands for inspection and removes everything at Ctrl-C.
         """
+        command = (sys.executable, "-m", "tests.lab")
         with subprocess.Popen(
-            [sys.executable, "-m", "tests.lab", "--idle-timeout=2", "--observe=echo observed"],
+            [*INTERRUPTIBLE, *command, "--idle-timeout=2", "--observe=echo observed"],
             cwd=PROJECT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -142,7 +144,7 @@ class TestCleanup:
         assert f"ip netns exec lab-{process.pid}-1-client ss" in output
         assert "observed\n" in output
         assert "IPv4, keepalive in time    alive" in output
-        assert "sends, but is not answered" in line
+        assert "no answer" in line
         assert remainder == ""
         assert process.returncode == 0
         assert not namespaces(process.pid)

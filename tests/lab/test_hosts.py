@@ -1,5 +1,5 @@
 """
-The hosts of the lab are namespaces to work in.
+The hosts of the lab: functions, commands, sysctls and sockets inside namespaces.
 """
 
 import subprocess
@@ -22,20 +22,20 @@ CURRENT_NAMESPACE = Path("/proc/thread-self/ns/net")
 @requires_lab
 class TestHost:
     """
-    What a test can do in a namespace.
+    Operations inside one namespace.
     """
 
     @pytest.fixture
     def host(self) -> Iterator[Host]:
         """
-        Make a bare namespace.
+        Create a bare namespace.
         """
         with Host() as host:
             yield host
 
     def test_call_runs_inside(self, host: Host) -> None:
         """
-        A function runs in the namespace, and the caller's thread stays where it was.
+        A function runs in the namespace, and the caller's thread does not change its own.
         """
         before = CURRENT_NAMESPACE.readlink()
         inside = host.call(CURRENT_NAMESPACE.readlink)
@@ -44,37 +44,37 @@ class TestHost:
 
     def test_call_raises_what_the_function_raised(self, host: Host) -> None:
         """
-        An exception inside is the caller's.
+        An exception inside the namespace is raised in the caller.
         """
         with pytest.raises(ZeroDivisionError):
             host.call(divmod, 1, 0)
 
     def test_run_runs_inside(self, host: Host) -> None:
         """
-        A command's process is in the namespace, not only its sockets.
+        The process of a command is in the namespace, not only its sockets.
         """
         output = host.run(["readlink", "/proc/self/ns/net"]).stdout.strip()
         assert output == str(host.call(CURRENT_NAMESPACE.readlink))
 
     def test_run_passes_input_and_output(self, host: Host) -> None:
         """
-        A command reads what it is given, and both its outputs are returned.
+        A command reads its input, and stdout and stderr are returned.
         """
         finished = host.run(["sh", "-c", "cat; echo complaint >&2"], input="words")
         assert (finished.stdout, finished.stderr) == ("words", "complaint\n")
 
-    def test_run_says_why_a_command_failed(self, host: Host) -> None:
+    def test_error_includes_stderr(self, host: Host) -> None:
         """
-        What a failing command wrote to stderr is part of the error.
+        The error includes the stderr of a failing command.
         """
         with pytest.raises(subprocess.CalledProcessError) as failure:
             host.run(["sh", "-c", "echo the reason >&2; exit 3"])
         assert failure.value.returncode == 3
         assert failure.value.__notes__ == ["the reason\n"]
 
-    def test_run_ends_what_takes_too_long(self, host: Host) -> None:
+    def test_run_kills_at_the_timeout(self, host: Host) -> None:
         """
-        A command that outlasts its timeout is killed.
+        A command is killed at its timeout.
         """
         with pytest.raises(subprocess.TimeoutExpired):
             host.run(["sleep", "60"], timeout=0.1)
@@ -82,15 +82,15 @@ class TestHost:
 
     def test_sysctls_start_at_the_defaults(self, host: Host) -> None:
         """
-        A namespace inherits no keepalive setting.
+        A namespace does not inherit keepalive settings.
         """
         settings = ("time", "intvl", "probes")
         found = [host.sysctl(f"net.ipv4.tcp_keepalive_{setting}") for setting in settings]
         assert found == ["7200", "75", "9"]
 
-    def test_sysctls_are_its_own(self, host: Host) -> None:
+    def test_sysctls_are_per_namespace(self, host: Host) -> None:
         """
-        A setting is changed in its namespace and nowhere else.
+        A setting changes only in its namespace.
         """
         outside = Path("/proc/sys/net/ipv4/tcp_keepalive_intvl").read_text()
         with Host() as neighbour:
@@ -102,7 +102,7 @@ class TestHost:
     @pytest.mark.parametrize("family", FAMILIES)
     def test_sockets_belong_to_the_namespace(self, host: Host, family: int) -> None:
         """
-        Hosts listen on the same address and port without meeting, and loopback works.
+        Hosts listen on the same address and port without conflict, and loopback works.
         """
         with Host() as neighbour:
             for here in (host, neighbour):
@@ -114,7 +114,7 @@ class TestHost:
 
     def test_process_can_reach_a_listener(self, host: Host) -> None:
         """
-        A process in the namespace talks to a socket that the test holds.
+        A process in the namespace connects to a socket that the test holds.
         """
         listener = host.listener()
         listener.settimeout(5)

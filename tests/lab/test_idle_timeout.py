@@ -1,5 +1,5 @@
 """
-A NAT of the lab forgets idle connections: what other tests conclude rests on this.
+The NAT of the lab expires idle connections. The conclusions of other tests depend on this.
 """
 
 import socket
@@ -21,9 +21,9 @@ from tests.lab.watching import FAMILIES, arrived
 
 
 @dataclass(frozen=True)
-class Idlers:
+class IdleConnections:
     """
-    Connections of one address family through one NAT, all idle for equally long.
+    Connections of one address family through one NAT, all idle for the same time.
     """
 
     written: Connection
@@ -33,15 +33,15 @@ class Idlers:
 
 
 @pytest.fixture(scope="module")
-def after_nine_idle_seconds() -> Iterator[dict[tuple[OnTimeout, int], Idlers]]:
+def after_nine_idle_seconds() -> Iterator[dict[tuple[OnTimeout, int], IdleConnections]]:
     """
-    Open connections through NATs that forget after 5 s, and let all idle for 9 s at once.
+    Open connections through NATs with an idle timeout of 5 s, and leave all of them idle for 9 s.
 
-    Then the client writes to one, and the server to another; neither has a keepalive.
+    Then the client writes to one and the server to another. Neither has keepalive enabled.
     """
 
-    def idlers(lab: NatLab, family: int) -> Idlers:
-        return Idlers(
+    def idle_connections(lab: NatLab, family: int) -> IdleConnections:
+        return IdleConnections(
             written=lab.connect(family=family),
             pushed=lab.connect(family=family),
             early=lab.connect(family=family, keepalive=Keepalive(time=2, interval=1, probes=3)),
@@ -53,12 +53,12 @@ def after_nine_idle_seconds() -> Iterator[dict[tuple[OnTimeout, int], Idlers]]:
         nat_lab(idle_timeout=5, on_timeout="reset") as resetting,
     ):
         for lab in (silent, resetting):
-            # Retransmission gives up after some 3 s instead of 15 minutes.
+            # With 2, retransmission gives up after about 3 s instead of 15 minutes.
             lab.client.sysctl("net.ipv4.tcp_retries2", 2)
         families: tuple[int, ...] = (socket.AF_INET, socket.AF_INET6)
         labs: dict[OnTimeout, NatLab] = {"drop": silent, "reset": resetting}
         connections = {
-            (on_timeout, family): idlers(lab, family)
+            (on_timeout, family): idle_connections(lab, family)
             for on_timeout, lab in labs.items()
             for family in families
         }
@@ -73,79 +73,79 @@ def after_nine_idle_seconds() -> Iterator[dict[tuple[OnTimeout, int], Idlers]]:
 @pytest.mark.parametrize("family", FAMILIES)
 class TestIdleTimeout:
     """
-    What becomes of connections that a NAT has had 9 s to forget, at a timeout of 5 s.
+    Connections that were idle for 9 s behind a NAT with an idle timeout of 5 s.
     """
 
     @pytest.fixture
     def dropped(
-        self, after_nine_idle_seconds: dict[tuple[OnTimeout, int], Idlers], family: int
-    ) -> Idlers:
+        self, after_nine_idle_seconds: dict[tuple[OnTimeout, int], IdleConnections], family: int
+    ) -> IdleConnections:
         """
-        Those whose NAT is silent.
+        Connections whose NAT drops silently.
         """
         return after_nine_idle_seconds["drop", family]
 
     @pytest.fixture
     def reset(
-        self, after_nine_idle_seconds: dict[tuple[OnTimeout, int], Idlers], family: int
-    ) -> Idlers:
+        self, after_nine_idle_seconds: dict[tuple[OnTimeout, int], IdleConnections], family: int
+    ) -> IdleConnections:
         """
-        Those whose NAT answers with a reset.
+        Connections whose NAT answers with a reset.
         """
         return after_nine_idle_seconds["reset", family]
 
-    def test_early_keepalive_survives(self, dropped: Idlers) -> None:
+    def test_early_keepalive_survives(self, dropped: IdleConnections) -> None:
         """
-        Probes every 2 s keep the mapping, so data arrives both ways.
+        Probes every 2 s refresh the mapping, so data arrives in both directions.
         """
         assert dropped.early.reaches_server()
         assert dropped.early.reaches_client()
 
-    def test_early_keepalive_survives_a_resetting_nat(self, reset: Idlers) -> None:
+    def test_early_keepalive_survives_a_resetting_nat(self, reset: IdleConnections) -> None:
         """
-        A NAT that resets what it has forgotten leaves alone what it remembers.
+        A NAT that resets expired connections does not affect the others.
         """
         assert reset.early.reaches_server()
         assert reset.early.client_error() is None
 
-    def test_late_keepalive_dies_by_keepalive(self, dropped: Idlers) -> None:
+    def test_late_keepalive_times_out(self, dropped: IdleConnections) -> None:
         """
-        First probed at 8 s, it gives up 3 unanswered probes later without ever sending.
+        First probed at 8 s, it times out after 3 unanswered probes without sending data.
         """
         assert dropped.late.client_error(within=4) == "ETIMEDOUT"
         assert arrived([dropped.late.server]) == 0
 
-    def test_late_keepalive_meets_a_reset(self, reset: Idlers) -> None:
+    def test_late_keepalive_gets_a_reset(self, reset: IdleConnections) -> None:
         """
-        A resetting NAT answers the first probe that comes too late.
+        A resetting NAT answers the first late probe with a reset.
         """
         assert reset.late.client_error() == "ECONNRESET"
 
-    def test_silent_nat_swallows_the_next_write(self, dropped: Idlers) -> None:
+    def test_silent_nat_drops_the_next_write(self, dropped: IdleConnections) -> None:
         """
-        What the client sends never arrives, and retransmission ends the connection.
+        Data of the client never arrives, and the connection ends by retransmission timeout.
         """
         assert dropped.written.client_error(within=5) == "ETIMEDOUT"
         assert arrived([dropped.written.server]) == 0
 
-    def test_silent_nat_swallows_what_the_server_pushes(self, dropped: Idlers) -> None:
+    def test_silent_nat_drops_data_of_the_server(self, dropped: IdleConnections) -> None:
         """
-        The server is told nothing either, although it talks to the NAT's own address.
+        The server gets no error either, although it sends to the NAT's own address.
         """
         assert dropped.pushed.server_error(within=0.2) is None
         assert arrived([dropped.pushed.client]) == 0
 
-    def test_resetting_nat_resets_the_next_write(self, reset: Idlers) -> None:
+    def test_resetting_nat_resets_the_next_write(self, reset: IdleConnections) -> None:
         """
-        The client learns at once that its connection is forgotten; the server does not.
+        The client gets the reset at once; the server gets nothing.
         """
         assert reset.written.client_error() == "ECONNRESET"
         assert reset.written.server_error() is None
         assert arrived([reset.written.server]) == 0
 
-    def test_resetting_nat_resets_what_the_server_pushes(self, reset: Idlers) -> None:
+    def test_resetting_nat_resets_data_of_the_server(self, reset: IdleConnections) -> None:
         """
-        The server learns it as well, when it is the one to send.
+        The server gets the reset when it is the one that sends.
         """
         assert reset.pushed.server_error() == "ECONNRESET"
         assert reset.pushed.client_error() is None

@@ -1,5 +1,5 @@
 """
-Labs side by side disturb neither one another nor the machine.
+Parallel labs affect neither each other nor the machine.
 """
 
 import socket
@@ -23,13 +23,13 @@ from tests.lab.watching import FAMILIES
 @requires_lab
 class TestLabs:
     """
-    Labs next to each other and next to the rest of the machine.
+    Isolation of labs from each other and from the machine.
     """
 
     @pytest.mark.parametrize("family", FAMILIES)
-    def test_pair_has_nothing_between(self, family: int) -> None:
+    def test_pair_is_directly_connected(self, family: int) -> None:
         """
-        Client and server of a pair see each other's own addresses.
+        Client and server of a pair see each other's addresses untranslated.
         """
         with pair() as lab:
             connection = lab.connect(family=family)
@@ -49,7 +49,7 @@ class TestLabs:
 
     def test_many_connections_are_cheap(self, file_limit: tuple[int, int]) -> None:
         """
-        Two thousand connections take a second or two, whatever the limit of open files is.
+        Two thousand connections take a second or two, even with a low limit of open files.
         """
         psutil.Process().rlimit(psutil.RLIMIT_NOFILE, (256, file_limit[1]))
         with nat_lab(idle_timeout=600) as lab:
@@ -65,19 +65,19 @@ class TestLabs:
 
     def test_parallel_labs_do_not_disturb_each_other(self) -> None:
         """
-        One NAT forgets, then blocks; the other, at the same addresses, carries on.
+        One NAT loses its mappings, then blocks. The other, at the same addresses, still works.
         """
         with nat_lab(idle_timeout=600) as broken, nat_lab(idle_timeout=600) as sound:
-            doomed, safe = broken.connect(), sound.connect()
-            assert doomed.client.getpeername()[0] == safe.client.getpeername()[0]
+            cut, intact = broken.connect(), sound.connect()
+            assert cut.client.getpeername()[0] == intact.client.getpeername()[0]
             broken.nat.flush()
-            assert not doomed.reaches_server(within=0.2)
-            assert safe.reaches_server()
+            assert not cut.reaches_server(within=0.2)
+            assert intact.reaches_server()
             broken.nat.block()
-            assert safe.reaches_server()
+            assert intact.reaches_server()
             assert sound.connect().reaches_server()
 
-    def test_machine_is_left_alone(self) -> None:
+    def test_machine_is_unchanged(self) -> None:
         """
         Devices, addresses, routes, rules and forwarding outside a lab do not change.
         """

@@ -1,5 +1,5 @@
 """
-The NAT of the lab does what it says.
+The NAT of the lab.
 """
 
 import time
@@ -20,13 +20,13 @@ from tests.lab.watching import FAMILIES, arrived, soon
 @requires_lab
 class TestNat:
     """
-    What a test can do to the NAT.
+    Operations on the NAT.
     """
 
     @pytest.fixture
     def lab(self) -> Iterator[NatLab]:
         """
-        Stand behind a NAT that forgets nothing of itself.
+        A lab whose NAT does not expire mappings during the test.
         """
         with nat_lab(idle_timeout=600) as lab:
             yield lab
@@ -34,7 +34,7 @@ class TestNat:
     @pytest.mark.parametrize("family", FAMILIES)
     def test_server_sees_the_nat(self, lab: NatLab, family: int) -> None:
         """
-        The client's address is hidden behind the NAT's.
+        The server sees the NAT's address instead of the client's.
         """
         connection = lab.connect(family=family)
         assert connection.client.getsockname()[0] == lab.client.address_of(family)
@@ -43,7 +43,7 @@ class TestNat:
     @pytest.mark.parametrize("family", FAMILIES)
     def test_nats_in_a_row(self, family: int) -> None:
         """
-        The server sees the far NAT's address, which is not one of the near one's.
+        The server sees the address of the far NAT, which the near NAT does not have.
         """
         with nats_in_a_row(600, 600) as lab:
             connection = lab.connect(family=family)
@@ -55,9 +55,9 @@ class TestNat:
             assert seen not in near.replace("/", " ").split()
 
     @pytest.mark.parametrize("family", FAMILIES)
-    def test_flush_forgets_everything(self, lab: NatLab, family: int) -> None:
+    def test_flush_removes_all_mappings(self, lab: NatLab, family: int) -> None:
         """
-        After a flush an open connection is dead, and a new one works.
+        After a flush, an open connection no longer works and a new one does.
         """
         connection = lab.connect(family=family)
         assert connection.reaches_server()
@@ -67,7 +67,7 @@ class TestNat:
 
     def test_idle_timeout_can_be_changed(self, lab: NatLab) -> None:
         """
-        The new timeout holds for a connection from its next segment on.
+        The new timeout applies to a connection from its next segment on.
         """
         refreshed, untouched = lab.connect(), lab.connect()
         lab.nat.forget_idle_after(1)
@@ -77,9 +77,9 @@ class TestNat:
         assert untouched.reaches_server()
 
     @pytest.mark.parametrize("family", FAMILIES)
-    def test_lose_loses_a_share_both_ways(self, lab: NatLab, family: int) -> None:
+    def test_lose_affects_both_directions(self, lab: NatLab, family: int) -> None:
         """
-        At 50 percent some segments get through and some do not; healed, all do.
+        At 50 percent, some segments arrive and some do not. After heal(), all arrive.
         """
         connections = lab.connections(40, family=family)
         clients = [connection.client for connection in connections]
@@ -87,16 +87,16 @@ class TestNat:
         lab.nat.lose(50)
         for sock in clients + servers:
             sock.send(b"x")
-        # Before the first retransmission, which comes after 0.2 s at the earliest.
+        # Earlier than the first retransmission, which is sent after 0.2 s or more.
         time.sleep(0.1)
         assert 4 <= arrived(servers) <= 36
         assert 4 <= arrived(clients) <= 36
         lab.nat.heal()
         assert soon(lambda: arrived(servers) == arrived(clients) == 40)
 
-    def test_block_silences_and_heal_restores(self, lab: NatLab) -> None:
+    def test_block_and_heal(self, lab: NatLab) -> None:
         """
-        Blocked, nothing arrives either way and nobody is told; healed, it is retransmitted.
+        While blocked, nothing arrives and neither end gets an error. After heal(), data arrives.
         """
         connection = lab.connect()
         lab.nat.block()
@@ -109,7 +109,7 @@ class TestNat:
 
     def test_blocked_probes_refresh_nothing(self, lab: NatLab) -> None:
         """
-        What is lost on its way to the NAT cannot keep a mapping alive.
+        Probes lost on the way to the NAT do not refresh a mapping.
         """
         lab.nat.forget_idle_after(2)
         connection = lab.connect(keepalive=Keepalive(time=1, interval=1, probes=20))

@@ -1,5 +1,5 @@
 """
-Who cannot open a lab is told what it needs.
+Messages about missing requirements of a lab.
 """
 
 import os
@@ -11,30 +11,30 @@ from tests.lab import (
     Host,
     LabError,
 )
-from tests.lab.requirements import skip_reason
+from tests.lab.requirements import needs, skip_reason
 
 
 class TestRequirements:
     """
-    What the tests say where no lab can be built.
+    The result of tests where no lab can be built.
     """
 
     def test_without_root_the_reason_says_what_is_needed(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """
-        A skipped test tells how it can be made to run.
+        The skip reason lists the requirements and the missing ones.
         """
         monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
         reason = skip_reason()
         assert reason is not None
-        assert "needs root, iproute2, nftables, conntrack; here lacks root" in reason
+        assert reason == "needs root, iproute2, nftables, conntrack: sudo make test"
 
     def test_with_root_a_missing_package_does_not_skip(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """
-        It fails instead, and names the package.
+        The test fails instead, and the error names the package.
         """
         monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
         monkeypatch.setattr(
@@ -43,3 +43,21 @@ class TestRequirements:
         assert skip_reason() is None
         with pytest.raises(LabError, match="a lab needs nftables"):
             Host()
+
+    def test_without_root_a_missing_command_skips(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        The reason has the command that installs the package.
+        """
+        monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+        monkeypatch.setattr(shutil, "which", lambda _command: None)
+        with pytest.raises(pytest.skip.Exception, match="promtool: sudo apt-get install prom"):
+            needs("promtool")
+
+    def test_with_root_a_missing_command_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        The reason is the same.
+        """
+        monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
+        monkeypatch.setattr(shutil, "which", lambda _command: None)
+        with pytest.raises(pytest.fail.Exception, match="needs curl: sudo apt-get install curl"):
+            needs("curl")

@@ -1,5 +1,5 @@
 """
-Keepalive options, connections seen from both ends, and what becomes of them.
+Keepalive options, and connections held at both ends.
 """
 
 import errno
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 Socket = socket.socket
 """
-The type, for where `socket` is the name of something else.
+The type, for modules in which `socket` is another name.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Keepalive:
     """
-    SO_KEEPALIVE switched on; what is None follows the namespace's sysctl.
+    SO_KEEPALIVE enabled. A value of None leaves the namespace's sysctl in effect.
 
     time and interval are in seconds, 1..32767; probes is a count, 1..127.
     """
@@ -51,29 +51,29 @@ class Connection:
 
     def reaches_server(self, within: float = 2) -> bool:
         """
-        Send a byte from the client; whether data arrives at the server within so many seconds.
+        Send a byte from the client; whether data arrives at the server within this many seconds.
 
-        Where the connection has already ended the answer is no, and the error has been told.
+        On a connection that has ended it returns False and consumes the socket's error.
         """
         return _reaches(self.client, self.server, within)
 
     def reaches_client(self, within: float = 2) -> bool:
         """
-        Send a byte from the server; whether data arrives at the client within so many seconds.
+        Send a byte from the server; whether data arrives at the client within this many seconds.
         """
         return _reaches(self.server, self.client, within)
 
     def client_error(self, within: float = 0) -> str | None:
         """
-        Return what ended the client's end within so many seconds, such as "ETIMEDOUT".
+        Wait this many seconds for an error of the client's socket, such as "ETIMEDOUT", or None.
 
-        The kernel tells an error once, to whoever asks first: the next call says None.
+        The kernel reports SO_ERROR once: the next call returns None.
         """
         return _error(self.client, within)
 
     def server_error(self, within: float = 0) -> str | None:
         """
-        Return what ended the server's end, as `client_error` does for the client's.
+        Wait for an error of the server's socket, as `client_error` does for the client's.
         """
         return _error(self.server, within)
 
@@ -89,8 +89,8 @@ def abort(sock: socket.socket) -> None:
     """
     Close a socket at once, with a reset.
 
-    After a graceful close the kernel keeps the socket, and with it the whole namespace, for as
-    long as its FIN goes unanswered: almost two minutes, when a NAT has forgotten the connection.
+    After a graceful close the kernel keeps the socket, and therefore the namespace, until its FIN
+    is answered or times out. That takes almost two minutes if the NAT mapping has expired.
     """
     if sock.fileno() != -1:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -106,14 +106,14 @@ def _reaches(sender: socket.socket, receiver: socket.socket, within: float) -> b
 
 
 def _error(sock: socket.socket, within: float) -> str | None:
-    # Without any event asked for, poll still reports POLLERR and POLLHUP.
+    # poll() reports POLLERR and POLLHUP even if no event is requested.
     _poll(sock, 0, within)
     number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     return errno.errorcode[number] if number else None
 
 
 def _poll(sock: socket.socket, events: int, within: float) -> bool:
-    # Not select: it fails for file descriptors beyond 1023.
+    # Not select(): it fails for file descriptors above 1023.
     poll = select.poll()
     poll.register(sock, events)
     return poll.poll(within * 1000) != []

@@ -1,5 +1,5 @@
 """
-What the lab's own tests watch.
+What the tests of the lab observe.
 """
 
 import socket
@@ -14,7 +14,7 @@ FAMILIES = [
     pytest.param(socket.AF_INET, id="IPv4"),
     pytest.param(socket.AF_INET6, id="IPv6"),
 ]
-"""What a test of both IP versions is given."""
+"""Parameters for tests of both IP versions."""
 
 
 def namespaces(pid: int) -> list[str]:
@@ -26,7 +26,7 @@ def namespaces(pid: int) -> list[str]:
 
 def running(pid: int) -> bool:
     """
-    Whether a process still runs; one that has ended may have to wait for init to reap it.
+    Whether a process still runs. An ended process may remain a zombie until init reaps it.
     """
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
@@ -36,7 +36,7 @@ def running(pid: int) -> bool:
 
 def soon(condition: Callable[[], bool], within: float = 5) -> bool:
     """
-    Whether a condition comes true within so many seconds.
+    Whether a condition becomes true within this many seconds.
     """
     end = time.monotonic() + within
     while not (true := condition()) and time.monotonic() < end:
@@ -46,7 +46,7 @@ def soon(condition: Callable[[], bool], within: float = 5) -> bool:
 
 def arrived(receivers: Sequence[socket.socket]) -> int:
     """
-    Count the sockets that have data waiting.
+    Count the sockets that have data to read.
     """
     count = 0
     for receiver in receivers:

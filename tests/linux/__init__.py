@@ -1,3 +1,3 @@
 """
-What the kernel says of sockets, held against other readers of the same bytes.
+Tests of the Linux-specific code, on real kernels.
 """

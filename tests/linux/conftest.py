@@ -1,5 +1,5 @@
 """
-What these tests are about exists on Linux only.
+These tests run on Linux only.
 """
 
 import sys

@@ -1,8 +1,8 @@
 """
-Fewer rights for the calling thread alone, for as long as it lives.
+Reduced privileges for the calling thread only, for its lifetime.
 
-The kernel keeps both user ids and system call filters per thread; it is the C library that changes
-the ids of all at once, so it is gone around.
+The kernel keeps user ids and system call filters per thread. The C library would change the ids of
+all threads, so system calls are used directly.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def become_nobody(*capabilities: int) -> None:
     """
-    Give up root, and with it every capability but these.
+    Give up root and all capabilities except these.
     """
     _do(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
     _do(_libc.syscall(_SETRESUID, NOBODY, NOBODY, NOBODY))
@@ -42,7 +42,7 @@ def become_nobody(*capabilities: int) -> None:
 
 def refuse_netlink(error: int) -> None:
     """
-    Have socket(AF_NETLINK, ...) fail with error, as a seccomp profile or systemd does it.
+    Make socket(AF_NETLINK, ...) fail with error, as a seccomp profile or systemd does.
     """
     instructions = b"".join(
         struct.pack("=HBBI", *instruction)

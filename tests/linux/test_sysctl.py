@@ -1,5 +1,5 @@
 """
-Keepalive sysctls: what the kernel of a real namespace says, and what is said where it says nothing.
+Keepalive sysctls of real namespaces, and sysctls that cannot be read.
 """
 
 import sys
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from exporter.collectors.operating_system import read_settings
 from exporter.linux import sysctl as linux
 from exporter.model import Settings
-from exporter.settings import read_settings
 from tests.lab import Host, requires_lab
 
 DEFAULTS = Settings(
@@ -65,7 +65,8 @@ def test_namespace_of_the_thread() -> None:
 )
 def test_odd_values(sysctl: str, setting: str, values: list[int]) -> None:
     """
-    Whatever the kernel accepts is reported as it is, and as configured, the others as they were.
+    Any value that the kernel accepts is reported unmodified and as configured; the other settings
+    do not change.
     """
     with Host() as host:
         for value in values:
@@ -84,7 +85,7 @@ def test_odd_values(sysctl: str, setting: str, values: list[int]) -> None:
 @pytest.mark.parametrize("value", [0, 5, 255])
 def test_data_retransmissions(value: int) -> None:
     """
-    tcp_retries2 is reported, odd values included, but is no keepalive setting to be configured.
+    tcp_retries2 is reported, including odd values, but never as configured.
     """
     with Host() as host:
         host.sysctl("net.ipv4.tcp_retries2", value)
@@ -94,9 +95,9 @@ def test_data_retransmissions(value: int) -> None:
 
 
 @requires_lab
-def test_default_set_anew() -> None:
+def test_default_set_again() -> None:
     """
-    A setting that is back at the kernel's default is not configured.
+    A setting changed back to the kernel's default is not configured.
     """
     with Host() as host:
         host.sysctl("net.ipv4.tcp_keepalive_time", 120)
@@ -115,7 +116,7 @@ def test_default_set_anew() -> None:
 )
 def test_missing(sysctls: Path, missing: str, setting: str) -> None:
     """
-    A sysctl that is not there leaves its setting unknown and unconfigured, and the others alone.
+    A missing sysctl makes its setting unknown and not configured; the others are not affected.
     """
     (sysctls / missing).unlink()
     settings = linux.read_settings(sysctls)
@@ -136,7 +137,7 @@ def test_missing(sysctls: Path, missing: str, setting: str) -> None:
 )
 def test_not_a_number(sysctls: Path, content: str, reason: str) -> None:
     """
-    A sysctl that holds no number is a problem, not a guess.
+    A sysctl that is not a number makes its setting unknown, with a problem.
     """
     file = sysctls / "tcp_keepalive_time"
     file.write_text(content)
@@ -147,7 +148,7 @@ def test_not_a_number(sysctls: Path, content: str, reason: str) -> None:
 
 def test_unreadable(sysctls: Path) -> None:
     """
-    A sysctl that cannot be read is named with the reason.
+    The problem of a sysctl that cannot be read has the file and the reason.
     """
     file = sysctls / "tcp_keepalive_intvl"
     file.unlink()
@@ -168,9 +169,8 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 def test_other_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Where nobody has taught the exporter to read settings, it says so.
+    On an unsupported platform, the problem has the platform and the supported ones.
     """
     monkeypatch.setattr(sys, "platform", "beos")
-    assert read_settings().problems == (
-        "keepalive settings are read on Linux and Windows, not on beos",
-    )
+    (problem,) = read_settings().problems
+    assert [name for name in ("beos", "Linux", "Windows") if name not in problem] == []

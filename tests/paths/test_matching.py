@@ -1,5 +1,5 @@
 """
-Which connection crosses which path.
+Assignment of connections to paths.
 """
 
 import ipaddress
@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from exporter.model import ConnectionTable, Direction, OnTimeout, Path
 from exporter.paths.matching import (
-    PROFILES,
+    LocalEndpoints,
     Network,
-    Profile,
-    Surroundings,
-    assign,
+    first_match,
     halves,
     is_listened_on,
+    stays_on_host,
 )
+from exporter.paths.profiles import PROFILES, Profile
 from tests.tables import connections
 
 OWN_V4, OWN_V6 = "10.0.0.4", "fd00::4"
-SURROUNDINGS = Surroundings(
+ENDPOINTS = LocalEndpoints(
     listening_ports=frozenset({443}),
     own_addresses=frozenset(
         halves(ipaddress.ip_address(address))
@@ -35,24 +35,25 @@ OUTBOUND_V6, INBOUND_V6 = f"[{OWN_V6}]:50000", f"[{OWN_V6}]:443"
 
 def path(name: str, *remote: str, direction: Direction = Direction.ANY) -> Path:
     """
-    A path whose timeout does not matter.
+    A path with an arbitrary timeout.
     """
     return Path(name, direction, remote or ("any",), 60.0, OnTimeout.DROP)
 
 
-def crossed(table: ConnectionTable, paths: Sequence[Path], surroundings: Surroundings) -> list[int]:
+def crossed(table: ConnectionTable, paths: Sequence[Path], endpoints: LocalEndpoints) -> list[int]:
     """
-    The index of the path that each connection crosses when it is first seen.
+    The index of each connection's path when it is first seen.
     """
-    indices = assign(table, paths, surroundings, is_listened_on(table, surroundings))
+    crossing = ~stays_on_host(table, endpoints)
+    indices = first_match(table.remote, paths, is_listened_on(table, endpoints), crossing)
     return [int(index) for index in indices]
 
 
 def names(paths: Sequence[Path], *ends: tuple[str, str]) -> list[str | None]:
     """
-    The name of the path that each connection crosses.
+    The name of each connection's path.
     """
-    indices = crossed(connections(*ends), paths, SURROUNDINGS)
+    indices = crossed(connections(*ends), paths, ENDPOINTS)
     return [paths[index].name if index >= 0 else None for index in indices]
 
 
@@ -71,7 +72,7 @@ def test_profiles(
     profile: Profile, outbound: str | None, inbound: str | None, private: str | None
 ) -> None:
     """
-    Every profile has its paths for public peers, and GCP's for private ones too.
+    Each profile's paths match public peers; GCP's also match private ones.
     """
     assert names(
         PROFILES[profile],
@@ -94,7 +95,7 @@ def test_profiles(
         ("100.127.255.255", "private"),
         ("100.128.0.0", "public"),
         ("168.63.129.15", "public"),
-        ("168.63.129.16", "private"),  # Azure's platform service: no NAT stands before it
+        ("168.63.129.16", "private"),  # Azure's platform service, reached without NAT
         ("168.63.129.17", "public"),
         ("169.254.169.254", "private"),
         ("172.15.255.255", "public"),
@@ -115,7 +116,7 @@ def test_profiles(
 )
 def test_public_and_private(address: str, word: str) -> None:
     """
-    The words public and private divide all addresses, IPv4 in its mapped form too.
+    Every address is either public or private, also IPv4 in mapped form.
     """
     host = f"[{address}]" if ":" in address else address
     paths = [path("private", "private"), path("public", "public")]
@@ -125,14 +126,14 @@ def test_public_and_private(address: str, word: str) -> None:
 
 def test_azure_platform_crosses_no_nat() -> None:
     """
-    Azure's own 168.63.129.16 is public in name only.
+    Azure's platform service 168.63.129.16 crosses no path.
     """
     assert names(PROFILES[Profile.AZURE], (OUTBOUND, "168.63.129.16:80")) == [None]
 
 
 def test_first_match_wins() -> None:
     """
-    An own path takes what it matches from the profile's paths, and an earlier one from a later one.
+    The first matching path is used: paths in the file before the profile's, earlier before later.
     """
     paths = [
         path("office", "203.0.113.0/24", direction=Direction.OUTBOUND),
@@ -150,7 +151,7 @@ def test_first_match_wins() -> None:
 
 def test_any_of_several_remotes() -> None:
     """
-    One of a path's remotes is enough, networks and words alike.
+    A path matches if one of its remotes does, networks and words alike.
     """
     paths = [path("partners", "203.0.113.0/24", "2001:db8::/32", "private")]
     assert names(
@@ -164,7 +165,7 @@ def test_any_of_several_remotes() -> None:
 
 def test_v4_network_matches_mapped_address() -> None:
     """
-    A connection of an IPv6 socket to an IPv4 peer is matched by IPv4 networks.
+    IPv4 networks match a connection of an IPv6 socket to an IPv4 peer.
     """
     paths = [path("v4", "203.0.113.0/24")]
     assert names(
@@ -175,9 +176,9 @@ def test_v4_network_matches_mapped_address() -> None:
     ) == ["v4", None, None]
 
 
-def test_all_of_ipv6_holds_no_ipv4() -> None:
+def test_all_of_ipv6_has_no_ipv4() -> None:
     """
-    ::/0 is every IPv6 peer and no IPv4 one, though the mapped addresses lie within it.
+    ::/0 matches every IPv6 peer and no IPv4 peer, although it contains the mapped addresses.
     """
     ends = (OUTBOUND, "203.0.113.1:443"), (OUTBOUND_V6, "[2001:db8::1]:443")
     assert names([path("v6", "::/0")], *ends) == [None, "v6"]
@@ -195,30 +196,30 @@ def test_all_of_ipv6_holds_no_ipv4() -> None:
         (OUTBOUND, "198.51.100.9:443"),
         (INBOUND_V6, f"[{OWN_V6}]:50000"),
         (f"[::ffff:{OWN_V4}]:50000", f"[::ffff:{OWN_V4}]:443"),
-        ("203.0.113.77:50000", "203.0.113.77:443"),  # an address that has left its interface
+        ("203.0.113.77:50000", "203.0.113.77:443"),  # an address removed from its interface
     ],
 )
 def test_connection_within_host(local: str, remote: str) -> None:
     """
-    A connection with both ends on this host crosses no path, whatever its addresses.
+    A connection with both ends on this host crosses no path, for any addresses.
     """
     assert names([path("all", "any")], (local, remote), (remote, local)) == [None, None]
 
 
 def test_host_without_listeners() -> None:
     """
-    Where nothing listens, every connection is outbound.
+    Without listening ports, every connection is outbound.
     """
     paths = [path("in", direction=Direction.INBOUND), path("out", direction=Direction.OUTBOUND)]
-    nothing = Surroundings(frozenset(), frozenset())
+    nothing = LocalEndpoints(frozenset(), frozenset())
     assert crossed(connections((INBOUND, "203.0.113.1:1")), paths, nothing) == [1]
 
 
 def test_no_connections() -> None:
     """
-    An empty table gets no paths.
+    An empty table is accepted.
     """
-    assert crossed(connections(), PROFILES[Profile.AZURE], SURROUNDINGS) == []
+    assert crossed(connections(), PROFILES[Profile.AZURE], ENDPOINTS) == []
 
 
 MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -237,7 +238,7 @@ HERE = "192.0.2.1"
 
 def at_the_edges(network: Network) -> list[str]:
     """
-    The network's first and last address, one between and the neighbours outside.
+    The network's first and last address, one in between, and both adjacent addresses outside.
     """
     kind = type(network.network_address)
     first, last = int(network.network_address), int(network.broadcast_address)
@@ -248,7 +249,7 @@ def at_the_edges(network: Network) -> list[str]:
 
 def as_peer(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """
-    The address that is meant: IPv4 where it is written in its mapped form.
+    The peer's address: IPv4 if it is a mapped address.
     """
     peer = ipaddress.ip_address(address)
     return (peer.version == 6 and peer.ipv4_mapped) or peer
@@ -264,7 +265,7 @@ def stays_here(address: str) -> bool:
 @given(st.lists(V4_NETWORKS | V6_NETWORKS, min_size=1, max_size=4))
 def test_matches_as_ipaddress_does(networks: list[Network]) -> None:
     """
-    A network holds exactly the addresses that Python's ipaddress says it holds, the first one wins.
+    Networks match the same addresses as Python's ipaddress; the first matching one is used.
     """
     addresses = [address for network in networks for address in at_the_edges(network)]
     ends = [
@@ -276,5 +277,5 @@ def test_matches_as_ipaddress_does(networks: list[Network]) -> None:
         next((index for index, network in enumerate(networks) if as_peer(address) in network), -1)
         for address in addresses
     ]
-    nothing = Surroundings(frozenset(), frozenset())
+    nothing = LocalEndpoints(frozenset(), frozenset())
     assert crossed(connections(*ends), paths, nothing) == expected

@@ -1,3 +1,3 @@
 """
-Tests of measuring a path's idle timeout.
+Tests of exporter/probe.
 """

@@ -1,47 +1,47 @@
 """
-Outcomes by hand, and a path that is measured without any socket.
+Outcomes and measurements for tests, without sockets.
 """
 
 import socket
 
+from exporter.probe.inference import Outcome, OutcomeKind
 from exporter.probe.measurement import Measurement
-from exporter.probe.outcome import Fate, Outcome
 from exporter.probe.plan import Plan
 from exporter.probe.target import Address, Target
 
 PLAN = Plan(shortest=30, longest=600, step=15, resolution=5)
-_PROBES = {Fate.ANSWERED: 1, Fate.RESET: 1, Fate.SILENT: 5}
+_PROBES = {OutcomeKind.ANSWERED: 1, OutcomeKind.RESET: 1, OutcomeKind.SILENT: 5}
 SERVER = Address(socket.AF_INET, ("203.0.113.10", 443))
 
 
 def outcome(
-    fate: Fate, seconds: float, *, at_most: float | None = None, planned: float | None = None
+    kind: OutcomeKind, seconds: float, *, at_most: float | None = None, planned: float | None = None
 ) -> Outcome:
     """
-    A spell of so many seconds, or between that and at_most, that ended so.
+    An idle period of seconds, or between seconds and at_most, that ended with kind.
     """
     return Outcome(
-        fate,
+        kind,
         planned=seconds if planned is None else planned,
         at_least=seconds,
         at_most=seconds if at_most is None else at_most,
         ended_at=0.0,
         known_at=5.0,
-        probes=_PROBES.get(fate, 0),
+        probes=_PROBES.get(kind, 0),
     )
 
 
-def outcomes(*answered: float, died: tuple[float, ...] = ()) -> list[Outcome]:
+def outcomes(*answered: float, dropped: tuple[float, ...] = ()) -> list[Outcome]:
     """
-    Connections that were answered after some times, and not after others.
+    Outcomes of connections that answered after some idle times, and not after others.
     """
-    alive = [outcome(Fate.ANSWERED, seconds) for seconds in answered]
-    return alive + [outcome(Fate.SILENT, seconds) for seconds in died]
+    alive = [outcome(OutcomeKind.ANSWERED, seconds) for seconds in answered]
+    return alive + [outcome(OutcomeKind.SILENT, seconds) for seconds in dropped]
 
 
 def measurement(*found: Outcome, plan: Plan = PLAN, address: Address = SERVER) -> Measurement:
     """
-    A measurement that is over.
+    A finished measurement.
     """
     target = Target("db.example.com:5432", (address,))
     return Measurement(

@@ -1,27 +1,26 @@
 """
-A measurement that is carried out without sockets, and without waiting.
+A simulated measurement, without sockets and waiting.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from exporter.probe.infer import Bounds, is_settled
+from exporter.probe.inference import Bounds, Outcome, OutcomeKind, is_settled
 from exporter.probe.measurement import Measurement
-from exporter.probe.outcome import Fate, Outcome
 from exporter.probe.plan import ANSWER
 from tests.probe.outcomes import outcome
 
 LATE = 0.2
-"""Seconds by which a death is known late: another probe had to be sent."""
+"""Seconds by which a drop is detected late, because a second probe is required."""
 
-Tell = Callable[[Measurement, Outcome], None]
+Report = Callable[[Measurement, Outcome], None]
 
 
 @dataclass
 class Simulation:
     """
-    A path that forgets after timeout seconds; the first connection to be idle for as long as
-    bad_luck dies of something else. seconds is what the measurement takes.
+    A path with an idle timeout of timeout seconds. The first connection that is idle for at least
+    bad_luck seconds is dropped for another reason. seconds is the duration of the measurement.
     """
 
     found: Measurement
@@ -29,9 +28,9 @@ class Simulation:
     bad_luck: float = float("inf")
     seconds: float = 0.0
 
-    def run(self, tell: Tell = lambda *_: None) -> Bounds:
+    def run(self, report: Report = lambda *_: None) -> Bounds:
         """
-        Fill in what is found.
+        Run all rounds.
         """
         found, plan = self.found, self.found.plan
         times = found.times
@@ -41,7 +40,7 @@ class Simulation:
             while pending and not is_settled(found.outcomes, pending):
                 planned = pending.pop(0)
                 found.outcomes.append(self._outcome(planned))
-                tell(found, found.outcomes[-1])
+                report(found, found.outcomes[-1])
             self.seconds += planned + ANSWER
             times = plan.refine(found.bounds)
             if times:
@@ -53,5 +52,5 @@ class Simulation:
         if unlucky:
             self.bad_luck = float("inf")
         if planned < self.timeout and not unlucky:
-            return outcome(Fate.ANSWERED, planned)
-        return outcome(Fate.SILENT, planned, at_most=planned + LATE)
+            return outcome(OutcomeKind.ANSWERED, planned)
+        return outcome(OutcomeKind.SILENT, planned, at_most=planned + LATE)

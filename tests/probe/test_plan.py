@@ -1,12 +1,12 @@
 """
-Which idle times are tried, and that they lead to the truth.
+Idle times to try, and the correctness of the resulting bounds.
 """
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.probe.infer import Bounds
+from exporter.probe.inference import Bounds
 from exporter.probe.plan import Plan, PlanError
 from tests.probe.outcomes import PLAN, measurement
 from tests.probe.simulation import Simulation
@@ -14,7 +14,7 @@ from tests.probe.simulation import Simulation
 
 def test_first_round() -> None:
     """
-    From the shortest to the longest, step by step, the longest in any case.
+    The first round has equal steps and always includes the longest time.
     """
     assert PLAN.first == tuple(range(30, 601, 15))
     assert Plan(10, 25, 10, 5).first == (10, 20, 25)
@@ -22,7 +22,7 @@ def test_first_round() -> None:
 
 def test_pairs() -> None:
     """
-    Where the first round is to be the last, each time is tried twice.
+    If no further round is needed, each time is tried twice.
     """
     assert Plan(10, 20, 5, 6).first == (10, 10, 15, 15, 20, 20)
     assert Plan(10, 20, 5, 5).first == (10, 15, 20), "bounds are further apart than the times"
@@ -30,7 +30,7 @@ def test_pairs() -> None:
 
 def test_refining() -> None:
     """
-    A second round divides what the first has left open, in pairs, its upper bound included.
+    A second round divides the bounds of the first one, in pairs, including the upper bound.
     """
     assert PLAN.refine(Bounds(survived=228, fatal=252)) == (
         *(232, 232, 236, 236, 240, 240),
@@ -42,23 +42,23 @@ def test_refining() -> None:
 
 def test_below_the_shortest() -> None:
     """
-    Where the shortest time is too long already, shorter ones follow, down to a second.
+    If the shortest time is fatal, shorter ones follow, down to one second.
     """
     assert min(PLAN.refine(Bounds(fatal=44))) == 4.4
     assert min(Plan(2, 20, 2, 1).refine(Bounds(fatal=1.7))) == 1
-    assert Plan(2, 20, 2, 1).refine(Bounds(fatal=1.4)) == (), "no shorter one can be tried"
+    assert Plan(2, 20, 2, 1).refine(Bounds(fatal=1.4)) == (), "no shorter time is allowed"
 
 
 def test_suspicion() -> None:
     """
-    A single death is looked into at once.
+    The next round tries the idle time of a single drop again.
     """
     assert PLAN.refine(Bounds(survived=585, suspected=600.2))[-2:] == (600.2, 600.2)
 
 
 def test_again() -> None:
     """
-    Where no bound was found for another reason than that there is none, the rest is tried again.
+    Without an upper bound, the times that were not survived are tried again.
     """
     assert PLAN.refine(Bounds(survived=570)) == (585, 600)
     assert PLAN.refine(Bounds(survived=600)) == ()
@@ -67,15 +67,15 @@ def test_again() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0.5, 600, 15, 5), "the shortest idle time must be at least 1s, not 0.5s"),
-        ((30, 600, 0.1, 5), "the step must be at least 1s, not 0.1s"),
-        ((30, 600, 15, 0.9), "the resolution must be at least 1s, not 0.9s"),
-        ((30, 30, 15, 5), "the longest idle time, 30s, must be longer than the shortest, 30s"),
+        ((0.5, 600, 15, 5), r"shortest idle time .*0\.5s.* at least 1s"),
+        ((30, 600, 0.1, 5), r"step .*0\.1s.* at least 1s"),
+        ((30, 600, 15, 0.9), r"resolution .*0\.9s.* at least 1s"),
+        ((30, 30, 15, 5), r"longest idle time .*30s.* shortest idle time .*30s"),
     ],
 )
-def test_refused(arguments: tuple[float, float, float, float], message: str) -> None:
+def test_invalid(arguments: tuple[float, float, float, float], message: str) -> None:
     """
-    What cannot be done is refused, and why.
+    Invalid plans are rejected with the reason.
     """
     with pytest.raises(PlanError, match=message):
         Plan(*arguments)
@@ -83,7 +83,7 @@ def test_refused(arguments: tuple[float, float, float, float], message: str) -> 
 
 def test_default() -> None:
     """
-    The defaults find Azure's timeout with 40 connections, in two rounds.
+    The defaults find Azure's timeout with 40 connections in two rounds.
     """
     simulation = Simulation(measurement(), timeout=240.1)
     found = simulation.run()
@@ -106,8 +106,8 @@ def test_truth_is_found(
     *, shortest: int, span: int, step: int, resolution: int, timeout: float, bad_luck: float
 ) -> None:
     """
-    Whatever is asked for, the bounds enclose the timeout, and the announced time is enough; if no
-    connection dies of something else, the bounds are as narrow as asked for.
+    For any plan, the bounds enclose the timeout, and the announced duration is sufficient. The
+    bounds meet the resolution if no connection is dropped for another reason.
     """
     plan = Plan(shortest, shortest + span, step, resolution)
     unlucky = Simulation(measurement(plan=plan), timeout, bad_luck)

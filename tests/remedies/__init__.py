@@ -1,3 +1,3 @@
 """
-What `fix` prints, and what its consumers make of it.
+Tests of the output of `fix`, with the tools that consume it.
 """

@@ -1,5 +1,5 @@
 """
-What several tests of remedies share.
+Fixtures of the tests of remedies.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.remedies.machine import Machine
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
     """
-    A host with Linux' defaults.
+    A host with the defaults of Linux.
     """
     sysctl_d = tmp_path / "sysctl.d"
     sysctl_d.mkdir()

@@ -1,5 +1,5 @@
 """
-A host on which remedies may be carried out.
+A host on which remedies can be applied.
 """
 
 import os
@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from exporter.collectors.operating_system import read_settings
 from exporter.model import Settings
-from exporter.settings import read_settings
 from tests.exporter_process import ROOT
 from tests.lab import Host
 from tests.remedies.printed import INTERVAL, PROBES, TIME
@@ -23,7 +23,7 @@ _OWN_SYSCTL_D = 'mount --bind "$0" /etc/sysctl.d && exec "$@"'
 @dataclass(frozen=True)
 class Machine:
     """
-    A network namespace, and a directory that stands for /etc/sysctl.d in what runs there.
+    A network namespace, and a directory that replaces /etc/sysctl.d for its commands.
     """
 
     host: Host
@@ -33,7 +33,7 @@ class Machine:
         self, *argv: str, cwd: Path = ROOT, environment: Mapping[str, str] | None = None
     ) -> "subprocess.CompletedProcess[str]":
         """
-        Run a command, as root; it must succeed.
+        Run a command as root. Fails if the command fails.
         """
         own = ("unshare", "--mount", "sh", "-c", _OWN_SYSCTL_D, str(self.sysctl_d))
         here = {**os.environ, "PATH": f"{self._programs()}:{os.environ['PATH']}:/usr/sbin:/sbin"}
@@ -43,28 +43,28 @@ class Machine:
 
     def shell(self, *commands: str) -> str:
         """
-        What the commands print, run by Debian's plain shell until one fails.
+        Run the commands with sh until one fails. Returns their output.
         """
         return self.run("sh", "-euc", "\n".join(commands)).stdout
 
     @property
     def settings(self) -> Settings:
         """
-        The settings that are in force.
+        The current settings.
         """
         return self.host.call(read_settings)
 
     @property
-    def is_remedied(self) -> bool:
+    def is_applied(self) -> bool:
         """
-        Whether those are in force that printed() asks for.
+        Whether the current settings are those of printed().
         """
         now = self.settings
         return (now.time, now.interval, now.probes) == (TIME, INTERVAL, PROBES)
 
     def _programs(self) -> Path:
         """
-        A directory with the project's commands, and a sudo that need not do anything.
+        A directory with the project's command and a sudo that only runs its arguments.
         """
         directory = self.sysctl_d.with_name("bin")
         if not directory.exists():

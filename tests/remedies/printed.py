@@ -1,5 +1,5 @@
 """
-What `fix` prints, and the commands that stand in its comments.
+The output of `fix`, and the commands in its comments.
 """
 
 from click.testing import CliRunner, Result
@@ -9,20 +9,19 @@ from exporter.model import Platform
 from exporter.remedies import TARGETS
 
 TIME, INTERVAL, PROBES = 100, 20, 6
-"""Neither recommended nor any system's defaults."""
+"""Neither the recommended values nor defaults of a platform."""
 
 
 def run_fix(*arguments: str) -> Result:
     """
-    Run the command.
+    Run `fix`.
     """
     return CliRunner().invoke(main, ["fix", *arguments])
 
 
 def printed(target: str, *flags: str) -> str:
     """
-    What it prints for the target: for TIME, INTERVAL and, where it can be set, PROBES if no flags
-    are given.
+    The output for the target, by default with TIME, INTERVAL and, on Linux, PROBES.
     """
     if not flags:
         flags = ("--time", f"{TIME}s", "--interval", f"{INTERVAL}s")
@@ -35,9 +34,9 @@ def printed(target: str, *flags: str) -> str:
 
 def commands(text: str, heading: str) -> list[str]:
     """
-    The commands that the comments give under the heading: Apply, Verify or Undo.
+    The commands in the comments under a heading: Apply, Verify or Undo.
 
-    Behind $ or > stands a command, which may go on in a line that is indented further.
+    A command follows $ or >, and may continue in a line that is indented further.
     """
     lines = iter(text.splitlines())
     while not next(lines)[2:].startswith(heading):

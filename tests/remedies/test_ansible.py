@@ -1,5 +1,5 @@
 """
-The playbook, played by ansible-core.
+The playbook, run by ansible-core.
 """
 
 import re
@@ -15,7 +15,7 @@ from tests.remedies.machine import FILE, Machine
 from tests.remedies.printed import commands, printed
 
 INVENTORY = f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}\n"
-# su is there on every Debian. Nothing of the user's own is read or written.
+# Debian always has su. No files of the user are read or written.
 CONFIG = """
 [defaults]
 home = {directory}/ansible
@@ -29,7 +29,7 @@ become_method = su
 @pytest.fixture
 def text(tmp_path: Path) -> str:
     """
-    The playbook, which lies in tmp_path under its name, beside an inventory of one host.
+    The playbook, written to tmp_path with an inventory of one host.
     """
     text = printed("ansible")
     (tmp_path / "tcp-keepalive.yaml").write_text(text)
@@ -41,22 +41,22 @@ def text(tmp_path: Path) -> str:
 @requires_lab
 def test_apply_and_undo(machine: Machine, text: str, tmp_path: Path) -> None:
     """
-    Played again it changes nothing, unless somebody has changed the settings meanwhile.
+    A second run changes nothing, unless the settings were changed in between.
     """
     (apply,) = commands(text, "Apply")
 
     def changes() -> int:
-        told = play(machine, tmp_path, apply)
-        found = re.search(r"localhost +: ok=\d+ +changed=(\d+) .*failed=0", told)
-        assert found, told
+        output = play(machine, tmp_path, apply)
+        found = re.search(r"localhost +: ok=\d+ +changed=(\d+) .*failed=0", output)
+        assert found, output
         return int(found[1])
 
     assert changes() == 2
-    assert machine.is_remedied
+    assert machine.is_applied
     assert changes() == 0
     machine.host.sysctl("net.ipv4.tcp_keepalive_time", 7200)
     assert changes() == 1
-    assert machine.is_remedied
+    assert machine.is_applied
     assert (machine.sysctl_d / FILE).exists()
 
     (undo,) = commands(text, "Undo")
@@ -67,7 +67,7 @@ def test_apply_and_undo(machine: Machine, text: str, tmp_path: Path) -> None:
 
 def play(machine: Machine, directory: Path, command: str) -> str:
     """
-    What Ansible says to the command.
+    Run the command with Ansible. Returns its output.
     """
     program, *arguments = shlex.split(command)
     ansible = Path(sys.executable).with_name(program)

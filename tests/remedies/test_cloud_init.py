@@ -1,7 +1,8 @@
 """
-The user data, validated and carried out by cloud-init.
+The user data, validated and applied by cloud-init.
 """
 
+import re
 from pathlib import Path
 
 from tests.lab import requires_lab
@@ -10,7 +11,7 @@ from tests.remedies.machine import FILE, Machine
 from tests.remedies.printed import commands, printed
 from tests.remedies.unpacked import unpacked
 
-# What its modules write_files and runcmd do, but for the script being run later in the start.
+# Like the modules write_files and runcmd, but the script runs immediately.
 _START = """
 import subprocess, sys
 from cloudinit import util
@@ -25,7 +26,7 @@ subprocess.run([sys.argv[2]], check=True)
 @requires_lab
 def test_apply_and_undo(machine: Machine, tmp_path: Path) -> None:
     """
-    cloud-init finds nothing wrong with it, writes the file and puts it in force.
+    The user data is valid for cloud-init, which writes the file and applies it.
     """
     modules = unpacked("usr/lib/python3/dist-packages")
     text = printed("cloud-init")
@@ -38,10 +39,11 @@ def test_apply_and_undo(machine: Machine, tmp_path: Path) -> None:
         return machine.run(*python, *arguments, environment=environment).stdout
 
     validate = ("-m", "cloudinit.cmd.main", "schema", "--config-file")
-    assert "Valid cloud-config" in cloud_init(*validate, str(user_data))
+    found = cloud_init(*validate, str(user_data))
+    assert re.search("^Valid (cloud-config|schema)", found, re.MULTILINE), found
     for _ in range(2):
         cloud_init("-c", _START, str(user_data), str(tmp_path / "runcmd"))
-        assert machine.is_remedied
+        assert machine.is_applied
     assert (machine.sysctl_d / FILE).stat().st_mode & 0o777 == 0o644
     machine.shell(*commands(text, "Undo"))
     assert machine.settings == DEFAULTS

@@ -1,5 +1,5 @@
 """
-The patch, applied by kubectl and held against Kubernetes' own schemas.
+The patch, applied by kubectl and validated with Kubernetes' schemas.
 """
 
 import subprocess
@@ -13,6 +13,8 @@ import yaml
 from tests.remedies.printed import INTERVAL, PROBES, TIME, commands, printed
 from tests.remedies.unpacked import unpacked
 
+pytestmark = pytest.mark.system
+
 POD = {
     "securityContext": {
         "runAsNonRoot": True,
@@ -25,13 +27,13 @@ SYSCTLS = [
     {"name": "net.ipv4.tcp_keepalive_intvl", "value": str(INTERVAL)},
     {"name": "net.ipv4.tcp_keepalive_probes", "value": str(PROBES)},
 ]
-"""They are safe ones from here on (kubernetes/kubernetes, pkg/kubelet/sysctl/safe_sysctls.go)."""
+"""Safe sysctls from 1.29 on (kubernetes/kubernetes, pkg/kubelet/sysctl/safe_sysctls.go)."""
 VERSIONS = ("1.29", "1.37")
 
 
 def workload(kind: str) -> dict[str, Any]:
     """
-    A Deployment or its like, whose pods have a security context and a sysctl already.
+    A Deployment or similar, whose pods already have a security context and a sysctl.
     """
     return {
         "apiVersion": "apps/v1",
@@ -47,7 +49,7 @@ def workload(kind: str) -> dict[str, Any]:
 
 def patched(kind: str, text: str, directory: Path) -> dict[str, Any]:
     """
-    What kubectl makes of a workload and the patch.
+    A workload after the patch by kubectl.
     """
     (directory / "workload.yaml").write_text(yaml.safe_dump(workload(kind)))
     (directory / "tcp-keepalive.yaml").write_text(text)
@@ -69,7 +71,7 @@ def patched(kind: str, text: str, directory: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", ["Deployment", "DaemonSet", "StatefulSet"])
 def test_patch(kind: str, tmp_path: Path) -> None:
     """
-    The pods get the sysctls, instead of those they had, and keep everything else.
+    The patch replaces the sysctls of the pods and keeps everything else.
     """
     result = patched(kind, printed("kubernetes"), tmp_path)
     for version in VERSIONS:
@@ -80,9 +82,9 @@ def test_patch(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("right", "wrong"), [(f'"{TIME}"', str(TIME)), ("value:", "is:")])
-def test_schema_would_tell(right: str, wrong: str, tmp_path: Path) -> None:
+def test_invalid_patch_is_rejected(right: str, wrong: str, tmp_path: Path) -> None:
     """
-    A patch that Kubernetes would not take does not pass here either.
+    The schemas reject an invalid patch.
     """
     result = patched("Deployment", printed("kubernetes").replace(right, wrong), tmp_path)
     with pytest.raises(kubernetes_validate.ValidationError):

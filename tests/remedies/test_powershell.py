@@ -1,5 +1,5 @@
 """
-The PowerShell script, parsed: nothing here can run it.
+The PowerShell script, parsed but not run.
 """
 
 import pytest
@@ -8,9 +8,9 @@ from tests.remedies.printed import INTERVAL, TIME, printed
 from tests.syntax import every, powershell, words
 
 
-def test_what_it_does() -> None:
+def test_commands() -> None:
     """
-    It is PowerShell, sets the two times in milliseconds, and calls nothing else.
+    The script is valid, sets the two times in milliseconds, and does nothing else.
     """
     script = powershell(printed("powershell"))
     values = dict((each.text or b"").decode().split(" = ") for each in every(script, "hash_entry"))
@@ -23,9 +23,9 @@ def test_what_it_does() -> None:
 
 
 @pytest.mark.parametrize("broken", ["{", "}", "'"])
-def test_parser_would_tell(broken: str) -> None:
+def test_broken_script_is_rejected(broken: str) -> None:
     """
-    A script with something missing is not PowerShell.
+    The parser rejects an incomplete script.
     """
     text = printed("powershell")
     assert broken in text

@@ -1,5 +1,5 @@
 """
-The file for sysctl.d, put into place by the commands that stand in it.
+The file for sysctl.d, applied by the commands in its comments.
 """
 
 from subprocess import CalledProcessError
@@ -15,17 +15,17 @@ from tests.remedies.printed import commands, printed
 @requires_lab
 def test_apply_and_undo(machine: Machine) -> None:
     """
-    Applied twice it gives the namespace its values, about which `check` no longer complains, and
-    undone the defaults.
+    Applying it, also twice, sets the values, after which `check` has no KA001. Undo restores the
+    defaults.
     """
     text = printed("sysctl")
-    with pytest.raises(CalledProcessError) as complaint:
+    with pytest.raises(CalledProcessError) as error:
         machine.shell(*commands(text, "Verify"))
-    assert complaint.value.returncode == 1
-    assert "KA001" in complaint.value.stdout
+    assert error.value.returncode == 1
+    assert "KA001" in error.value.stdout
     for _ in range(2):
         machine.shell(*commands(text, "Apply"))
-        assert machine.is_remedied
+        assert machine.is_applied
         assert (machine.sysctl_d / FILE).read_text() == text
     assert "KA001" not in machine.shell(*commands(text, "Verify"))
     machine.shell(*commands(text, "Undo"))

@@ -1,5 +1,5 @@
 """
-Files of Debian packages that tests use without installing them.
+Files of Debian packages that are unpacked, not installed.
 """
 
 from pathlib import Path
@@ -13,8 +13,8 @@ _DIRECTORY = ROOT / "build" / "debian"
 
 def unpacked(file: str) -> Path:
     """
-    The file, given relative to the root; without the packages the test is skipped.
+    The path of a file, given relative to /. Without the packages, the test is skipped.
     """
     if not (_DIRECTORY / "complete").exists():
-        pytest.skip("tests/unpack-packages has not been run, or had no Debian packages")
+        pytest.skip("needs Debian's packages: tests/unpack-packages")
     return _DIRECTORY / file

@@ -1,5 +1,5 @@
 """
-Wine's registry and the programs of Windows that change it.
+Wine's registry and the Windows programs that change it.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _VALUE = re.compile(r"^ {4}(\w+) {4}(REG_\w+) {4}(.*?)\r?$", re.MULTILINE)
 
 def find_wine() -> Path | None:
     """
-    The program, which Debian's wine64 puts where no shell finds it.
+    The path of Wine, which Debian's wine64 installs outside PATH.
     """
     for place in ("/usr/lib/wine/wine64", shutil.which("wine64"), shutil.which("wine")):
         if place and Path(place).exists():
@@ -31,7 +31,7 @@ def find_wine() -> Path | None:
 @dataclass(frozen=True)
 class Wine:
     """
-    A Windows of its own, in a directory.
+    A separate Windows environment in a directory.
     """
 
     program: Path
@@ -39,20 +39,20 @@ class Wine:
 
     def run(self, command: str) -> str:
         """
-        What a command of Windows prints, run in the directory; it must succeed.
+        Run a Windows command in the directory. Returns its output; fails if it fails.
         """
-        # Windows' backslashes stay; nothing here needs quotes.
+        # str.split() keeps backslashes, and no argument needs quotes.
         return self._run(str(self.program), *command.split())
 
     def server(self, flag: str) -> None:
         """
-        Start or end what stands for Windows' kernel.
+        Start or stop the server that emulates the Windows kernel.
         """
         self._run(str(self.program.with_name("wineserver")), flag)
 
     def values(self, key: str) -> dict[str, tuple[object, int]]:
         """
-        The values of a key that are text or DWORDs, as winreg gives them.
+        The text and DWORD values of a key, in the format of winreg.
         """
         return {
             name: (int(data, 16) if kind == "REG_DWORD" else data, _TYPES[kind])
@@ -66,9 +66,9 @@ class Wine:
             "HOME": str(self.directory),
             "WINEPREFIX": str(self.directory / "prefix"),
             "WINEDEBUG": "-all",
-            "WINEDLLOVERRIDES": "mscoree,mshtml=;winemenubuilder.exe=d",  # asks for no downloads
+            "WINEDLLOVERRIDES": "mscoree,mshtml=;winemenubuilder.exe=d",  # prevents downloads
         }
-        # Not through a pipe, the end of which the services that the first one starts would hold.
+        # Not a pipe, because services started by the first command would keep it open.
         with tempfile.TemporaryFile("w+") as output:
             subprocess.run(
                 argv,
@@ -87,11 +87,11 @@ class Wine:
 @contextlib.contextmanager
 def wine(program: Path, directory: Path) -> Iterator[Wine]:
     """
-    Make a Windows, of some 700 MB, that is gone when the block is left.
+    Create an environment of about 700 MB, removed at the end of the block.
     """
     windows = Wine(program, directory)
     (directory / "prefix").mkdir()
-    windows.server("--persistent")  # or each program would start one
+    windows.server("--persistent")  # otherwise each program starts its own
     try:
         windows.run("wineboot --init")
         yield windows

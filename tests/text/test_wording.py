@@ -1,10 +1,11 @@
 """
-Words and numbers for the terminal.
+Formatting of durations and escaping of names.
 """
 
 import pytest
 
-from exporter.text.wording import duration, printable
+from exporter.text.escaping import printable
+from exporter.text.wording import duration
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ from exporter.text.wording import duration, printable
     ],
 )
 def test_durations(seconds: float, text: str) -> None:
-    """At most two units, rounded."""
+    """Durations have at most two units, and are rounded."""
     assert duration(seconds) == text
 
 
@@ -45,5 +46,5 @@ def test_durations(seconds: float, text: str) -> None:
     ],
 )
 def test_printable(text: str, shown: str) -> None:
-    """Nothing in a name can move the cursor or turn the line around; all else stays."""
+    """Control and direction characters are escaped; everything else is unchanged."""
     assert printable(text) == shown

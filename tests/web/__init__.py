@@ -1,3 +1,3 @@
 """
-The web application, over real sockets.
+Tests of the web server, over real sockets.
 """

@@ -1,5 +1,5 @@
 """
-The application over a real socket.
+The application on a real socket, and clients.
 """
 
 import contextlib
@@ -14,9 +14,9 @@ from aiohttp.web import Application
 
 from exporter.config.schema import Config
 from exporter.model import Snapshot
-from exporter.web.access import Access
+from exporter.web.access import AccessControl
 from exporter.web.app import WebOptions, make_app
-from exporter.web.exposition import Sources
+from exporter.web.exposition import DataSources
 from exporter.web.server import HttpServer
 from tests.golden import SNAPSHOT
 
@@ -25,7 +25,7 @@ Client = ClientSession
 
 class Latest:
     """
-    The sampler's place: holds the newest snapshot, which never gets stale.
+    A stand-in for the sampler, with a snapshot that never becomes stale.
     """
 
     def __init__(self) -> None:
@@ -35,28 +35,32 @@ class Latest:
         self.snapshot: Snapshot | None = replace(SNAPSHOT, sockets=sockets, due=math.inf)
 
     @property
-    def sources(self) -> Sources:
+    def sources(self) -> DataSources:
         """
-        What the application asks.
+        The data sources of the application.
         """
-        return Sources(lambda: self.snapshot, lambda: None, lambda: self.config)
+        return DataSources(lambda: self.snapshot, lambda: None, lambda: self.config)
 
-    def app(self, options: WebOptions | None = None, access: Access | None = None) -> Application:
+    def app(
+        self, options: WebOptions | None = None, access: AccessControl | None = None
+    ) -> Application:
         """
-        An application that shows it, to everybody unless access says otherwise.
+        An application with this data, by default without authentication.
         """
-        return make_app(self.sources, options or WebOptions(), access or Access(), lambda: None)
+        return make_app(
+            self.sources, options or WebOptions(), access or AccessControl(), lambda: None
+        )
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: Application, access: Access | None = None, listener: socket.socket | None = None
+    app: Application, access: AccessControl | None = None, listener: socket.socket | None = None
 ) -> AsyncIterator[tuple[str, int]]:
     """
-    Serve the application, on a free port of 127.0.0.1 unless there is a listener: the address.
+    Serve the application on listener, or a free port of 127.0.0.1. Yields the address.
     """
     listener = listener or socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(app, access or Access())
+    server = HttpServer(app, access or AccessControl())
     await server.start([listener])
     try:
         yield listener.getsockname()
@@ -65,7 +69,7 @@ async def serving(
 
 
 @contextlib.asynccontextmanager
-async def client_of(app: Application, access: Access | None = None) -> AsyncIterator[Client]:
+async def client_of(app: Application, access: AccessControl | None = None) -> AsyncIterator[Client]:
     """
     A client of the application.
     """
@@ -79,7 +83,7 @@ async def client_of(app: Application, access: Access | None = None) -> AsyncIter
 @pytest.fixture
 def latest() -> Latest:
     """
-    The newest snapshot; a test may change it.
+    The latest snapshot, which a test may change.
     """
     return Latest()
 

@@ -1,5 +1,5 @@
 """
-A web config in a folder with its certificates, and clients that speak TLS.
+A web config with certificates in a folder, and TLS clients.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ Address = tuple[str, int]
 @dataclass(frozen=True)
 class Secured:
     """
-    The folder's certificates: of the server, and of those who sign it and its clients.
+    A folder with certificates of the server and of the authority for server and clients.
     """
 
     folder: Path
@@ -35,7 +35,7 @@ class Secured:
 
     def write(self, tls: dict[str, Any] | None = None, **sections: Any) -> Path:
         """
-        Write a web config with the server's certificate, more of TLS, and other sections.
+        Write a web config with the server's certificate, further TLS keys and other sections.
         """
         own = {"cert_file": self.server.cert.name, "key_file": self.server.key.name}
         replace(self.file, yaml.safe_dump({"tls_server_config": own | (tls or {}), **sections}))
@@ -43,7 +43,7 @@ class Secured:
 
     def verified(self, **tls: Any) -> dict[str, Any]:
         """
-        More of TLS, for a config that verifies clients.
+        TLS keys that require client certificates.
         """
         return {
             "client_auth_type": "RequireAndVerifyClientCert",
@@ -53,7 +53,7 @@ class Secured:
 
     def client(self, certificate: Certificate | None = None) -> ssl.SSLContext:
         """
-        TLS of a client that verifies the server, and shows a certificate if it has one.
+        TLS context of a client that verifies the server, optionally with a certificate.
         """
         context = ssl.create_default_context(cafile=self.authority.cert)
         if certificate:
@@ -63,7 +63,7 @@ class Secured:
 
 def secured(folder: Path) -> Secured:
     """
-    A folder with a server's certificate in it.
+    A folder with an authority and a server certificate.
     """
     signer = authority(folder)
     return Secured(folder, signer, signer.sign("server", "DNS:localhost", "IP:127.0.0.1"))
@@ -71,11 +71,11 @@ def secured(folder: Path) -> Secured:
 
 def replace(file: Path, text: str) -> None:
     """
-    Write a file as those who rotate certificates do: whole, or not at all.
+    Replace a file atomically, as tools that rotate certificates do.
     """
     new = file.with_name(file.name + ".new")
     new.write_text(text)
-    os.replace(new, file)  # noqa: PTH105  what it is called in every manual
+    os.replace(new, file)  # noqa: PTH105  the documented name
 
 
 def remove(file: Path) -> None:
@@ -89,7 +89,7 @@ async def get(
     address: Address, context: ssl.SSLContext | None = None, path: str = "/-/healthy"
 ) -> str:
     """
-    The first line of the answer to a GET on a connection of its own; empty if there is none.
+    The first line of the response to a GET on a new connection; empty without a response.
     """
     try:
         reader, writer = await asyncio.open_connection(*address, ssl=context)

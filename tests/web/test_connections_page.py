@@ -1,5 +1,5 @@
 """
-The connections, for people and for programs.
+/connections and its API.
 """
 
 import asyncio
@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors.state import Memory
+from exporter.collectors.state import State
 from exporter.connections.query import Query, Remote, Sort
-from exporter.web.access import Access
+from exporter.model import Risk
+from exporter.web.access import AccessControl
 from exporter.web.app import WebOptions, make_app
 from exporter.web.connections_page import parse_query
-from exporter.web.connections_service import Viewer
-from tests.exporter_process import exporter_process, run_exporter
+from exporter.web.connections_service import ConnectionsService
+from tests.exporter_process import ROOT, exporter_process, run_exporter
 from tests.web.conftest import Client, Latest, client_of
 from tests.web.test_passwords import ALICE, hashed, write
 
@@ -28,6 +29,13 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ne
 
 SHOW = "--web.enable-connections"
 ANYWHERE = "--web.listen-address=0.0.0.0:0"
+
+
+@pytest.mark.parametrize("risk", sorted(set(Risk) - {Risk.NO_PATH}), ids=lambda risk: risk.name)
+def test_each_risk_has_a_color(risk: Risk) -> None:
+    """Every risk of a connection that crosses a path, or hangs, or is leaked, has a color."""
+    style = (ROOT / "exporter/web/static/style.css").read_text()
+    assert re.search(rf"\.risk\.{risk.name.lower()}\b", style)
 
 
 @pytest.mark.parametrize(
@@ -43,37 +51,37 @@ ANYWHERE = "--web.listen-address=0.0.0.0:0"
 )
 def test_query(params: dict[str, str], query: Query) -> None:
     """
-    What may be asked for is what the command has flags for, a page at a time.
+    Parameters match the flags of the command, plus offset and limit.
     """
     assert parse_query(params) == query
 
 
 @pytest.mark.parametrize(
-    ("params", "problem"),
+    ("params", "value", "allowed"),
     [
-        ({"sorting": "idle"}, "'sorting' is not known; allowed are all, workload, path"),
-        ({"sort": "age"}, "sort: 'age' is not known; allowed are risk, idle, workload, path"),
-        ({"all": "yes"}, "all: 'yes' is not known; allowed are 0, 1, false, true"),
-        ({"limit": "0"}, "limit: '0' is no number from 1 to 1000"),
-        ({"limit": "1001"}, "limit: '1001' is no number from 1 to 1000"),
-        ({"offset": "-1"}, "offset: '-1' is no number from 0 to 10000000"),
-        ({"offset": "\N{SUPERSCRIPT TWO}"}, "is no number from 0 to 10000000"),
-        ({"offset": "9" * 5000}, "is no number from 0 to 10000000"),
-        ({"remote": "nowhere"}, "'nowhere' does not appear to be an IPv4 or IPv6 network"),
+        ({"sorting": "idle"}, "'sorting'", "all, workload, path, remote"),
+        ({"sort": "age"}, "sort: 'age'", "risk, idle, workload, path"),
+        ({"all": "yes"}, "all: 'yes'", "0, 1, false, true"),
+        ({"limit": "0"}, "limit: '0'", "1 to 1000"),
+        ({"limit": "1001"}, "limit: '1001'", "1 to 1000"),
+        ({"offset": "-1"}, "offset: '-1'", "0 to 10000000"),
+        ({"offset": "\N{SUPERSCRIPT TWO}"}, "offset: ", "0 to 10000000"),
+        ({"offset": "9" * 5000}, "offset: ", "0 to 10000000"),
+        ({"remote": "nowhere"}, "'nowhere'", "203.0.113.0/24"),
     ],
 )
-def test_wrong_query(params: dict[str, str], problem: str) -> None:
+def test_wrong_query(params: dict[str, str], value: str, allowed: str) -> None:
     """
-    Anything else is refused with what is allowed.
+    Invalid parameters are rejected. The message has the value and what is allowed.
     """
-    with pytest.raises(ValueError, match=re.escape(problem)):
+    with pytest.raises(ValueError, match=f"{re.escape(value)}.*{re.escape(allowed)}"):
         parse_query(params)
 
 
 @pytest.fixture
 def pairs() -> Iterator[int]:
     """
-    The port of five connections to ourselves.
+    The port of five connections to this process.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         clients = [socket.create_connection(listener.getsockname()) for _ in range(5)]
@@ -84,22 +92,22 @@ def pairs() -> Iterator[int]:
 
 
 @asynccontextmanager
-async def showing(
-    latest: Latest, access: Access | None = None, *, insecure: bool = False
+async def connections_client(
+    latest: Latest, access: AccessControl | None = None, *, insecure: bool = False
 ) -> AsyncIterator[Client]:
     """
-    A client of an application that shows connections.
+    A client of an application with the pages of connections.
     """
-    access = access or Access()
+    access = access or AccessControl()
     options = WebOptions(connections_insecure=insecure)
-    app = make_app(latest.sources, options, access, lambda: None, Viewer(Memory()))
+    app = make_app(latest.sources, options, access, lambda: None, ConnectionsService(State()))
     async with client_of(app, access) as client:
         yield client
 
 
-async def ask(client: Client, **params: object) -> Any:
+async def fetch_document(client: Client, **params: object) -> Any:
     """
-    The document for these parameters.
+    The JSON document for these parameters.
     """
     query = {key: str(value) for key, value in params.items()}
     async with client.get("/api/v1/connections", params=query) as response:
@@ -108,26 +116,30 @@ async def ask(client: Client, **params: object) -> Any:
         return json.loads(await response.text())
 
 
+@pytest.mark.system
 async def test_document(latest: Latest, pairs: int) -> None:
     """
-    The document is that of the command, with the page it is.
+    The document is that of the command, plus offset and limit.
     """
-    async with showing(latest) as client:
-        found = await ask(client, all=1, remote=f"127.0.0.1:{pairs}")
+    async with connections_client(latest) as client:
+        found = await fetch_document(client, all=1, remote=f"127.0.0.1:{pairs}")
     assert (found["schema_version"], found["matching"]) == (1, 5)
     assert (found["offset"], found["limit"]) == (0, 100)
     assert {each["remote"]["port"] for each in found["connections"]} == {pairs}
     assert found["connections_by_risk"]["no_path"] >= 10
 
 
+@pytest.mark.system
 async def test_pages(latest: Latest, pairs: int) -> None:
     """
-    The pages together have every connection once.
+    The pages together have every connection exactly once.
     """
     remote = f"127.0.0.1:{pairs}"
-    async with showing(latest) as client:
+    async with connections_client(latest) as client:
         pages = [
-            await ask(client, all=1, remote=remote, sort="remote", limit=2, offset=offset)
+            await fetch_document(
+                client, all=1, remote=remote, sort="remote", limit=2, offset=offset
+            )
             for offset in (0, 2, 4, 6)
         ]
     assert [page["matching"] for page in pages] == [5] * 4
@@ -136,12 +148,13 @@ async def test_pages(latest: Latest, pairs: int) -> None:
     assert len(ports) == 5
 
 
+@pytest.mark.system
 async def test_page(latest: Latest, pairs: int) -> None:
     """
-    The page shows them, with links to the other pages that keep what was asked for.
+    The page has links to previous and next pages that keep the filters.
     """
     query = {"all": "1", "remote": f"127.0.0.1:{pairs}", "limit": "2", "offset": "2"}
-    async with showing(latest) as client:
+    async with connections_client(latest) as client:
         async with client.get("/connections", params=query) as response:
             assert response.status == 200
             page = await response.text()
@@ -157,36 +170,39 @@ async def test_page(latest: Latest, pairs: int) -> None:
     assert all(f"remote=127.0.0.1%3A{pairs}" in link for link in links)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("path", ["/connections", "/api/v1/connections"])
 @pytest.mark.parametrize(
-    ("query", "problem"),
+    ("query", "allowed"),
     [
-        ({"limit": "x"}, "is no number from 1 to 1000"),
-        ({"path": "nowhere"}, "there is no path"),
-        ({"remote": "<script>"}, "does not appear to be"),
+        ({"limit": "x"}, "1 to 1000"),
+        ({"path": "nowhere"}, "azure-outbound, azure-inbound, none"),
+        ({"remote": "<script>"}, "203.0.113.0/24"),
     ],
 )
 async def test_wrong_request(
-    latest: Latest, path: str, query: dict[str, str], problem: str
+    latest: Latest, path: str, query: dict[str, str], allowed: str
 ) -> None:
     """
-    What is wrong with a request is said, escaped.
+    An invalid request returns 400 with what is allowed, escaped.
     """
-    async with showing(latest) as client, client.get(path, params=query) as response:
+    async with connections_client(latest) as client, client.get(path, params=query) as response:
         text = await response.text()
     assert response.status == 400
-    assert problem in text
+    assert allowed in text
     assert "<script>" not in text or response.content_type == "application/json"
 
 
+@pytest.mark.system
 async def test_part_of_a_name(latest: Latest, pairs: int) -> None:
     """
-    On the page, part of a workload's name is enough, and nothing may match.
+    On the page, part of a workload's name matches; an unknown one matches nothing.
     """
-    async with showing(latest) as client:
+    async with connections_client(latest) as client:
         remote = f"127.0.0.1:{pairs}"
         (name, *_) = {
-            each["workload"] for each in (await ask(client, all=1, remote=remote))["connections"]
+            each["workload"]
+            for each in (await fetch_document(client, all=1, remote=remote))["connections"]
         }
         counts = []
         for workload in (name[: len(name) // 2 + 1], "no such workload"):
@@ -196,11 +212,12 @@ async def test_part_of_a_name(latest: Latest, pairs: int) -> None:
     assert counts == [5, 0]
 
 
+@pytest.mark.system
 async def test_at_once(latest: Latest) -> None:
     """
-    Several who look at the same time share a look; too many are put off.
+    Identical concurrent requests share a listing. Too many different ones get 503.
     """
-    async with showing(latest) as client:
+    async with connections_client(latest) as client:
 
         async def status(number: int) -> int:
             async with client.get("/api/v1/connections", params={"offset": number}) as response:
@@ -211,6 +228,7 @@ async def test_at_once(latest: Latest) -> None:
         assert await status(0) == 200
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("host", "status"),
     [
@@ -227,35 +245,37 @@ async def test_at_once(latest: Latest) -> None:
 )
 async def test_host(latest: Latest, host: str, status: int) -> None:
     """
-    Without authentication, no page elsewhere can read them by way of a browser at this host.
+    Without authentication, DNS rebinding by a foreign page is blocked.
     """
     for path in ("/connections", "/api/v1/connections"):
         async with (
-            showing(latest) as client,
+            connections_client(latest) as client,
             client.get(path, headers={"Host": host}) as response,
         ):
             assert response.status == status
     async with (
-        showing(latest, insecure=True) as client,
+        connections_client(latest, insecure=True) as client,
         client.get("/connections", headers={"Host": host}) as response,
     ):
         assert response.status == 200
 
 
+@pytest.mark.system
 async def test_with_users(latest: Latest, tmp_path: Path) -> None:
     """
-    Whoever authenticates may see them, by any name of the host.
+    Authenticated clients may use any host name.
     """
     file = tmp_path / "web.yml"
     write(file, alice=hashed(ALICE.password))
     headers = {"Host": "monitored.example"}
-    async with showing(latest, Access(file)) as client:
+    async with connections_client(latest, AccessControl(file)) as client:
         async with client.get("/connections", headers=headers) as response:
             assert response.status == 401
         async with client.get("/connections", headers=headers | ALICE.headers) as response:
             assert response.status == 200
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     "flags",
     [
@@ -265,16 +285,18 @@ async def test_with_users(latest: Latest, tmp_path: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_refused(flags: list[str]) -> None:
+def test_exposed(flags: list[str]) -> None:
     """
-    They are not shown to everybody by mistake.
+    Without authentication, a listen address beyond loopback is a startup error.
     """
     ended = run_exporter(SHOW, *flags)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "Error: --web.enable-connections shows addresses and processes" in ended.stderr
+    assert "Error: --web.enable-connections" in ended.stderr
+    assert "basic_auth_users" in ended.stderr
     assert "--web.connections-insecure" in ended.stderr
 
 
+@pytest.mark.system
 @pytest.mark.usefixtures("pairs")
 @pytest.mark.parametrize(
     "flags",
@@ -283,7 +305,7 @@ def test_refused(flags: list[str]) -> None:
 )
 def test_shown(flags: list[str]) -> None:
     """
-    On loopback they are shown, and elsewhere to who insists; a later look knows what samples saw.
+    Connections are shown on loopback, or with the insecure flag, using the history of samples.
     """
     with exporter_process(SHOW, *flags) as exporter:
         exporter.wait_for({'tcp_keepalive_collector_success{collector="sockets"}': 1})
@@ -292,12 +314,13 @@ def test_shown(flags: list[str]) -> None:
     assert status == 200
     found = json.loads(text)
     assert found["connections"][0]["process"]["pid"] > 0
-    assert not any("first look" in note for note in found["notes"])
+    assert not any(row["protection_presumed"] for row in found["connections"])
 
 
+@pytest.mark.system
 def test_not_shown() -> None:
     """
-    Without the flag there is nothing.
+    Without the flag, the pages do not exist.
     """
     with exporter_process() as exporter:
         assert exporter.get("/connections")[0] == 404
@@ -305,9 +328,10 @@ def test_not_shown() -> None:
         assert "/connections" not in exporter.get("/")[1]
 
 
+@pytest.mark.system
 def test_users_removed(tmp_path: Path) -> None:
     """
-    A web config that lets everybody in is refused while they are shown to more than this host.
+    A reload that removes authentication fails while the listen address is not loopback.
     """
     file = tmp_path / "web.yml"
     write(file, alice=hashed(ALICE.password))
@@ -315,4 +339,4 @@ def test_users_removed(tmp_path: Path) -> None:
         assert exporter.get("/connections")[0] == 401
         file.write_text("")
         assert exporter.get("/connections")[0] == 401
-        assert "web config refused" in exporter.log[-1]
+        assert "web config reload failed" in exporter.log[-1]

@@ -1,5 +1,5 @@
 """
-Requests of any kind: an answer, never a fault of ours, and the next client is served.
+Arbitrary requests never cause an error 500, and the next client is served.
 """
 
 import asyncio
@@ -11,13 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.collectors.state import Memory
-from exporter.linux import SUPPORTED
-from exporter.web.access import Access
+from exporter.collectors.operating_system import SUPPORTED
+from exporter.collectors.state import State
+from exporter.web.access import AccessControl
 from exporter.web.app import WebOptions, make_app
-from exporter.web.connections_service import Viewer
+from exporter.web.connections_service import ConnectionsService
 from tests.web.conftest import Latest, serving
 from tests.web.secured import Address, get
+
+pytestmark = pytest.mark.system
 
 _PATHS = ["/", "/metrics", "/-/healthy", "/-/ready", "/-/reload", "/-/static/style.css", "/-/"]
 if SUPPORTED:
@@ -88,7 +90,7 @@ _BODIES = st.sampled_from(["", "body", "5\r\nhello\r\n0\r\n\r\n", "\0" * 100])
 @st.composite
 def proper_requests(draw: st.DrawFn) -> bytes:
     """
-    What is a request, and asks for odd things.
+    Valid requests with unusual content.
     """
     method = draw(
         st.sampled_from(["GET", "GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
@@ -103,7 +105,7 @@ def proper_requests(draw: st.DrawFn) -> bytes:
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
     """
-    What looks more or less like a request.
+    Text that resembles a request.
     """
     line = " ".join((draw(_METHODS), draw(_TARGETS), draw(_VERSIONS)))
     lines = [line, *(f"{name}: {value}" for name, value in draw(_HEADERS))]
@@ -120,7 +122,7 @@ _CONVERSATIONS = st.one_of(
 @pytest.fixture(scope="module")
 def latest() -> Latest:
     """
-    The newest snapshot.
+    The latest snapshot.
     """
     return Latest()
 
@@ -128,7 +130,7 @@ def latest() -> Latest:
 @pytest.fixture
 def faults(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     """
-    What has been logged as an error.
+    Fails if an error is logged.
     """
     found: list[str] = []
     yield found
@@ -136,14 +138,14 @@ def faults(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     assert found == []
 
 
-async def say(address: Address, words: bytes) -> bytes:
+async def send(address: Address, data: bytes) -> bytes:
     """
-    What comes back of it, until nothing has come for a moment.
+    Everything received, until nothing arrives for _MOMENT seconds.
     """
     reader, writer = await asyncio.open_connection(*address)
     answer = b""
     try:
-        writer.write(words)
+        writer.write(data)
         while received := await asyncio.wait_for(reader.read(1 << 20), _MOMENT):
             answer += received
     except (ConnectionError, TimeoutError):
@@ -162,16 +164,16 @@ async def say(address: Address, words: bytes) -> bytes:
 @given(st.lists(_CONVERSATIONS, min_size=1, max_size=10))
 def test_anything(latest: Latest, conversations: list[bytes]) -> None:
     """
-    Whatever is said, by several at once, there is no 500, no traceback, and no hanging.
+    Whatever several clients send, there is no status 500, no traceback, and no hang.
     """
 
     async def talk() -> list[bytes]:
-        access = Access()
-        viewer = Viewer(Memory()) if SUPPORTED else None
+        access = AccessControl()
+        service = ConnectionsService(State()) if SUPPORTED else None
         options = WebOptions(enable_lifecycle=True, connections_insecure=True)
-        app = make_app(latest.sources, options, access, lambda: None, viewer)
+        app = make_app(latest.sources, options, access, lambda: None, service)
         async with serving(app, access) as address:
-            answers = await asyncio.gather(*(say(address, words) for words in conversations))
+            answers = await asyncio.gather(*(send(address, data) for data in conversations))
             assert await get(address) == "HTTP/1.1 200 OK"
             return answers
 

@@ -1,5 +1,5 @@
 """
-Listen addresses as Prometheus writes them.
+Listen addresses in the format of Prometheus.
 """
 
 import re
@@ -27,7 +27,7 @@ from tests.lab import Host, requires_lab
 )
 def test_addresses(text: str, address: tuple[str, int]) -> None:
     """
-    An address is a host, which may be left out, and a port.
+    An address is an optional host and a port.
     """
     assert parse_address(text) == address
 
@@ -37,26 +37,25 @@ def test_addresses(text: str, address: tuple[str, int]) -> None:
 )
 def test_no_addresses(text: str) -> None:
     """
-    Anything else is refused, and the message shows an address.
+    Anything else is rejected. The message has an example.
     """
-    message = f"{text!r} is no address to listen on; write it like :10240"
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises(ValueError, match=f"^{re.escape(repr(text))} .*:10240"):
         parse_address(text)
 
 
 @pytest.mark.parametrize("text", ["::1:10240", "fe80::1%eth0:80", "[::1:80", "::1]:80"])
 def test_ipv6_without_brackets(text: str) -> None:
     """
-    IPv6 addresses need their brackets, both of them.
+    IPv6 addresses require both brackets.
     """
-    with pytest.raises(ValueError, match=re.escape("stands in brackets, like [::1]:10240")):
+    with pytest.raises(ValueError, match=r"brackets.*\[::1\]:10240"):
         parse_address(text)
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
     """
-    A host that has IPv6, whatever the machine has.
+    A host with IPv6.
     """
     with Host() as host:
         yield host
@@ -75,7 +74,7 @@ def host() -> Iterator[Host]:
 )
 def test_listening(host: Host, text: str, reached_at: list[str], refused_at: list[str]) -> None:
     """
-    Port 0 is any free one; no host is IPv4 and IPv6; a host is that address alone.
+    Port 0 selects a free one. Without a host, IPv4 and IPv6 are served, otherwise only the host.
     """
     with closing(host.call(listen, text)) as listener:
         port = listener.getsockname()[1]
@@ -85,13 +84,14 @@ def test_listening(host: Host, text: str, reached_at: list[str], refused_at: lis
         for address in refused_at:
             with pytest.raises(ConnectionRefusedError):
                 host.connect(address, port)
-        # What it says of itself leads to the same place.
+        # describe() returns an equivalent address.
         assert parse_address(describe(listener)) == listener.getsockname()[:2]
 
 
+@pytest.mark.system
 def test_port_in_use() -> None:
     """
-    A port that is in use is named with the reason.
+    The error for a port in use has the address and the reason.
     """
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
@@ -100,19 +100,32 @@ def test_port_in_use() -> None:
     assert str(error.value) == f"cannot listen on {address}: address already in use"
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("192.0.2.1:0", "cannot assign requested address"),
-        ("nowhere.invalid:0", "name or service not known"),
-        ("..:0", "'..' is no host name"),
-        (f"{'a' * 64}:0", f"'{'a' * 64}' is no host name"),
+        ("..:0", "'..'"),
+        (f"{'a' * 64}:0", f"'{'a' * 64}'"),
     ],
 )
 def test_cannot_listen(text: str, reason: str) -> None:
     """
-    An address that this machine does not have is named with the reason, as is what is none.
+    The error for a foreign or invalid address has the address and the reason.
     """
     with pytest.raises(ListenError) as error:
         listen(text)
-    assert str(error.value) == f"cannot listen on {text}: {reason}"
+    assert str(error.value).startswith(f"cannot listen on {text}: {reason}")
+
+
+@pytest.mark.system
+def test_no_such_host() -> None:
+    """
+    A host name without an address is reported with the reason, which differs without a network.
+    """
+    with pytest.raises(ListenError) as error:
+        listen("nowhere.invalid:0")
+    assert str(error.value).removeprefix("cannot listen on nowhere.invalid:0: ") in (
+        "name or service not known",
+        "temporary failure in name resolution",
+    )

@@ -1,5 +1,5 @@
 """
-What the landing page says of the host.
+State of the host on the landing page.
 """
 
 import re
@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.analysis.report import Verdict
 from exporter.config.schema import Config
 from exporter.model import (
     ClosureReading,
@@ -19,7 +20,7 @@ from exporter.model import (
     Snapshot,
 )
 from exporter.web.app import WebOptions
-from exporter.web.overview import Overview, State, overview
+from exporter.web.overview import Overview, overview
 from tests.golden import CLOSURES, CONFIG, SNAPSHOT
 from tests.snapshots import full_snapshot, no_closures
 from tests.web.conftest import Latest, client_of
@@ -32,78 +33,85 @@ def seen(
     snapshot: Snapshot | None, closures: ClosureReading | None = None, now: float = 1
 ) -> Overview:
     """
-    The overview, by the default configuration.
+    The overview with the default configuration.
     """
     return overview(snapshot, closures, Config(), now)
 
 
-def with_connections(protection: Protection, state: IdleState, number: int) -> Snapshot:
+def with_connections(protection: Protection, idle_state: IdleState, number: int) -> Snapshot:
     """
-    A snapshot with so many connections like this on the first path.
+    A snapshot with number connections of this kind on the first path.
     """
     snapshot = replace(full_snapshot(), findings=())
     assert snapshot.sockets is not None
-    snapshot.sockets.connections.paths["azure-outbound"].connections[protection, state] = number
+    snapshot.sockets.connections.paths["azure-outbound"].connections[protection, idle_state] = (
+        number
+    )
     return snapshot
 
 
 def test_good() -> None:
-    """Without findings and connections in danger, all is well."""
+    """Without findings and connections at risk, the verdict is all right."""
     host = seen(HOST, no_closures())
-    assert (host.state, host.sentences, host.findings) == (State.GOOD, (), ())
-    assert (host.at_risk, host.stalled, host.idle_drops) == (0, 0, 0)
+    assert (host.verdict, host.sentences, host.findings) == (Verdict.ALL_RIGHT, (), ())
+    assert (host.at_risk, host.hanging, host.idle_drops) == (0, 0, 0)
 
 
 def test_not_ready() -> None:
-    """Before the first sample nothing is known, and nothing is called well."""
+    """Before the first sample, the verdict and all counts are unknown."""
     host = seen(None, None)
-    assert (host.state, host.sentences) == (State.UNKNOWN, ("The first sample is not there yet.",))
+    assert host.verdict is Verdict.UNKNOWN
+    assert "first sample" in "".join(host.sentences)
     assert (host.connections, host.at_risk, host.idle_drops) == (None, None, None)
 
 
 @pytest.mark.parametrize(
-    ("protection", "state", "number", "sentence"),
+    ("protection", "idle_state", "number", "sentence"),
     [
         (Protection.NONE, IdleState.NEAR_LIMIT, 1, "1 connection is at risk."),
         (Protection.LATE, IdleState.OVER_LIMIT, 1234, "1,234 connections are at risk."),
-        (Protection.OWN, IdleState.STALLED, 1, "1 connection hangs right now."),
-        (Protection.PEER, IdleState.STALLED, 2, "2 connections hang right now."),
+        (Protection.OWN, IdleState.STALLED, 1, "1 connection hangs: nothing is answered."),
+        (Protection.PEER, IdleState.UNANSWERED, 2, "2 connections hang: nothing is answered."),
     ],
 )
-def test_in_danger(protection: Protection, state: IdleState, number: int, sentence: str) -> None:
-    """Connections at risk and stalled ones are counted, by path too."""
-    host = seen(with_connections(protection, state, number))
-    assert (host.state, host.sentences) == (State.BAD, (sentence,))
+def test_problems(
+    protection: Protection, idle_state: IdleState, number: int, sentence: str
+) -> None:
+    """Connections that are at risk or hang are counted, in total and by path."""
+    host = seen(with_connections(protection, idle_state, number))
+    assert (host.verdict, host.sentences) == (Verdict.AT_RISK, (sentence,))
     first, second = host.paths
     assert first.connections == number
-    assert {first.at_risk, first.stalled} == {0, number}
-    assert (second.connections, second.at_risk, second.stalled) == (0, 0, 0)
+    assert {first.at_risk, first.hanging} == {0, number}
+    assert (second.connections, second.at_risk, second.hanging) == (0, 0, 0)
 
 
-def test_not_in_danger() -> None:
-    """Those that are protected, or far from the limit, are not."""
-    assert seen(with_connections(Protection.OWN, IdleState.OVER_LIMIT, 9)).state is State.GOOD
-    assert seen(with_connections(Protection.NONE, IdleState.ACTIVE, 9)).state is State.GOOD
+def test_no_problems() -> None:
+    """Protected connections, and those far from the limit, are not at risk."""
+    assert (
+        seen(with_connections(Protection.OWN, IdleState.OVER_LIMIT, 9)).verdict is Verdict.ALL_RIGHT
+    )
+    assert seen(with_connections(Protection.NONE, IdleState.ACTIVE, 9)).verdict is Verdict.ALL_RIGHT
 
 
 @pytest.mark.parametrize(
-    ("severity", "state"),
+    ("severity", "verdict"),
     [
-        (Severity.CRITICAL, State.BAD),
-        (Severity.WARNING, State.DOUBTFUL),
-        (Severity.INFO, State.GOOD),
+        (Severity.CRITICAL, Verdict.AT_RISK),
+        (Severity.WARNING, Verdict.DOUBTFUL),
+        (Severity.INFO, Verdict.ALL_RIGHT),
     ],
 )
-def test_findings(severity: Severity, state: State) -> None:
-    """Findings are shown unless nothing need be done about them."""
+def test_findings(severity: Severity, verdict: Verdict) -> None:
+    """Findings are shown unless their severity is info."""
     finding = replace(FINDING, severity=severity)
     host = seen(replace(HOST, findings=(finding,)))
-    assert host.state is state
-    assert host.findings == ((finding,) if state is not State.GOOD else ())
+    assert host.verdict is verdict
+    assert host.findings == ((finding,) if verdict is not Verdict.ALL_RIGHT else ())
 
 
 def test_many_findings() -> None:
-    """Of hundreds of findings some are shown, and the others counted."""
+    """Out of hundreds of findings, some are shown and the others are counted."""
     many = tuple(replace(FINDING, netns=f"n{number}") for number in range(300))
     host = seen(replace(HOST, findings=many))
     assert len(host.findings) + host.more_findings == 300
@@ -111,37 +119,41 @@ def test_many_findings() -> None:
 
 
 def test_idle_drops() -> None:
-    """Connections that died of idling are told of, by path."""
+    """Idle drops are counted, in total and by path."""
     host = overview(SNAPSHOT, CLOSURES, CONFIG, 0)
-    assert [row.idle_drops for row in host.paths] == [36, 36, 36]
-    assert host.idle_drops == 108
-    assert "108 connections have died of idling since the exporter started." in host.sentences
+    assert [row.idle_drops for row in host.paths] == [39, 39, 39]
+    assert host.idle_drops == 117
+    assert any(sentence.startswith("117 idle drops ") for sentence in host.sentences)
 
 
 def test_failing() -> None:
-    """What cannot be read is named, and does not pass for well."""
+    """A failed collector is named, and the verdict is unknown."""
     broken = {"sockets": CollectorRun(success=False, duration=0.1)}
     host = seen(replace(HOST, runs=HOST.runs | broken))
-    assert host.state is State.UNKNOWN
-    assert host.sentences == ("The collector sockets fails; the log says why.",)
+    assert host.verdict is Verdict.UNKNOWN
+    (sentence,) = host.sentences
+    assert "sockets collector failed" in sentence
 
 
 def test_stale() -> None:
-    """What was read too long ago is not shown."""
+    """An overdue sample is reported, and its values are not shown."""
     host = seen(with_connections(Protection.NONE, IdleState.OVER_LIMIT, 5), now=46)
-    assert (host.state, host.sentences) == (State.UNKNOWN, ("The newest sample is overdue.",))
+    (sentence,) = host.sentences
+    assert "overdue" in sentence
+    assert host.verdict is Verdict.UNKNOWN
     assert (host.connections, host.at_risk) == (None, None)
 
 
 def test_counts_alone() -> None:
-    """Where connections can only be counted, they are."""
+    """On platforms that only count connections, the total is shown."""
     counts = CountsReading({"azure-outbound": 3, "none": 4}, timestamp=0, fresh_until=45)
     host = seen(replace(HOST, sockets=None, counts=counts))
     assert (host.connections, host.at_risk) == (7, None)
 
 
+@pytest.mark.system
 async def test_page(latest: Latest) -> None:
-    """The page shows it, escaped, and links to the metrics wherever they are."""
+    """The page has escaped findings and a link to the telemetry path."""
     assert latest.snapshot is not None
     latest.snapshot = replace(latest.snapshot, findings=(FINDING,))
     options = WebOptions(telemetry_path="/metrics-here")

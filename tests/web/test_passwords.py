@@ -1,5 +1,5 @@
 """
-Users and passwords, over real connections.
+Users and passwords.
 """
 
 import asyncio
@@ -11,15 +11,17 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from exporter.web.access import Access
+from exporter.web.access import AccessControl
 from tests.web.conftest import Client, Latest, client_of
 from tests.web.secured import remove, replace
+
+pytestmark = pytest.mark.system
 
 
 @dataclass(frozen=True)
 class User:
     """
-    Somebody, as they say who they are.
+    A user and the password sent.
     """
 
     name: str
@@ -28,7 +30,7 @@ class User:
     @property
     def headers(self) -> dict[str, str]:
         """
-        What is sent along with a request.
+        The Authorization header.
         """
         credentials = f"{self.name}:{self.password}".encode()
         return {"Authorization": "Basic " + base64.b64encode(credentials).decode()}
@@ -40,7 +42,7 @@ COST = 5
 
 def hashed(password: str, cost: int = COST) -> str:
     """
-    The hash that `htpasswd -nB` would write.
+    A hash like that of `htpasswd -nB`.
     """
     text = bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(cost)).decode()
     return text.replace("$2b$", "$2y$")
@@ -67,9 +69,9 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 async def client(file: Path, latest: Latest) -> AsyncIterator[Client]:
     """
-    A client of an exporter that has users.
+    A client of an exporter with users.
     """
-    access = Access(file)
+    access = AccessControl(file)
     async with client_of(latest.app(access=access), access) as client:
         yield client
 
@@ -77,7 +79,7 @@ async def client(file: Path, latest: Latest) -> AsyncIterator[Client]:
 @pytest.fixture
 def comparisons(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
     """
-    The hashes that passwords have been compared with.
+    The hashes that passwords were compared with.
     """
     compare, seen = bcrypt.checkpw, []
 
@@ -91,7 +93,7 @@ def comparisons(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
 
 async def status(client: Client, user: User | None = None) -> int:
     """
-    The status of the answer to this user, or to nobody.
+    The status of the response, with or without a user.
     """
     async with client.get("/metrics", headers=user.headers if user else {}) as response:
         return response.status
@@ -102,7 +104,7 @@ async def status(client: Client, user: User | None = None) -> int:
 )
 async def test_nothing_without_password(client: Client, path: str) -> None:
     """
-    Without a password there is no answer to anything, and nothing to learn.
+    Without a password, every path returns the same 401 without details.
     """
     async with client.get(path) as response:
         assert response.status == 401
@@ -115,7 +117,7 @@ async def test_nothing_without_password(client: Client, path: str) -> None:
 
 async def test_users(client: Client) -> None:
     """
-    Each user has a password; only the first 72 bytes count, as wherever bcrypt is used.
+    Each user has a password, of which bcrypt uses the first 72 bytes.
     """
     assert await status(client, ALICE) == 200
     assert await status(client, BOB) == 200
@@ -137,7 +139,7 @@ async def test_users(client: Client) -> None:
 )
 async def test_wrong(client: Client, name: str, password: str) -> None:
     """
-    Nobody else is let in, however often they try.
+    Wrong users and passwords are rejected, repeatedly.
     """
     for _ in range(2):
         assert await status(client, User(name, password)) == 401
@@ -160,7 +162,7 @@ async def test_wrong(client: Client, name: str, password: str) -> None:
 )
 async def test_no_credentials(client: Client, header: str) -> None:
     """
-    What is no basic authentication is nobody's.
+    Invalid Authorization headers are rejected.
     """
     async with client.get("/metrics", headers={"Authorization": header}) as response:
         assert response.status == 401
@@ -168,7 +170,7 @@ async def test_no_credentials(client: Client, header: str) -> None:
 
 async def test_scheme_in_any_case(client: Client) -> None:
     """
-    The scheme's name may be written as one likes.
+    The scheme's name is case-insensitive.
     """
     value = "bAsIc " + base64.b64encode(b"alice:wonderland").decode()
     async with client.get("/metrics", headers={"Authorization": value}) as response:
@@ -177,8 +179,8 @@ async def test_scheme_in_any_case(client: Client) -> None:
 
 async def test_compared_once(client: Client, comparisons: Iterator[list[bytes]]) -> None:
     """
-    A right password is compared once and then remembered; wrong ones cost time each time, and
-    an unknown user's costs what a known one's does.
+    A correct password is compared once and then cached. Wrong ones are compared every time, with
+    the same cost for unknown users.
     """
     seen = next(comparisons)
     for _ in range(3):
@@ -190,12 +192,12 @@ async def test_compared_once(client: Client, comparisons: Iterator[list[bytes]])
     assert [password.split(b"$")[2] for password in seen] == [b"05"] * 3
 
 
-async def test_comparing_blocks_nobody(file: Path, latest: Latest) -> None:
+async def test_comparison_does_not_block(file: Path, latest: Latest) -> None:
     """
-    While a password is compared, others are served.
+    While a password is compared, other requests are served.
     """
     write(file, alice=hashed(ALICE.password), tortoise=hashed("slow", cost=13))
-    access = Access(file)
+    access = AccessControl(file)
     async with client_of(latest.app(access=access), access) as client:
         assert await status(client, ALICE) == 200
         comparing = asyncio.create_task(status(client, User("tortoise", "slow")))
@@ -207,10 +209,10 @@ async def test_comparing_blocks_nobody(file: Path, latest: Latest) -> None:
 
 async def test_flood_of_passwords(file: Path, latest: Latest) -> None:
     """
-    So many wrong passwords at once that they queue up are put off; users who are known are not.
+    Too many concurrent wrong passwords get 503. Users with cached passwords are still served.
     """
     write(file, alice=hashed(ALICE.password, cost=8))
-    access = Access(file)
+    access = AccessControl(file)
     async with client_of(latest.app(access=access), access) as client:
         assert await status(client, ALICE) == 200
         flood = [
@@ -224,7 +226,7 @@ async def test_flood_of_passwords(file: Path, latest: Latest) -> None:
 
 async def test_password_changed(client: Client, file: Path) -> None:
     """
-    With another file, the old password is worth nothing at the next request.
+    After a change of the file, the old password is rejected at the next request.
     """
     assert await status(client, ALICE) == 200
     write(file, alice=hashed("looking-glass"))
@@ -235,7 +237,7 @@ async def test_password_changed(client: Client, file: Path) -> None:
 @pytest.mark.parametrize("text", ["basic_auth_users: {alice: plain}", "{", ""])
 async def test_broken_file(client: Client, file: Path, text: str) -> None:
     """
-    A file that is broken or gone changes nothing, and locks nobody in or out.
+    With an invalid or missing file, the previous users and passwords are kept.
     """
     assert await status(client, ALICE) == 200
     replace(file, text) if text else remove(file)

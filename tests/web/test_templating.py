@@ -1,5 +1,5 @@
 """
-How pages show text.
+Text filters of templates.
 """
 
 import pytest
@@ -18,7 +18,7 @@ from exporter.web.templating import _address, _code
 )
 def test_code(text: str, html: str) -> None:
     """
-    What stands between backticks is code, and markup is not.
+    Text between backticks becomes code, and markup is escaped.
     """
     assert str(_code(text)) == html
 
@@ -32,6 +32,6 @@ def test_code(text: str, html: str) -> None:
 )
 def test_address(text: str, html: str) -> None:
     """
-    A line may be broken before the port, and nowhere else if it need not be.
+    An address may only wrap before the port.
     """
     assert str(_address(text)) == html

@@ -1,5 +1,5 @@
 """
-A stand-in for winreg, as far as the exporter uses it and as its documentation has it.
+A fake winreg module with the documented behavior of the functions that the exporter uses.
 """
 
 import contextlib
@@ -42,10 +42,10 @@ class Handle:
 
 class Registry(types.ModuleType):
     """
-    winreg in a 32-bit Python: without KEY_WOW64_64KEY it has nothing to tell.
+    winreg in a 32-bit Python: without KEY_WOW64_64KEY, the key is empty.
 
-    values are those of the key that the exporter reads, None where there is no such key; error is
-    raised by whoever opens it, and refused names values that may not be read.
+    values are those of the key that the exporter reads; None if the key does not exist. Opening the
+    key raises error if set. refused has the names of values that cannot be read.
     """
 
     HKEY_LOCAL_MACHINE = _HKEY_LOCAL_MACHINE
@@ -60,11 +60,11 @@ class Registry(types.ModuleType):
         self.error: OSError | None = None
         self.refused: frozenset[str] = frozenset()
 
-    def OpenKey(  # noqa: N802  winreg's own names
+    def OpenKey(  # noqa: N802  winreg's names
         self, key: int, sub_key: str, reserved: int = 0, access: int = _KEY_READ
     ) -> Handle:
         """
-        The key as the view that access names has it.
+        The key in the registry view selected by access.
         """
         assert (key, reserved) == (_HKEY_LOCAL_MACHINE, 0)
         if self.error is not None:
@@ -89,7 +89,7 @@ class Registry(types.ModuleType):
 @contextlib.contextmanager
 def on_windows(registry: Registry) -> Iterator[Any]:
     """
-    The module that reads the registry, which only Windows can import.
+    Import the module that reads the registry, which can be imported on Windows only.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "winreg", registry)

@@ -1,8 +1,8 @@
 """
-What is wrong with the settings, why it matters, and what to do about it.
+Findings: what is wrong with the settings or paths, why it matters, and how to correct it.
 """
 
 from exporter.analysis.findings.find import RULES, find, find_all
-from exporter.analysis.findings.rule_context import Facts, Found, Rule
+from exporter.analysis.findings.rule_context import Diagnosis, Rule, RuleContext
 
-__all__ = ["RULES", "Facts", "Found", "Rule", "find", "find_all"]
+__all__ = ["RULES", "Diagnosis", "Rule", "RuleContext", "find", "find_all"]

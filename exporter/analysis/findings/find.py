@@ -1,20 +1,13 @@
 """
-The list of findings, and which of them there are.
+All rules, and the findings they make.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from exporter.analysis.findings import (
-    discrepancies as surroundings,
-)
+from exporter.analysis.findings import discrepancies, traffic, values, windows
 from exporter.analysis.findings import paths as of_paths
-from exporter.analysis.findings import (
-    traffic,
-    values,
-    windows,
-)
-from exporter.analysis.findings.rule_context import Facts, Rule
+from exporter.analysis.findings.rule_context import Rule, RuleContext
 from exporter.model import (
     HOST_NETNS,
     Finding,
@@ -29,7 +22,7 @@ from exporter.model import (
 _ABOUT_VALUES = frozenset(
     {"KA001", "KA002", "KA004", "KA005", "KA006", "KA011", "KA012", "KA013", "KA014"}
 )
-"""What makes it needless to say that a value is not the recommended one."""
+"""Findings that already concern the values: with one of them, KA003 would add nothing."""
 
 RULES = (
     Rule(
@@ -60,7 +53,7 @@ RULES = (
     Rule(
         "KA005",
         Severity.WARNING,
-        "Keepalive probes are so frequent that they are a load",
+        "Keepalive probes are so frequent that they cause load",
         values.too_often,
         unless=frozenset({"KA006"}),
     ),
@@ -73,31 +66,31 @@ RULES = (
     Rule(
         "KA007",
         Severity.INFO,
-        "TcpMaxDataRetransmissions does not rule keepalive probes",
+        "TcpMaxDataRetransmissions does not apply to keepalive probes",
         windows.retransmissions_for_probes,
     ),
     Rule(
         "KA008",
         Severity.INFO,
         "A network namespace's keepalive settings differ from the host's",
-        surroundings.unlike_host,
+        discrepancies.unlike_host,
     ),
     Rule(
         "KA009",
         Severity.WARNING,
-        "Open connections still probe too late for their path",
-        surroundings.stale_and_late,
+        "Open connections still send probes too late for their path",
+        discrepancies.stale_and_late,
     ),
     Rule(
         "KA010",
         Severity.INFO,
         "Data on a dead connection is retransmitted for many minutes",
-        surroundings.long_hang,
+        discrepancies.long_hang,
     ),
     Rule(
         "KA011",
         Severity.WARNING,
-        "The recommended values would not protect a path",
+        "The recommended values do not protect a path",
         of_paths.bad_recommended,
     ),
     Rule(
@@ -115,43 +108,43 @@ RULES = (
     Rule(
         "KA014",
         Severity.CRITICAL,
-        "Keepalive ends healthy idle connections",
+        "Keepalive closes healthy idle connections",
         values.ends_healthy,
     ),
     Rule(
         "KA015",
         Severity.INFO,
-        "Open connections probe later than the setting says",
-        surroundings.stale,
+        "Open connections have a longer keepalive time than the setting",
+        discrepancies.stale,
     ),
     Rule(
         "KA016",
         Severity.WARNING,
-        "Connections die sooner than a path's idle timeout says",
+        "Connections are lost before a path's configured idle timeout",
         traffic.dies_sooner,
     ),
     Rule(
         "KA017",
         Severity.INFO,
-        "Connections outlive a path's idle timeout",
+        "Connections survive a path's configured idle timeout",
         traffic.lives_longer,
     ),
 )
-"""By id. An id once published keeps its meaning; what is new comes last."""
+"""By id. A published id keeps its meaning; new rules are added at the end."""
 
 _BY_SEVERITY = sorted(RULES, key=lambda rule: list(Severity).index(rule.severity))
 
 
-def find(facts: Facts) -> tuple[Finding, ...]:
+def find(context: RuleContext) -> tuple[Finding, ...]:
     """
-    All that is wrong with a namespace's settings, the most severe first.
+    All findings of a namespace, the most severe first.
     """
-    looked = {rule.id: rule.look(facts) for rule in _BY_SEVERITY}
-    told = {each for each, found in looked.items() if found is not None}
+    checked = {rule.id: rule.check(context) for rule in _BY_SEVERITY}
+    diagnoses = {each: diagnosis for each, diagnosis in checked.items() if diagnosis is not None}
     return tuple(
-        Finding(rule.id, rule.severity, facts.netns, rule.title, *found)
+        Finding(rule.id, rule.severity, context.netns, rule.title, *diagnoses[rule.id])
         for rule in _BY_SEVERITY
-        if (found := looked[rule.id]) is not None and not rule.unless & told
+        if rule.id in diagnoses and not rule.unless & diagnoses.keys()
     )
 
 
@@ -163,15 +156,15 @@ def find_all(
     idle_bounds: Mapping[str, IdleBounds] = MappingProxyType({}),
 ) -> tuple[Finding, ...]:
     """
-    The findings of all namespaces, one after the other.
+    The findings of all namespaces, in the order of settings.
 
-    settings and stale_timers are by the netns label, idle_bounds by the name of the path.
+    settings and stale_timers are by netns label, idle_bounds by path name.
     """
     return tuple(
         finding
         for netns, own in settings.items()
         for finding in find(
-            Facts(
+            RuleContext(
                 netns=netns,
                 settings=own,
                 host=settings.get(HOST_NETNS, own),

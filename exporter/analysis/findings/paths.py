@@ -1,105 +1,106 @@
 """
-Settings that do not go with a path's idle timeout. Of one path one rule speaks at most.
+Findings about settings that do not fit a path's idle timeout; at most one finding per path.
 """
 
-from exporter.analysis.coverage import Cover, latest, probing_period
-from exporter.analysis.findings.phrases import number, seconds, with_timeouts
+from exporter.analysis.coverage import Coverage, latest, probing_period
+from exporter.analysis.findings.phrases import with_timeouts
 from exporter.analysis.findings.remedies import apply_recommended, better_recommended
-from exporter.analysis.findings.rule_context import Facts, Found
+from exporter.analysis.findings.rule_context import Diagnosis, RuleContext
+from exporter.text.wording import number, seconds
 
 
-def too_late(facts: Facts) -> Found | None:
+def too_late(context: RuleContext) -> Diagnosis | None:
     """
-    No probe goes out before a path's timeout.
+    No probe is sent before a path's timeout.
     """
-    paths = facts.paths_with(Cover.UNPROTECTED)
-    if not paths or facts.values is None:
+    paths = context.paths_with(Coverage.UNPROTECTED)
+    if not paths or context.values is None:
         return None
-    time, _, probes = facts.values
+    time, _, probes = context.values
     if probes == 0:
-        why = f"With 0 probes an idle connection is ended after {seconds(time)}, not probed"
+        why = f"With 0 probes, an idle connection is closed after {seconds(time)} without a probe"
     elif time < 0:
-        why = f"With a keepalive time of {seconds(time)} no probe is ever sent"
+        why = f"With a keepalive time of {seconds(time)}, no probe is ever sent"
     else:
-        why = f"The first probe goes out after {seconds(time)} of idling"
-    return Found(
+        why = f"The first probe is sent after {seconds(time)} of idle time"
+    return Diagnosis(
         f"{why}, and nothing refreshes the mapping before the idle timeout of"
         f" {with_timeouts(paths)}.",
-        apply_recommended(facts),
+        apply_recommended(context),
     )
 
 
-def lapses(facts: Facts) -> Found | None:
+def lapses(context: RuleContext) -> Diagnosis | None:
     """
-    The first probe is in time, those after it are not.
+    The first probe is in time, later ones are not.
     """
-    paths = facts.paths_with(Cover.LAPSES)
-    if not paths or facts.values is None:
+    paths = context.paths_with(Coverage.LAPSES)
+    if not paths or context.values is None:
         return None
-    _, interval, _ = facts.values
+    _, interval, _ = context.values
     why = (
-        f"With an interval of {seconds(interval)} the first probe is the only one"
+        f"With an interval of {seconds(interval)}, only one probe is sent"
         if interval < 0
-        else f"After a probe that was answered Linux waits for the interval, {seconds(interval)},"
-        " before the next one"
+        else f"After an answered probe, Linux waits for the interval of {seconds(interval)} before"
+        " it sends the next one"
     )
-    return Found(
+    return Diagnosis(
         f"{why}, and nothing refreshes the mapping before the idle timeout of"
         f" {with_timeouts(paths)}.",
-        apply_recommended(facts),
+        apply_recommended(context),
     )
 
 
-def too_close(facts: Facts) -> Found | None:
+def too_close(context: RuleContext) -> Diagnosis | None:
     """
     The first probe is due in time, but its timer may fire too late.
     """
-    paths = facts.paths_with(Cover.TOO_CLOSE)
-    period = probing_period(facts.settings)
+    paths = context.paths_with(Coverage.TOO_CLOSE)
+    period = probing_period(context.settings)
     if not paths or period is None:
         return None
-    return Found(
-        f"Probes are due after {seconds(period)} of idling, but the kernel's timers may fire an"
-        f" eighth later, after {seconds(round(latest(facts.settings, period)))}: too late for the"
+    return Diagnosis(
+        f"Probes are due after {seconds(period)} of idle time, but kernel timers may fire up to one"
+        f" eighth later, after {seconds(round(latest(context.settings, period)))}: too late for the"
         f" idle timeout of {with_timeouts(paths)}.",
-        apply_recommended(facts),
+        apply_recommended(context),
     )
 
 
-def single_probe(facts: Facts) -> Found | None:
+def single_probe(context: RuleContext) -> Diagnosis | None:
     """
-    One probe goes out before a path's timeout, and none to stand in for it.
+    Only one probe is sent before a path's timeout, so that nothing replaces a lost one.
     """
-    paths = facts.paths_with(Cover.SINGLE_PROBE)
-    if not paths or facts.values is None:
+    paths = context.paths_with(Coverage.SINGLE_PROBE)
+    if not paths or context.values is None:
         return None
-    time, interval, probes = facts.values
+    time, interval, probes = context.values
     why = (
-        "With 1 probe there is no second one"
+        "With probes set to 1, no second probe is sent"
         if probes == 1
-        else f"The second probe would come after {seconds(time + interval)} of idling"
+        else f"The second probe would be sent after {seconds(time + interval)} of idle time"
     )
-    return Found(
-        f"{why}: if the first one, after {seconds(time)}, is lost on its way, so is the connection."
-        f" The idle timeout is that of {with_timeouts(paths)}.",
-        apply_recommended(facts),
+    return Diagnosis(
+        f"{why}: if the first one, after {seconds(time)}, is lost, so is the connection. This"
+        f" concerns the idle timeout of {with_timeouts(paths)}.",
+        apply_recommended(context),
     )
 
 
-def bad_recommended(facts: Facts) -> Found | None:
+def bad_recommended(context: RuleContext) -> Diagnosis | None:
     """
-    The recommended values themselves would not protect a path well.
+    The recommended values do not protect a path well.
     """
-    paths = facts.badly_recommended()
-    if not paths or not facts.is_host:
+    paths = context.badly_recommended()
+    if not paths or not context.is_host:
         return None
-    better, own = better_recommended(facts), facts.recommended
-    return Found(
-        f"The recommended values, {number(own.time)} / {number(own.interval)} / {own.probes}, would"
-        f" not send two probes in time for the idle timeout of {with_timeouts(paths)}.",
-        "No values in whole seconds would. Raise the path's timeout."
+    better, own = better_recommended(context), context.recommended
+    return Diagnosis(
+        f"The recommended values, {number(own.time)} / {number(own.interval)} / {own.probes}, do"
+        f" not send two probes within the idle timeout of {with_timeouts(paths)}.",
+        "No values in whole seconds do. Raise the path's timeout."
         if better is None
-        else "Recommend others in the config file, such as `recommended: {"
+        else "Change the recommended values in the config file, for example to `recommended: {"
         f"time: {number(better.time)}s, interval: {number(better.interval)}s, probes:"
         f" {better.probes}}}`.",
     )

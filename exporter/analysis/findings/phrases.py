@@ -1,46 +1,18 @@
 """
-Figures and lists as findings write them.
+Descriptions of paths and settings for findings.
 """
 
 from collections.abc import Sequence
 
 from exporter.model import Path, Recommended, Settings
+from exporter.text.wording import listing, number, seconds
 
 _MOST_NAMED = 4
 
 
-def number(value: float) -> str:
-    """
-    A value with no more than three decimals, and none that are zero.
-    """
-    return f"{value:.3f}".rstrip("0").rstrip(".")
-
-
-def seconds(value: float) -> str:
-    """
-    A time in seconds, unit included.
-    """
-    return f"{number(value)} s"
-
-
-def plural(count: int, noun: str) -> str:
-    """
-    So many of something.
-    """
-    return f"{count} {noun}{'s' if count != 1 else ''}"
-
-
-def listing(parts: Sequence[str]) -> str:
-    """
-    The parts as a sentence lists them.
-    """
-    *most, last = parts
-    return f"{', '.join(most)} and {last}" if most else last
-
-
 def with_timeouts(paths: Sequence[Path]) -> str:
     """
-    The paths' names and timeouts; of many only some, those with the shortest timeouts.
+    The paths' names and timeouts, shortest first. Of more than four paths, only the first three.
     """
     shortest_first = sorted(paths, key=lambda path: path.idle_timeout)
     parts = [f"{path.name} ({seconds(path.idle_timeout)})" for path in shortest_first]
@@ -51,21 +23,14 @@ def with_timeouts(paths: Sequence[Path]) -> str:
 
 def differences(own: Settings, word: str, other: Settings | Recommended) -> list[str]:
     """
-    In what the settings differ from the other ones, which the word names, as far as is known.
+    The known settings that differ from other, each with both values; word labels other's value.
     """
     return [
-        f"{name} {write(has)} ({word} {write(wanted)})"
-        for name, write, has, wanted in (
+        f"{name} {write(value)} ({word} {write(other_value)})"
+        for name, write, value, other_value in (
             ("time", seconds, own.time, other.time),
             ("interval", seconds, own.interval, other.interval),
             ("probes", number, own.probes, other.probes),
         )
-        if has is not None and wanted is not None and has != wanted
+        if value is not None and other_value is not None and value != other_value
     ]
-
-
-def sentence(text: str) -> str:
-    """
-    The text with a capital and a full stop.
-    """
-    return f"{text[0].upper()}{text[1:]}."

@@ -1,12 +1,12 @@
 """
-What findings are made from.
+The input and output of rules.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from exporter.analysis.coverage import Cover, cover
+from exporter.analysis.coverage import Coverage, coverage
 from exporter.model import (
     HOST_NETNS,
     IdleBounds,
@@ -19,10 +19,11 @@ from exporter.model import (
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class RuleContext:
     """
-    What is known of one network namespace; host are the settings of the exporter's own, idle_bounds
-    what traffic has told of the paths, by name.
+    What rules check: one network namespace and all paths.
+
+    host has the settings of the exporter's own namespace; idle_bounds are by path name.
     """
 
     netns: str
@@ -50,35 +51,37 @@ class Facts:
             return None
         return time, interval, probes
 
-    def having(self, wanted: Recommended) -> Settings:
+    def with_values(self, values: Recommended) -> Settings:
         """
-        The settings, were they as wanted.
+        The settings with these values in place of their own.
         """
         return replace(
-            self.settings, time=wanted.time, interval=wanted.interval, probes=wanted.probes
+            self.settings, time=values.time, interval=values.interval, probes=values.probes
         )
 
-    def paths_with(self, covered: Cover) -> list[Path]:
+    def paths_with(self, coverage_: Coverage) -> list[Path]:
         """
-        The paths that the settings cover so well, or so badly.
+        The paths for which the settings have this coverage.
         """
-        return [path for path in self.paths if cover(self.settings, path.idle_timeout) is covered]
+        return [
+            path for path in self.paths if coverage(self.settings, path.idle_timeout) is coverage_
+        ]
 
     def badly_recommended(self) -> list[Path]:
         """
-        The paths that the recommended settings would not protect well.
+        The paths that the recommended settings do not protect well.
         """
-        as_recommended = self.having(self.recommended)
+        as_recommended = self.with_values(self.recommended)
         return [
             path
             for path in self.paths
-            if cover(as_recommended, path.idle_timeout) is not Cover.PROTECTED
+            if coverage(as_recommended, path.idle_timeout) is not Coverage.PROTECTED
         ]
 
 
-class Found(NamedTuple):
+class Diagnosis(NamedTuple):
     """
-    What a rule has to say: what is wrong, with the numbers in it, and what to do about it.
+    What is wrong, with numbers, and how to correct it.
     """
 
     problem: str
@@ -88,13 +91,13 @@ class Found(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Rule:
     """
-    One thing that may be wrong; look tells whether it is.
+    One thing that may be wrong; check returns a diagnosis if it is.
 
-    Where a rule of unless has found something, that says it better, and this one keeps silent.
+    unless has the ids of rules that make this one redundant: it is left out if one of them applies.
     """
 
     id: str
     severity: Severity
     title: str
-    look: Callable[[Facts], Found | None]
+    check: Callable[[RuleContext], Diagnosis | None]
     unless: frozenset[str] = frozenset()

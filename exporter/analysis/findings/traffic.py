@@ -1,53 +1,57 @@
 """
-Paths whose real idle timeout is not the one configured, as the traffic of the last day has told.
+Findings about paths whose real idle timeout differs from the configured one, as observed in the
+traffic of the last day.
 """
 
 from collections.abc import Iterator
 
-from exporter.analysis.findings.phrases import listing, seconds, with_timeouts
-from exporter.analysis.findings.rule_context import Facts, Found
+from exporter.analysis.findings.phrases import with_timeouts
+from exporter.analysis.findings.rule_context import Diagnosis, RuleContext
 from exporter.model import IdleBounds, Path
+from exporter.text.wording import listing, seconds
 
-_CLEARLY = 0.1
-"""By what part of the configured timeout the real one must differ to be worth a word."""
+_TOLERANCE = 0.1
+"""A smaller difference, as a fraction of the configured timeout, is not reported."""
 
 
-def dies_sooner(facts: Facts) -> Found | None:
+def dies_sooner(context: RuleContext) -> Diagnosis | None:
     """
-    Connections die of idle spells that the path should remember them for.
+    Connections are lost after idle spells shorter than the path's configured timeout.
     """
-    told = [
+    observed = [
         (path, bounds.fatal)
-        for path, bounds in _observed(facts)
-        if bounds.fatal is not None and bounds.fatal < (1 - _CLEARLY) * path.idle_timeout
+        for path, bounds in _observed_paths(context)
+        if bounds.fatal is not None and bounds.fatal < (1 - _TOLERANCE) * path.idle_timeout
     ]
-    if not told:
+    if not observed:
         return None
-    return Found(
-        f"Configured is the idle timeout of {with_timeouts([path for path, _ in told])}, but"
-        f" connections die after about {_listed(told)}. What is judged by the configured timeout is"
-        " judged too kindly.",
+    return Diagnosis(
+        "The configured idle timeout is too long for"
+        f" {with_timeouts([path for path, _ in observed])}: connections are lost after about"
+        f" {_listed(observed)}. Metrics and findings based on the configured timeout underestimate"
+        " the risk.",
         _MEASURE,
     )
 
 
-def lives_longer(facts: Facts) -> Found | None:
+def lives_longer(context: RuleContext) -> Diagnosis | None:
     """
-    Connections survive idle spells after which the path should have forgotten them.
+    Connections survive idle spells longer than the path's configured timeout.
     """
-    told = [
+    observed = [
         (path, bounds.survived)
-        for path, bounds in _observed(facts)
+        for path, bounds in _observed_paths(context)
         if bounds.survived is not None
-        and bounds.survived > (1 + _CLEARLY) * path.idle_timeout
+        and bounds.survived > (1 + _TOLERANCE) * path.idle_timeout
         and not bounds.mixed
     ]
-    if not told:
+    if not observed:
         return None
-    return Found(
-        f"Configured is the idle timeout of {with_timeouts([path for path, _ in told])}, yet idle"
-        f" spells of {_listed(told)} survive: the path is safer than configured.",
-        f"Nothing need be done. {_MEASURE}",
+    return Diagnosis(
+        "The configured idle timeout is too short for"
+        f" {with_timeouts([path for path, _ in observed])}: connections survive idle spells of"
+        f" {_listed(observed)}. The path is safer than configured.",
+        f"No action is needed. {_MEASURE}",
     )
 
 
@@ -57,18 +61,18 @@ _MEASURE = (
 )
 
 
-def _observed(facts: Facts) -> Iterator[tuple[Path, IdleBounds]]:
+def _observed_paths(context: RuleContext) -> Iterator[tuple[Path, IdleBounds]]:
     """
-    The paths of which anything is known. They are the same for all namespaces: one speaks of them.
+    The paths with bounds. Paths are the same for all namespaces, so only the host reports them.
     """
-    if facts.is_host:
-        for path in facts.paths:
-            if path.name in facts.idle_bounds:
-                yield path, facts.idle_bounds[path.name]
+    if context.is_host:
+        for path in context.paths:
+            if path.name in context.idle_bounds:
+                yield path, context.idle_bounds[path.name]
 
 
-def _listed(told: list[tuple[Path, float]]) -> str:
-    several = len(told) > 1
+def _listed(observed: list[tuple[Path, float]]) -> str:
+    several = len(observed) > 1
     return listing(
-        [f"{seconds(round(each))}{f' ({path.name})' if several else ''}" for path, each in told]
+        [f"{seconds(round(each))}{f' ({path.name})' if several else ''}" for path, each in observed]
     )

@@ -1,100 +1,95 @@
 """
-Settings that are odd by themselves, whatever the paths.
+Findings about settings that are wrong or unusual on any path.
 """
 
 from dataclasses import replace
 
 from exporter.analysis.coverage import probing_period
-from exporter.analysis.findings.phrases import (
-    differences,
-    listing,
-    number,
-    seconds,
-    sentence,
-)
+from exporter.analysis.findings.phrases import differences
 from exporter.analysis.findings.remedies import apply_recommended
-from exporter.analysis.findings.rule_context import Facts, Found
+from exporter.analysis.findings.rule_context import Diagnosis, RuleContext
 from exporter.model import Platform
+from exporter.text.wording import listing, number, seconds, sentence
 
 _LONGEST = 32767
-"""Seconds, the most that Linux accepts as TCP_KEEPIDLE and TCP_KEEPINTVL (include/net/tcp.h)."""
+"""Seconds, the maximum of TCP_KEEPIDLE and TCP_KEEPINTVL on Linux (include/net/tcp.h)."""
 _OFTEN = 5.0
-"""Seconds: who probes more often than that makes a load of it."""
+"""Seconds between probes; more frequent probes are a noticeable load."""
 _CROWD = 1000
 
 _ON_LINUX = {
     ("time", -1): "no probe is ever sent",
-    ("time", 0): "the first probe follows at once",
-    ("time", 1): "the unit is seconds, should milliseconds have been meant",
-    ("interval", -1): "the first probe is the only one",
-    ("interval", 0): "all probes follow one another at once",
-    ("interval", 1): "the unit is seconds, should milliseconds have been meant",
+    ("time", 0): "the first probe is sent immediately",
+    ("time", 1): "the unit is seconds, not milliseconds",
+    ("interval", -1): "only one probe is sent",
+    ("interval", 0): "all probes are sent at once",
+    ("interval", 1): "the unit is seconds, not milliseconds",
 }
-"""What Linux makes of values below, at and above what is sensible."""
+"""The effect on Linux of negative values (-1), zero (0) and values that are too large (1)."""
 
 
-def not_recommended(facts: Facts) -> Found | None:
+def not_recommended(context: RuleContext) -> Diagnosis | None:
     """
     A setting differs from the recommended one.
     """
-    settings = facts.settings
+    settings = context.settings
     if settings.platform is Platform.WINDOWS:
-        settings = replace(settings, probes=None)  # they are 10, whatever is set
-    differ = differences(settings, "recommended", facts.recommended)
-    return Found(sentence(listing(differ)), apply_recommended(facts)) if differ else None
+        settings = replace(settings, probes=None)  # always 10, they cannot be set
+    differ = differences(settings, "recommended", context.recommended)
+    return Diagnosis(sentence(listing(differ)), apply_recommended(context)) if differ else None
 
 
-def out_of_range(facts: Facts) -> Found | None:
+def out_of_range(context: RuleContext) -> Diagnosis | None:
     """
-    The time or the interval is no sensible number of seconds.
+    The time or the interval is outside the range of TCP_KEEPIDLE and TCP_KEEPINTVL.
     """
     odd = []
-    for name, value in (("time", facts.settings.time), ("interval", facts.settings.interval)):
+    for name, value in (("time", context.settings.time), ("interval", context.settings.interval)):
         if value is not None and not 0 < value <= _LONGEST:
             side = (value > 0) - (value < 0)
-            on_linux = facts.settings.platform is Platform.LINUX
+            on_linux = context.settings.platform is Platform.LINUX
             effect = f" ({_ON_LINUX[name, side]})" if on_linux else ""
             odd.append(f"the {name} is {seconds(value)}{effect}")
     if not odd:
         return None
-    return Found(
-        sentence(f"{listing(odd)}; sensible are 1 to {_LONGEST} s"), apply_recommended(facts)
+    return Diagnosis(
+        sentence(f"{listing(odd)}; expected: 1 to {_LONGEST} s"), apply_recommended(context)
     )
 
 
-def too_often(facts: Facts) -> Found | None:
+def too_often(context: RuleContext) -> Diagnosis | None:
     """
-    Probes are so frequent that they are a load, and more frequent than recommended.
+    Probes are so frequent that they cause load, and more frequent than recommended.
     """
-    period = probing_period(facts.settings)
-    usual = probing_period(facts.having(facts.recommended))
+    period = probing_period(context.settings)
+    usual = probing_period(context.with_values(context.recommended))
     if period is None or usual is None or period >= min(_OFTEN, usual):
         return None
     often = (
-        f"every {seconds(period)}: {_CROWD} idle connections make"
-        f" {number(round(_CROWD / period))} probes a second and as many answers"
+        f"every {seconds(period)}: {_CROWD} idle connections send"
+        f" {number(round(_CROWD / period))} probes per second and receive as many answers"
         if period > 0
-        else "without a pause"
+        else "continuously"
     )
-    return Found(f"An idle connection is probed {often}.", apply_recommended(facts))
+    return Diagnosis(f"An idle connection is probed {often}.", apply_recommended(context))
 
 
-def ends_healthy(facts: Facts) -> Found | None:
+def ends_healthy(context: RuleContext) -> Diagnosis | None:
     """
-    Idle connections are ended before their peer has had time to answer.
+    Idle connections are closed before their peer has had time to answer.
     """
-    if facts.values is None or facts.settings.platform is not Platform.LINUX:
+    if context.values is None or context.settings.platform is not Platform.LINUX:
         return None
-    time, interval, probes = facts.values
+    time, interval, probes = context.values
     if time < 0 or (probes > 0 and interval != 0):
         return None
     how = (
         "without a probe"
         if probes == 0
-        else f"unless the peer answers at once: the interval of 0 s lets {probes} probes follow one"
-        " another within hundredths of a second"
+        else f"unless the peer answers immediately: with an interval of 0 s, all {probes} probes"
+        " are sent within hundredths of a second"
     )
-    return Found(
-        f"Healthy connections that have been idle for {seconds(time)} are ended {how}.",
-        apply_recommended(facts),
+    return Diagnosis(
+        f"Healthy connections that have been idle for {seconds(time)} are closed {how}.",
+        apply_recommended(context),
     )

@@ -1,46 +1,46 @@
 """
-Registry values that were meant otherwise than Windows reads them.
+Findings about registry values that Windows interprets differently than intended.
 """
 
-from exporter.analysis.findings.phrases import listing, plural, seconds
 from exporter.analysis.findings.remedies import apply_recommended
-from exporter.analysis.findings.rule_context import Facts, Found
+from exporter.analysis.findings.rule_context import Diagnosis, RuleContext
 from exporter.model import Platform
+from exporter.text.wording import listing, plural, seconds
 
 _SHORT_TIME = 10_000
-"""Milliseconds; even Windows' default of two hours, 7200, is less when written in seconds."""
+"""Milliseconds; Windows' default of two hours, written in seconds (7200), is below it."""
 _SHORT_INTERVAL = 1000
-"""Milliseconds, Windows' default; nobody probes more often than that on purpose."""
+"""Milliseconds, Windows' default; a shorter interval is not plausible."""
 
 
-def seconds_for_milliseconds(facts: Facts) -> Found | None:
+def seconds_for_milliseconds(context: RuleContext) -> Diagnosis | None:
     """
-    Values that look like seconds in fields of milliseconds, as old instructions give them.
+    Values in milliseconds look like seconds, as old instructions have them.
     """
-    settings = facts.settings
+    settings = context.settings
     if settings.platform is not Platform.WINDOWS:
         return None
-    trapped = []
+    suspicious = []
     time, interval = _milliseconds(settings.time), _milliseconds(settings.interval)
-    # Whole thousands were written by somebody who knows the unit.
+    # A multiple of 1000 is taken as deliberate.
     if 0 < time < _SHORT_TIME and time % 1000:
-        trapped.append(("KeepAliveTime", time))
+        suspicious.append(("KeepAliveTime", time))
     if 0 < interval < _SHORT_INTERVAL:
-        trapped.append(("KeepAliveInterval", interval))
-    if not trapped:
+        suspicious.append(("KeepAliveInterval", interval))
+    if not suspicious:
         return None
-    literally = ""
-    if facts.values is not None:
-        first, pause, probes = facts.values
-        literally = (
-            f", so that connections are probed after {seconds(first)} of idling and given up after"
-            f" {seconds(pause * probes)} without an answer"
+    effect = ""
+    if context.values is not None:
+        first, pause, probes = context.values
+        effect = (
+            f" Connections are probed after {seconds(first)} of idle time and closed after"
+            f" {seconds(pause * probes)} without an answer."
         )
-    written = listing([f"{name} is {value}" for name, value in trapped])
-    meant = listing([f"{value} s are {value * 1000}" for _, value in trapped])
-    return Found(
-        f"{written}. The unit is milliseconds{literally}. Should seconds have been meant: {meant}.",
-        apply_recommended(facts),
+    written = listing([f"{name} is {value}" for name, value in suspicious])
+    intended = listing([f"{value} s is {value * 1000}" for _, value in suspicious])
+    return Diagnosis(
+        f"{written}. The unit is milliseconds.{effect} If seconds were intended: {intended}.",
+        apply_recommended(context),
     )
 
 
@@ -48,11 +48,11 @@ def _milliseconds(seconds: float | None) -> int:
     return 0 if seconds is None else round(seconds * 1000)
 
 
-def retransmissions_for_probes(facts: Facts) -> Found | None:
+def retransmissions_for_probes(context: RuleContext) -> Diagnosis | None:
     """
-    TcpMaxDataRetransmissions is set, which does not set the number of probes.
+    TcpMaxDataRetransmissions is set, but it does not set the number of probes.
     """
-    settings = facts.settings
+    settings = context.settings
     if (
         settings.platform is not Platform.WINDOWS
         or "data_retransmissions" not in settings.configured
@@ -60,9 +60,9 @@ def retransmissions_for_probes(facts: Facts) -> Found | None:
         or settings.probes is None
     ):
         return None
-    return Found(
-        f"TcpMaxDataRetransmissions is {settings.data_retransmissions}. It rules how often data is"
-        f" sent again, not keepalive: Windows gives a connection up after"
-        f" {plural(settings.probes, 'unanswered probe')}, whatever is set.",
-        "Delete the value, unless it was set for the sake of data.",
+    return Diagnosis(
+        f"TcpMaxDataRetransmissions is {settings.data_retransmissions}. It limits data"
+        " retransmissions, not keepalive probes: Windows always closes a connection after"
+        f" {plural(settings.probes, 'unanswered probe')}.",
+        "Delete the value, unless it is intended for data retransmissions.",
     )

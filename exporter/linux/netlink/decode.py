@@ -1,9 +1,9 @@
 """
-Bytes of a netlink dump in, rows of a connection table out. Pure: no socket is touched.
+Decoding of netlink messages into connection tables. Pure: no I/O.
 
-Messages are decoded many at a time. Those of one length are laid over one another as a matrix; the
-first one's layout is learnt, all that share it are copied at once, and so on with the rest. A
-message whose layout is rare is still decoded, only slower.
+Messages are decoded in batches. Messages of equal length form a matrix. The layout of the first one
+is parsed, all messages with the same layout are decoded at once, and the rest likewise. A message
+with a rare layout is also decoded, but slower.
 """
 
 import os
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pyroute2.netlink import NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP
 from pyroute2.netlink.diag import SOCK_DIAG_BY_FAMILY
 
-from exporter.linux.netlink.layout import NETLINK_HEADER, DecodeError, learn
+from exporter.linux.netlink.layout import NETLINK_HEADER, DecodeError, parse_layout
 from exporter.linux.netlink.table import to_table
 from exporter.model import ConnectionTable, InterruptedReadError
 
@@ -26,18 +26,18 @@ TCPDIAG_GETSOCK = 18  # uapi/linux/inet_diag.h; pyroute2 has no name for it
 
 _NLM_F_DUMP_INTR = 0x10  # include/uapi/linux/netlink.h; pyroute2 has no name for it
 _COMMON_LAYOUTS = 8
-"""Layouts of one length that are worth comparing with all messages of a batch."""
+"""Layouts per length that are compared with all messages of a batch; more are not worth it."""
 _ALIGNMENT = 4  # NLMSG_ALIGNTO
 _ERRNO = struct.Struct("=i")
 _MAX_ERRNO = 4095  # include/linux/err.h
 _LENGTH = struct.Struct("=I")
-_AF_INET, _AF_INET6 = 2, 10  # Linux's numbers, whatever system this runs on
+_AF_INET, _AF_INET6 = 2, 10  # Linux's numbers, also when run on other systems
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """
-    What a batch of messages held; done if the dump ended in it.
+    The tables of a batch of messages; done is true if the dump ended in it.
     """
 
     tables: tuple[ConnectionTable, ...]
@@ -46,17 +46,17 @@ class Batch:
 
 def decode(data: memoryview, sequence: int, read_at: float) -> Batch:
     """
-    Decode whole netlink messages, one behind the other.
+    Decode consecutive, complete netlink messages.
 
-    sequence is the number of our request, read_at seconds on the monotonic clock. Raises OSError
-    where the kernel reports an error, DecodeError where a message is malformed or not an answer to
-    this request, InterruptedReadError where its tables changed under the dump.
+    sequence is the number of the request; read_at is seconds on the monotonic clock. Raises OSError
+    if the kernel reports an error, DecodeError if a message is malformed or does not answer this
+    request, InterruptedReadError if the kernel's tables changed during the dump.
     """
     tables: list[ConnectionTable] = []
     done = False
     for messages in _by_length(np.frombuffer(data, np.uint8)):
         kinds = messages[:, 4:6].view("u2")[:, 0]
-        # Answers to a dump bear the type of the request, closures that of the newer one.
+        # Answers to a dump have the type of the request; destroy events have the newer type.
         is_connection = (kinds == TCPDIAG_GETSOCK) | (kinds == SOCK_DIAG_BY_FAMILY)
         if is_connection.all():
             tables += _by_layout(messages, sequence, read_at)
@@ -69,7 +69,7 @@ def decode(data: memoryview, sequence: int, read_at: float) -> Batch:
 
 def _by_length(batch: Messages) -> Iterator[Messages]:
     """
-    The messages as matrices, one for each length that occurs, a row per message.
+    The messages as matrices, one per length, with one row per message.
     """
     position = 0
     length = _message_length(batch, 0) if len(batch) else 1
@@ -91,48 +91,48 @@ def _by_length(batch: Messages) -> Iterator[Messages]:
 
 def _message_length(batch: Messages, position: int) -> int:
     """
-    The length that the message at position claims, known to lie within the batch.
+    The length in the header of the message at position, checked to be within the batch.
     """
     rest = len(batch) - position
     claimed = batch[position : position + _LENGTH.size].tobytes()
     length: int = _LENGTH.unpack(claimed)[0] if len(claimed) == _LENGTH.size else 0
     if not NETLINK_HEADER.size <= length <= rest:
-        raise DecodeError(f"message claims {length} bytes where {rest} are left")
+        raise DecodeError(f"invalid message length {length} with {rest} bytes left")
     return length
 
 
 def _is_end(message: bytes, sequence: int) -> bool:
     """
-    Whether a message that is no connection ends the dump. Raises OSError if it reports an error.
+    Whether a message other than a connection ends the dump. Raises OSError if it reports an error.
     """
     _, kind, flags, number, _ = NETLINK_HEADER.unpack_from(message)
     if kind == NLMSG_NOOP:
         return False
     if kind not in (NLMSG_DONE, NLMSG_ERROR):
-        raise DecodeError(f"message of type {kind}, which no dump of connections contains")
+        raise DecodeError(f"unexpected message type {kind}")
     if number != sequence:
-        raise DecodeError("an answer to another request")
+        raise DecodeError("answer to another request")
     if flags & _NLM_F_DUMP_INTR:
         raise InterruptedReadError("the kernel interrupted the dump")
     if len(message) >= NETLINK_HEADER.size + _ERRNO.size:
         (code,) = _ERRNO.unpack_from(message, NETLINK_HEADER.size)
         if code < -_MAX_ERRNO:
-            raise DecodeError(f"status {code}, which is no error number")
+            raise DecodeError(f"status {code} is not an error number")
         if code < 0:
             raise OSError(-code, os.strerror(-code))
     if kind == NLMSG_ERROR:
-        raise DecodeError("an acknowledgement, which was not asked for")
+        raise DecodeError("acknowledgement that was not requested")
     return True
 
 
 def _by_layout(messages: Messages, sequence: int, read_at: float) -> Iterator[ConnectionTable]:
     """
-    Messages of one length as tables, one for each layout that is common among them.
+    Messages of equal length as tables, one per common layout.
     """
     for _ in range(_COMMON_LAYOUTS):
         if not len(messages):
             return
-        layout = learn(messages[0].tobytes())
+        layout = parse_layout(messages[0].tobytes())
         records = messages.view(layout.dtype)[:, 0]
         fits = layout.fits(records)
         if fits.all():
@@ -142,7 +142,7 @@ def _by_layout(messages: Messages, sequence: int, read_at: float) -> Iterator[Co
         _check(records, sequence)
         yield to_table(records, layout, read_at)
     for row in range(len(messages)):
-        layout = learn(messages[row].tobytes())
+        layout = parse_layout(messages[row].tobytes())
         records = messages[row : row + 1].view(layout.dtype)[:, 0]
         _check(records, sequence)
         yield to_table(records, layout, read_at)
@@ -152,7 +152,7 @@ def _check(records: npt.NDArray[np.void], sequence: int) -> None:
     if (records["nlmsg_flags"] & _NLM_F_DUMP_INTR).any():
         raise InterruptedReadError("the kernel interrupted the dump")
     if (records["nlmsg_seq"] != sequence).any():
-        raise DecodeError("an answer to another request")
+        raise DecodeError("answer to another request")
     family = records["idiag_family"]
     if not ((family == _AF_INET) | (family == _AF_INET6)).all():
-        raise DecodeError("a connection that is neither IPv4 nor IPv6")
+        raise DecodeError("connection that is neither IPv4 nor IPv6")

@@ -1,8 +1,8 @@
 """
-The stream of closures: sockets the kernel has freed, told over netlink as it happens.
+The stream of socket destroy events, received over netlink.
 
-Speaks for the network namespace of the thread that opened it and needs no privilege. The kernel
-tells of a socket when it is freed, which is after its application has closed it
+It has the events of the network namespace in which it was opened, and needs no privilege. The
+kernel sends an event when it frees a socket, which is after the application has closed it
 (sock_diag_broadcast_destroy in net/core/sock_diag.c).
 """
 
@@ -25,18 +25,20 @@ if sys.platform != "linux":
 
 _GROUPS = (1 << (SKNLGRP_INET_TCP_DESTROY - 1)) | (1 << (SKNLGRP_INET6_TCP_DESTROY - 1))
 _RECEIVE_BUFFER = 16 << 20
-"""Bytes, for some ten thousand closures. Without CAP_NET_ADMIN, net.core.rmem_max is the limit."""
+"""Bytes, enough for some ten thousand events. Without CAP_NET_ADMIN, net.core.rmem_max is the
+limit."""
 _BATCH_SIZE = 1 << 20
 _EVENT_SIZE = 4096
-"""More than any event has: about 400 bytes."""
+"""Bytes; events have about 400."""
 _SO_RCVBUFFORCE, _SO_MEMINFO = 33, 55  # asm-generic/socket.h
 _MEMINFO = array.array("I", [0] * 9)
 _MEMINFO_DROPS = 8  # SK_MEMINFO_DROPS
 
 
-class NetlinkClosures:
+class DestroyEventStream:
     """
-    An open stream. Raises CollectorError where netlink is not to be had.
+    An open stream; lost is the number of events lost. Raises CollectorError if netlink is not
+    available.
     """
 
     def __init__(self) -> None:
@@ -44,32 +46,33 @@ class NetlinkClosures:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
             self._socket.setblocking(False)
             self.limit_buffer(_RECEIVE_BUFFER)
-            # Else the kernel, after an overflow, drops all until the buffer has been read empty.
+            # Without this option the kernel, after an overflow, drops all events until the buffer
+            # is empty.
             self._socket.setsockopt(SOL_NETLINK, NETLINK_NO_ENOBUFS, 1)
             self._socket.bind((0, _GROUPS))
         except OSError as error:
-            raise CollectorError(f"cannot listen for closures: {error.strerror}") from error
+            raise CollectorError(f"cannot receive closure events: {error.strerror}") from error
         self.lost = 0
 
     def fileno(self) -> int:
         """
-        The descriptor that becomes readable when a closure has been told.
+        The descriptor, which is readable while there are events.
         """
         return self._socket.fileno()
 
     def close(self) -> None:
         """
-        End the stream.
+        Close the stream.
         """
         self._socket.close()
 
     def receive(self) -> list[ConnectionTable]:
         """
-        What has been told and not been received yet, some thousands at most; lost is brought up to
-        date. Raises CollectorError for a message that is none.
+        The pending events, at most some thousands; lost is updated. Raises CollectorError for an
+        invalid message.
         """
         read_at = time.monotonic()
-        # Not kept: there may be hundreds of streams, of which few have much to tell.
+        # Not kept, because there may be hundreds of streams, most of them with few events.
         buffer = np.empty(_BATCH_SIZE, np.uint8).data
         length = self._fill(buffer)
         try:
@@ -79,8 +82,8 @@ class NetlinkClosures:
 
     def limit_buffer(self, size: int) -> None:
         """
-        Let the kernel hold so many bytes of what has not been received; without CAP_NET_ADMIN no
-        more than it lets others have.
+        Set the receive buffer's size in bytes; without CAP_NET_ADMIN, net.core.rmem_max is the
+        limit.
         """
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
         with contextlib.suppress(PermissionError):
@@ -94,7 +97,7 @@ class NetlinkClosures:
             except BlockingIOError:
                 break
             except OSError as error:
-                raise CollectorError(f"the stream of closures broke: {error}") from error
+                raise CollectorError(f"cannot receive closure events: {error}") from error
         self.lost = self._drops()
         return length
 

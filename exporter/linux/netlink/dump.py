@@ -1,7 +1,7 @@
 """
-One dump of the kernel's TCP sockets (NETLINK_SOCK_DIAG) into a connection table.
+Dumps of the kernel's TCP sockets (NETLINK_SOCK_DIAG) as connection tables.
 
-Speaks for the network namespace of the calling thread and needs no privilege.
+A dump has the sockets of the calling thread's network namespace, and needs no privilege.
 """
 
 import errno
@@ -28,9 +28,9 @@ if sys.platform != "linux":
     raise ImportError("netlink exists on Linux only")
 
 _BATCH_SIZE = 2 << 20
-"""Bytes decoded at once: with less, the fixed cost of NumPy calls shows."""
+"""Bytes decoded at once; with less, the fixed cost of NumPy calls becomes noticeable."""
 _DATAGRAM_SIZE = 32 << 10
-"""The most netlink_dump() puts into one datagram, however large the receiver's buffer is."""
+"""Maximum datagram size of netlink_dump(), independent of the receiver's buffer."""
 _TIMEOUT = 5.0
 _REQUEST = struct.Struct("=xxxB48xI4x")
 """struct inet_diag_req: extensions, an empty socket id, states."""
@@ -38,29 +38,33 @@ _REQUEST = struct.Struct("=xxxB48xI4x")
 _sequence = itertools.count(1)
 
 
-def dump(states: int = CONNECTED) -> Iterator[ConnectionTable]:
+def dump(states: int = CONNECTED, *, tcp_info: bool = True) -> Iterator[ConnectionTable]:
     """
     All TCP sockets of the thread's namespace in the given states (a mask of 1 << SS_*).
 
-    They come in tables of some ten thousand, so that the memory needed stays small however many
-    there are. Raises CollectorError.
+    Without tcp_info, which is most of the cost, the kernel does not report what is in it. Each
+    table has at most some ten thousand rows, which limits memory. Raises CollectorError.
     """
+    extensions = 1 << (INFO - 1) if tcp_info else 0
     try:
         with _connect() as netlink:
-            yield from _without_repeats(_dump(netlink, states))
+            yield from _without_repeats(_dump(netlink, extensions, states))
     except DecodeError as error:
         raise CollectorError(f"unexpected netlink message: {error}") from error
     except OSError as error:
         raise CollectorError(_explain(error)) from error
 
 
-class Dump:
+class ConnectionDump:
     """
-    The connections of whatever namespace the thread that iterates them is in, each time anew.
+    An iterable of tables; each iteration makes a new dump, in the iterating thread's namespace.
     """
 
+    def __init__(self, *, tcp_info: bool = True) -> None:
+        self._tcp_info = tcp_info
+
     def __iter__(self) -> Iterator[ConnectionTable]:
-        return dump()
+        return dump(tcp_info=self._tcp_info)
 
 
 def _connect() -> socket.socket:
@@ -74,35 +78,35 @@ def _connect() -> socket.socket:
     return netlink
 
 
-def _request(states: int, sequence: int) -> bytes:
+def _request(extensions: int, states: int, sequence: int) -> bytes:
     """
-    The older request, TCPDIAG_GETSOCK, answers for IPv4 and IPv6 alike; the newer one has to be
-    made twice. Each time the kernel walks the one hash table that holds the sockets of all
-    namespaces: that is most of what it costs to read a namespace with few of them.
+    The older request, TCPDIAG_GETSOCK, returns both IPv4 and IPv6; the newer one would be needed
+    twice. For each request the kernel walks the hash table with the sockets of all namespaces,
+    which is most of the cost of reading a namespace with few sockets.
     """
     length = NETLINK_HEADER.size + _REQUEST.size
     flags = NLM_F_REQUEST | NLM_F_DUMP
     header = NETLINK_HEADER.pack(length, TCPDIAG_GETSOCK, flags, sequence, 0)
-    return header + _REQUEST.pack(1 << (INFO - 1), states)
+    return header + _REQUEST.pack(extensions, states)
 
 
-def _dump(netlink: socket.socket, states: int) -> Iterator[ConnectionTable]:
+def _dump(netlink: socket.socket, extensions: int, states: int) -> Iterator[ConnectionTable]:
     """
-    The sockets, a table for each batch of datagrams.
+    The sockets, as tables for each batch of datagrams.
 
-    The kernel queues the next datagram of a dump before it returns from a receive
-    (netlink_recvmsg), so an empty queue means that the dump is over, and messages need not be
-    looked at until a batch is full.
+    The kernel queues the next datagram of a dump before a receive returns (netlink_recvmsg). An
+    empty queue therefore means the end of the dump, so that messages need not be decoded before a
+    batch is full.
     """
     sequence = next(_sequence)
-    netlink.send(_request(states, sequence))
+    netlink.send(_request(extensions, states, sequence))
     buffer = np.empty(_BATCH_SIZE, np.uint8).data
     done = False
     while not done:
         read_at = time.monotonic()
         length = _receive_batch(netlink, buffer)
         if not length and not _answers(netlink):
-            raise DecodeError("the dump stopped before its end")
+            raise DecodeError(f"dump incomplete: no datagram within {_TIMEOUT:g} s")
         batch = decode(buffer[:length], sequence, read_at)
         done = batch.done
         yield from batch.tables
@@ -110,12 +114,12 @@ def _dump(netlink: socket.socket, states: int) -> Iterator[ConnectionTable]:
 
 def _without_repeats(tables: Iterable[ConnectionTable]) -> Iterator[ConnectionTable]:
     """
-    The tables less the rows that repeat the one before them.
+    The tables without the rows that repeat the previous one.
 
-    The kernel resumes a dump within a hash chain by counting (inet_diag_dump_icsk). A socket that
-    has meanwhile come to the head of the chain makes it send the last one again.
+    The kernel resumes a dump within a hash chain by counting (inet_diag_dump_icsk). If a socket was
+    added to the head of the chain since then, the kernel sends the last one again.
     """
-    ends: set[int] = set()  # of all tables: one batch makes several, which mix their order
+    ends: set[int] = set()  # of all tables, because a batch makes several, in mixed order
     for table in tables:
         repeated = np.diff(table.cookie, prepend=np.uint64(0)) == 0
         repeated[0] = int(table.cookie[0]) in ends
@@ -125,24 +129,24 @@ def _without_repeats(tables: Iterable[ConnectionTable]) -> Iterator[ConnectionTa
 
 def _answers(netlink: socket.socket) -> bool:
     """
-    Whether a datagram comes in time.
+    Whether a datagram arrives in time.
     """
-    poll = select.poll()  # select() refuses the descriptors of a process that has over 1,024
+    poll = select.poll()  # select() does not support descriptors above 1,023
     poll.register(netlink, select.POLLIN)
     return bool(poll.poll(_TIMEOUT * 1000))
 
 
 def _receive_batch(netlink: socket.socket, buffer: memoryview) -> int:
     """
-    Receive datagrams into the buffer until it is full or none waits; the bytes received.
+    Receive datagrams until the buffer is full or none is pending. Returns the bytes received.
     """
     length = 0
     try:
         while length + _DATAGRAM_SIZE <= len(buffer):
-            # With MSG_TRUNC the kernel says how long the datagram was, not what fitted.
+            # With MSG_TRUNC the kernel returns the full length of a truncated datagram.
             received = netlink.recv_into(buffer[length:], _DATAGRAM_SIZE, socket.MSG_TRUNC)
             if received > _DATAGRAM_SIZE:
-                raise DecodeError(f"datagram of {received} bytes, longer than netlink dumps send")
+                raise DecodeError(f"datagram of {received} bytes exceeds {_DATAGRAM_SIZE}")
             length += received
     except BlockingIOError:
         pass
@@ -152,9 +156,9 @@ def _receive_batch(netlink: socket.socket, buffer: memoryview) -> int:
 def _explain(error: OSError) -> str:
     match error.errno:
         case errno.ENOENT | errno.EOPNOTSUPP:
-            return "the kernel has no tcp_diag; load it with: modprobe tcp_diag"
+            return "kernel module tcp_diag is not loaded; load it with: modprobe tcp_diag"
         case errno.EPERM | errno.EACCES:
-            return f"netlink is not permitted here ({error.strerror}); is it filtered by seccomp?"
+            return f"netlink is not permitted here ({error.strerror}); check seccomp filters"
         case errno.EAFNOSUPPORT | errno.EPROTONOSUPPORT:
             return (
                 f"netlink sockets are not available ({error.strerror}); under systemd, "

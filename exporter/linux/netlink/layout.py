@@ -1,10 +1,10 @@
 """
-Where the fields of one inet_diag message lie, as a NumPy structured type.
+The layout of inet_diag messages, as NumPy structured types.
 
 The kernel writes a fixed header (struct inet_diag_msg) and attributes whose order, number and
-length depend on kernel version, privilege and socket. A layout is learnt by reading the attributes
-of one message; whether other messages of the same length share it is checked on their attribute
-headers, so nothing is assumed about any of them.
+length depend on kernel version, privilege and socket. A layout is parsed from the attributes of one
+message. Whether another message of the same length has the same layout is checked on its attribute
+headers, never assumed.
 """
 
 import struct
@@ -21,6 +21,8 @@ NETLINK_HEADER = struct.Struct("=IHHII")
 ATTRIBUTE_HEADER = struct.Struct("=HH")
 _ATTRIBUTE_TYPE_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 _CGROUP_ID_LENGTH = 8
+_ULP_INFO_LENGTH = 10
+"""Bytes of the attribute INET_ULP_INFO_NAME with the name mptcp: its header, and the name."""
 _U32 = struct.Struct("=I")
 
 _HEADER_FIELDS = (
@@ -36,7 +38,7 @@ _NUMPY_FORMATS = {
     ">H": ">u2",
     "I": "u4",
     "Q": "u8",
-    ">4I": (">u8", (2,)),  # an address, as the two halves the table holds
+    ">4I": (">u8", (2,)),  # an address, as two halves
 }
 
 _Place = tuple[str, Any, int]
@@ -44,13 +46,13 @@ _Place = tuple[str, Any, int]
 
 class DecodeError(Exception):
     """
-    A message that is not what inet_diag sends.
+    A message is not a valid inet_diag message.
     """
 
 
 def _places(fields: Sequence[tuple[str, str]]) -> tuple[tuple[_Place, ...], int]:
     """
-    Name, NumPy format and offset of each packed field, and their length together.
+    Name, NumPy format and offset of each packed field, and their total length.
     """
     places: list[_Place] = []
     offset = 0
@@ -66,6 +68,7 @@ def _attribute_number(name: str) -> int:
 
 INFO = _attribute_number("INET_DIAG_INFO")
 CGROUP_ID = _attribute_number("INET_DIAG_CGROUP_ID")
+ULP_INFO = _attribute_number("INET_DIAG_ULP_INFO")
 _MESSAGE, MESSAGE_LENGTH = _places([*_HEADER_FIELDS, *inet_diag_msg.fields])
 _TCP_INFO, _ = _places(inet_diag_msg.tcp_info.fields)
 _TCP_INFO_USED = frozenset(
@@ -82,6 +85,7 @@ _TCP_INFO_USED = frozenset(
         "tcpi_bytes_acked",
         "tcpi_bytes_sent",
         "tcpi_bytes_retrans",
+        "tcpi_busy_time",
     )
 )
 
@@ -92,9 +96,9 @@ Attribute = tuple[int, int, int]
 @dataclass(frozen=True, slots=True)
 class Layout:
     """
-    Where the fields lie in messages of one kind.
+    The layout of messages of one kind.
 
-    attributes holds a field name of dtype and the value it must have, per attribute header.
+    attributes has, per attribute header, a field name of dtype and the required value.
     """
 
     dtype: np.dtype[np.void]
@@ -102,7 +106,7 @@ class Layout:
 
     def fits(self, records: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
         """
-        Which of the records have exactly this layout's attributes.
+        Whether each record has exactly this layout's attributes.
         """
         fits = np.ones(len(records), np.bool_)
         for name, header in self.attributes:
@@ -111,31 +115,32 @@ class Layout:
 
     def has(self, field: str) -> bool:
         """
-        Whether the message carries the field.
+        Whether the messages have the field.
         """
         return field in (self.dtype.names or ())
 
 
-def learn(message: bytes) -> Layout:
+def parse_layout(message: bytes) -> Layout:
     """
-    The layout of one message, read attribute by attribute.
+    The layout of one message, parsed attribute by attribute.
 
-    Raises DecodeError where the attributes do not fill the message exactly.
+    Raises DecodeError if the attributes do not fill the message exactly.
     """
     if len(message) < MESSAGE_LENGTH:
         raise DecodeError(
-            f"inet_diag message of {len(message)} bytes; its header alone has {MESSAGE_LENGTH}"
+            f"inet_diag message of {len(message)} bytes is shorter than its header"
+            f" ({MESSAGE_LENGTH} bytes)"
         )
     attributes: list[Attribute] = []
     offset = MESSAGE_LENGTH
     while offset < len(message):
         if offset + ATTRIBUTE_HEADER.size > len(message):
-            raise DecodeError(f"{len(message) - offset} bytes left over behind the attributes")
+            raise DecodeError(f"{len(message) - offset} bytes left after the attributes")
         length, kind = ATTRIBUTE_HEADER.unpack_from(message, offset)
         if length < ATTRIBUTE_HEADER.size or offset + length > len(message):
             raise DecodeError(
-                f"attribute {kind & _ATTRIBUTE_TYPE_MASK} at byte {offset} claims {length} bytes"
-                f" of a message of {len(message)}"
+                f"attribute {kind & _ATTRIBUTE_TYPE_MASK} at byte {offset}: invalid length {length}"
+                f" in a message of {len(message)} bytes"
             )
         attributes.append((kind, offset, length))
         offset += (length + 3) & ~3
@@ -145,9 +150,9 @@ def learn(message: bytes) -> Layout:
 @lru_cache(maxsize=256)
 def _layout(length: int, attributes: tuple[Attribute, ...]) -> Layout:
     kinds = [kind & _ATTRIBUTE_TYPE_MASK for kind, _, _ in attributes]
-    for used in (INFO, CGROUP_ID):
+    for used in (INFO, CGROUP_ID, ULP_INFO):
         if kinds.count(used) > 1:
-            raise DecodeError(f"attribute {used} twice in one message")
+            raise DecodeError(f"duplicate attribute {used}")
     places = {place[0]: place for place in _MESSAGE}
     headers: list[tuple[str, int]] = []
     for number, (kind, offset, size) in enumerate(attributes):
@@ -160,8 +165,12 @@ def _layout(length: int, attributes: tuple[Attribute, ...]) -> Layout:
             places |= _tcp_info_places(payload, payload_size)
         elif attribute == CGROUP_ID:
             if payload_size != _CGROUP_ID_LENGTH:
-                raise DecodeError(f"cgroup id of {payload_size} bytes; the kernel sends 8")
+                raise DecodeError(
+                    f"cgroup id of {payload_size} bytes; allowed: {_CGROUP_ID_LENGTH}"
+                )
             places["cgroup_id"] = ("cgroup_id", "u8", payload)
+        elif attribute == ULP_INFO and payload_size >= _ULP_INFO_LENGTH:
+            places["ulp_info"] = ("ulp_info", f"S{_ULP_INFO_LENGTH}", payload)
     names, formats, offsets = zip(*places.values(), strict=True)
     dtype = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": length})
     return Layout(dtype, tuple(headers))
@@ -169,7 +178,7 @@ def _layout(length: int, attributes: tuple[Attribute, ...]) -> Layout:
 
 def _tcp_info_places(payload: int, length: int) -> dict[str, _Place]:
     """
-    The fields of a struct tcp_info of this length: older kernels send a shorter one.
+    The used fields of a struct tcp_info of this length; older kernels send a shorter struct.
     """
     return {
         name: (name, code, payload + offset)

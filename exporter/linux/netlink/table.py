@@ -1,5 +1,5 @@
 """
-Decoded messages as a connection table.
+Conversion of decoded messages to a connection table.
 """
 
 from typing import Any
@@ -11,12 +11,12 @@ from exporter.linux.netlink.layout import Layout
 from exporter.model import AddressArray, ConnectionTable
 
 _MAPPED_PREFIX = np.uint64(0x0000FFFF00000000)
-"""Lower half of ::ffff:0:0/96, where RFC 4291 puts IPv4 addresses."""
+"""Lower half of ::ffff:0:0/96, the prefix of IPv4-mapped addresses (RFC 4291)."""
 _V4_SHIFT = np.uint64(32)
 _AF_INET = 2
 
 _NUMBERS = {
-    # column: (type, field, value where the kernel did not send the field)
+    # column: (type, field, value if the kernel did not send the field)
     "cookie": ("u8", "idiag_cookie", 0),
     "family": ("u1", "idiag_family", 0),
     "state": ("u1", "idiag_state", 0),
@@ -39,18 +39,23 @@ _NUMBERS = {
     "bytes_sent": ("i8", "tcpi_bytes_sent", -1),
     "bytes_retransmitted": ("i8", "tcpi_bytes_retrans", -1),
 }
-_MILLISECONDS = {
-    "expires": "idiag_expires",
-    "last_data_sent": "tcpi_last_data_sent",
-    "last_data_received": "tcpi_last_data_recv",
-    "last_ack_received": "tcpi_last_ack_recv",
+_SECONDS = {
+    # column: (field, its unit as a fraction of a second)
+    "expires": ("idiag_expires", 1000),
+    "busy": ("tcpi_busy_time", 1_000_000),
+    "last_data_sent": ("tcpi_last_data_sent", 1000),
+    "last_data_received": ("tcpi_last_data_recv", 1000),
+    "last_ack_received": ("tcpi_last_ack_recv", 1000),
 }
+_MPTCP = b"\x0a\x00\x01\x00mptcp"
+"""Start of a subflow's attribute INET_DIAG_ULP_INFO: INET_ULP_INFO_NAME, 10 bytes, without trailing
+zeros, which NumPy strips."""
 _ADDRESSES = {"local": "idiag_src", "remote": "idiag_dst"}
 
 
 def to_table(records: npt.NDArray[np.void], layout: Layout, read_at: float) -> ConnectionTable:
     """
-    The records, all of one layout, as a table. read_at is seconds on the monotonic clock.
+    The records as a table; all have this layout. read_at is seconds on the monotonic clock.
     """
     columns: dict[str, npt.NDArray[Any]] = {"read_at": np.full(len(records), read_at)}
     for column, (kind, field, absent) in _NUMBERS.items():
@@ -59,10 +64,12 @@ def to_table(records: npt.NDArray[np.void], layout: Layout, read_at: float) -> C
             if layout.has(field)
             else np.full(len(records), absent, kind)
         )
-    for column, field in _MILLISECONDS.items():
+    for column, (field, units) in _SECONDS.items():
         columns[column] = (
-            records[field] / 1000 if layout.has(field) else np.full(len(records), np.nan)
+            records[field] / units if layout.has(field) else np.full(len(records), np.nan)
         )
+    is_mptcp = records["ulp_info"] == _MPTCP if layout.has("ulp_info") else np.False_
+    columns["mptcp"] = np.broadcast_to(is_mptcp, len(records))
     is_v4 = records["idiag_family"] == _AF_INET
     for column, field in _ADDRESSES.items():
         columns[column] = _addresses(records[field], is_v4)
@@ -71,7 +78,7 @@ def to_table(records: npt.NDArray[np.void], layout: Layout, read_at: float) -> C
 
 def _addresses(halves: AddressArray, is_v4: npt.NDArray[np.bool_]) -> AddressArray:
     """
-    Both halves of each address, IPv4 (the first four bytes of the field) in its mapped form.
+    Both halves of each address; IPv4 (the first four bytes of the field) in mapped form.
     """
     high, low = halves[:, 0], halves[:, 1]
     addresses = np.empty((2, len(halves)), np.uint64)

@@ -1,8 +1,8 @@
 """
-Network namespaces: entered by the calling thread, and left again.
+Entering network namespaces with the calling thread.
 
-Which namespace a thread is in rules what /proc/sys/net, /proc/thread-self/net and netlink show to
-it, and to no other thread.
+The namespace of a thread determines what /proc/sys/net, /proc/thread-self/net and netlink return to
+that thread only.
 """
 
 import contextlib
@@ -26,20 +26,21 @@ if sys.platform != "linux":
     raise ImportError("network namespaces exist on Linux only")
 
 OWN = Path("/proc/thread-self/ns/net")
-"""That of the calling thread."""
+"""The namespace of the calling thread."""
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-"""Given to pyroute2, which would start a process to look for it."""
+"""Passed to pyroute2, which would otherwise start a process to find it."""
 _CAPABILITIES = {"CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21}  # uapi/linux/capability.h
+_PURPOSE = "to enter network namespaces"
 
 
 @contextlib.contextmanager
 def inside(namespace: Namespace) -> Iterator[None]:
     """
-    Have the calling thread in the namespace until the block is left, whatever happens in it.
+    Run the block with the calling thread inside the namespace.
 
-    Raises CollectorError, of which VanishedError and RefusedError say more, before the block is
-    entered, StrandedError after it.
+    Raises CollectorError (VanishedError, RefusedError) if the thread cannot enter it, StrandedError
+    if it cannot return.
     """
     with _opened(OWN) as home:
         _enter(namespace)
@@ -49,12 +50,12 @@ def inside(namespace: Namespace) -> Iterator[None]:
             try:
                 setns(home, libc=_LIBC)
             except OSError as error:
-                raise StrandedError(f"cannot come back from {namespace.name}: {error}") from error
+                raise StrandedError(f"cannot return from {namespace.name}: {error}") from error
 
 
-def is_inhabited(namespace: Namespace) -> bool:
+def is_in_use(namespace: Namespace) -> bool:
     """
-    Whether one of its entrances still leads into it.
+    Whether one of the entrances still refers to the namespace.
     """
     for entrance in namespace.entrances:
         with contextlib.suppress(OSError):
@@ -65,21 +66,21 @@ def is_inhabited(namespace: Namespace) -> bool:
 
 def refusal(capability: str, purpose: str) -> str:
     """
-    Why the kernel refuses what that capability (CAP_SYS_PTRACE or CAP_SYS_ADMIN) is for.
+    Why the kernel refuses an operation that requires CAP_SYS_PTRACE or CAP_SYS_ADMIN.
     """
     status = Path("/proc/thread-self/status").read_text(encoding="utf-8", errors="replace")
     effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
     if not int(effective.split()[1], 16) >> _CAPABILITIES[capability] & 1:
-        return f"{capability} is lacking, {purpose}"
+        return f"{capability} is required {purpose}"
     return (
-        f"permission is denied {purpose}, although {capability} is there: seccomp, AppArmor,"
-        " SELinux or the user namespace must allow it"
+        f"permission denied {purpose}, although {capability} is set; check seccomp, AppArmor,"
+        " SELinux and the user namespace"
     )
 
 
 def _enter(namespace: Namespace) -> None:
     """
-    Enter by the first entrance that is left: a process may have ended, its number be another's.
+    Enter through the first valid entrance. A process may have ended, and its pid been reused.
     """
     for entrance in namespace.entrances:
         try:
@@ -89,16 +90,16 @@ def _enter(namespace: Namespace) -> None:
                     return
         except VanishedError:
             continue
-    raise VanishedError(f"{namespace.name} has ended")
+    raise VanishedError(f"network namespace {namespace.name} was removed")
 
 
 def _set(file: int) -> None:
     try:
         setns(file, libc=_LIBC)
     except PermissionError as error:
-        raise RefusedError(refusal("CAP_SYS_ADMIN", "to enter them")) from error
+        raise RefusedError(refusal("CAP_SYS_ADMIN", _PURPOSE)) from error
     except OSError as error:
-        raise CollectorError(f"cannot enter them: {error}") from error
+        raise CollectorError(f"cannot enter network namespaces: {error}") from error
 
 
 @contextlib.contextmanager
@@ -106,9 +107,9 @@ def _opened(path: str | Path) -> Iterator[int]:
     try:
         file = os.open(path, os.O_RDONLY)
     except (FileNotFoundError, ProcessLookupError) as error:
-        raise VanishedError(f"{path} has ended") from error
+        raise VanishedError(f"{path} was removed") from error
     except PermissionError as error:
-        raise RefusedError(refusal("CAP_SYS_PTRACE", "to enter them")) from error
+        raise RefusedError(refusal("CAP_SYS_PTRACE", _PURPOSE)) from error
     except OSError as error:
         raise CollectorError(f"cannot open {path}: {error.strerror}") from error
     try:

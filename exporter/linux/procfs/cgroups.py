@@ -1,9 +1,10 @@
 """
-Cgroup ids, as the kernel reports them for sockets, resolved to the workloads they belong to.
+Resolution of cgroup ids of sockets to workload names.
 
-The id is the inode of the cgroup's directory in the cgroup2 hierarchy, which on hybrid hosts is
-mounted beside those of version 1; here its lower half, as the history has it. A socket stays with
-the cgroup in which it was made. When that has been removed its id leads nowhere any more.
+The id is the inode number of the cgroup's directory in the cgroup2 hierarchy, which on hybrid hosts
+is mounted in addition to those of version 1. Here ids are the lower half, as in the history. A
+socket keeps the cgroup in which it was created. After that cgroup is removed, its id cannot be
+resolved.
 """
 
 import os
@@ -18,21 +19,21 @@ from exporter.model import UNKNOWN_WORKLOAD, CollectorError
 
 _MOUNTS = Path("/proc/self/mountinfo")
 POD_LOGS = Path("/var/log/pods")
-"""Where the kubelet makes a directory NAMESPACE_NAME_UID for each pod."""
+"""The kubelet's directory with a subdirectory NAMESPACE_NAME_UID for each pod."""
 _MOST_VISITED = 20_000
-"""How many cgroups are looked at in one search, from the root down: for some 0.2 s."""
+"""Maximum number of cgroups visited in one search, breadth-first; takes about 0.2 s."""
 _LEAF_LINKS = 2
-"""kernfs counts a directory's subdirectories among its links; files do not count."""
+"""Link count of a kernfs directory without subdirectories; files do not count."""
 _NO_CGROUP = 0
 _HALF_MASK = 0xFFFFFFFF
 _REMEMBERED = 4096
-"""How many names are remembered, the latest, of cgroups that have no connections any more."""
+"""Maximum number of latest names kept of cgroups that no longer have connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Mount:
     """
-    A mounted cgroup2 file system: the cgroup that it shows, and where.
+    A mounted cgroup2 file system: its root cgroup, and its mount point.
     """
 
     root: str
@@ -41,16 +42,16 @@ class _Mount:
     @property
     def breadth(self) -> tuple[int, int]:
         """
-        The larger, the more of the hierarchy it shows.
+        A key that is larger the more of the hierarchy is mounted.
 
-        What lies above the root of the process's own cgroup namespace is shown as /.. .
+        Cgroups above the root of the process's own cgroup namespace are written as /.. .
         """
         return self.root.count("/.."), -len(self.root)
 
 
-class Workloads:
+class WorkloadNames:
     """
-    The names of cgroups' workloads, remembered: connections may outlive their cgroup.
+    The workload names of cgroups, cached, because connections may outlive their cgroup.
     """
 
     def __init__(self, mounts: Path = _MOUNTS, pod_logs: Path = POD_LOGS) -> None:
@@ -60,9 +61,9 @@ class Workloads:
 
     def names(self, cgroups: Collection[int]) -> dict[int, str]:
         """
-        The names for the cgroups, and all others that are remembered.
+        The names of these cgroups, and all other cached names.
 
-        It is UNKNOWN_WORKLOAD for one that is not there. Raises CollectorError.
+        The name of a cgroup that is not found is UNKNOWN_WORKLOAD. Raises CollectorError.
         """
         found = {_NO_CGROUP: UNKNOWN_WORKLOAD}
         if unknown := set(cgroups) - self._names.keys() - {_NO_CGROUP}:
@@ -83,7 +84,7 @@ class Workloads:
 
 def _mount(mounts: Path) -> _Mount:
     """
-    The mounted cgroup2 file system that shows the most.
+    The mounted cgroup2 file system with the largest part of the hierarchy.
     """
     try:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
@@ -96,22 +97,22 @@ def _mount(mounts: Path) -> _Mount:
             root, point = place.split(" ")[3:5]
             found.append(_Mount(root, _unescape(point)))
     if not found:
-        raise CollectorError("workloads cannot be named: no cgroup2 file system is mounted here")
+        raise CollectorError("cannot resolve workload names: no cgroup2 file system is mounted")
     return max(found, key=lambda mount: mount.breadth)
 
 
 def _unescape(field: str) -> str:
     """
-    The kernel writes spaces and the like as octal numbers.
+    Decode octal escapes, which the kernel uses for spaces and similar characters.
     """
     return re.sub(r"\\([0-7]{3})", lambda digits: chr(int(digits[1], 8)), field)
 
 
 def _find(mount: _Mount, wanted: set[int], most: int) -> Iterator[tuple[int, str]]:
     """
-    Id and path of each of the wanted cgroups, which are taken out of the set.
+    Id and path of each wanted cgroup; found ones are removed from the set.
 
-    Searches the upper ones first, and ends when all are found or so many have been looked at.
+    The search is breadth-first, and ends when all are found or most cgroups have been visited.
     """
     above = "" if mount.root.startswith("/..") else mount.root.rstrip("/")
     try:
@@ -135,18 +136,18 @@ def _find(mount: _Mount, wanted: set[int], most: int) -> Iterator[tuple[int, str
 
 def _subdirectories(place: str) -> list["os.DirEntry[str]"]:
     try:
-        # Not with a Path, which costs as much as the call itself.
+        # Not with a Path, which takes as long as the call itself.
         if os.stat(place).st_nlink == _LEAF_LINKS:  # noqa: PTH116
             return []
         with os.scandir(place) as entries:
             return [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except OSError:  # it has just been removed
+    except OSError:  # just removed
         return []
 
 
 def pod_names(logs: Path = POD_LOGS) -> dict[str, str]:
     """
-    The names of pods by uid, namespace/name; none where there are none, or they may not be read.
+    The names (namespace/name) of pods by uid; empty if there are none or they cannot be read.
     """
     try:
         parts = [_printable(place.name).split("_") for place in logs.iterdir()]
@@ -157,6 +158,6 @@ def pod_names(logs: Path = POD_LOGS) -> dict[str, str]:
 
 def _printable(path: str) -> str:
     """
-    The path as text that can be encoded, though it may hold any bytes.
+    The path, which may contain any bytes, as text that can be encoded.
     """
     return os.fsencode(path).decode(errors="backslashreplace")

@@ -11,7 +11,7 @@ _NET = Path("/proc/thread-self/net")  # /proc/self/net would be the main thread'
 
 def read_counters(net: Path = _NET) -> Counters:
     """
-    Keepalive probes sent, connections timed out, TIME_WAIT sockets. Raises CollectorError.
+    Keepalive probes sent, connections aborted on timeout, TIME_WAIT sockets. Raises CollectorError.
     """
     extended = _pairs(net / "netstat", "TcpExt:")
     sockets = _pairs(net / "sockstat", "TCP:")
@@ -27,7 +27,7 @@ def read_counters(net: Path = _NET) -> Counters:
 
 def _pairs(file: Path, prefix: str) -> dict[str, int]:
     """
-    The numbers behind prefix: on one line with their names, or on the line below them.
+    The numbers by name: on one line with their names, or on the line after them.
     """
     try:
         lines = [line.split()[1:] for line in file.read_text().splitlines() if _is(line, prefix)]
@@ -38,7 +38,7 @@ def _pairs(file: Path, prefix: str) -> dict[str, int]:
     elif len(lines) == 2:
         names, values = lines
     else:
-        raise CollectorError(f"{file} has no lines that begin with {prefix}")
+        raise CollectorError(f"{file} has no lines starting with {prefix}")
     return {name: int(value) for name, value in zip(names, values, strict=True)}
 
 

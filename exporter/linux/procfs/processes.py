@@ -1,9 +1,9 @@
 """
-Which process holds a socket, by the links in /proc/PID/fd.
+Finds the process that holds a socket, by the links in /proc/PID/fd.
 
-The kernel has no shorter way from a socket to its processes. Those of other users can be looked
-into with CAP_DAC_READ_SEARCH, to open that directory, and CAP_SYS_PTRACE, to read its links; those
-outside our PID namespace, not at all.
+The kernel has no shorter way from a socket to its processes. Processes of other users require
+CAP_DAC_READ_SEARCH, to open that directory, and CAP_SYS_PTRACE, to read its links. Processes
+outside the exporter's PID namespace are not visible.
 """
 
 import contextlib
@@ -13,30 +13,30 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from exporter.model import Holder
+from exporter.model import OwningProcess
 
 if sys.platform != "linux":
     raise ImportError("/proc/PID/fd exists on Linux only")
 
 _PROC = Path("/proc")
 _LONGEST_SEARCH = 3.0
-"""Seconds: enough for half a million open files."""
+"""Seconds, enough for half a million open files."""
 
 
-class Processes:
+class ProcessFinder:
     """
-    Remembers who was found to hold a socket, for as long as that is asked for.
+    Caches the holder of each socket, until the socket is no longer requested.
     """
 
     def __init__(self) -> None:
-        self._holders: dict[int, Holder] = {}
+        self._holders: dict[int, OwningProcess] = {}
 
-    def holders(self, uids: dict[int, int]) -> dict[int, Holder]:
+    def holders(self, uids: dict[int, int]) -> dict[int, OwningProcess]:
         """
-        Who holds each of the sockets, which are given by inode with the uid that made it.
+        The holder of each socket, by inode; uids has the uid that created each socket.
 
-        Of several processes that hold one it is that of the lowest number, as a rule the oldest.
-        Sockets of which no holder may be seen, or was found in time, are left out.
+        If several processes hold a socket, the holder is the one with the lowest pid, which is
+        usually the oldest. A socket is left out if no holder is visible or found in time.
         """
         found = {inode: self._holders[inode] for inode in uids if self._still_holds(inode)}
         missing = {_link(inode): inode for inode in uids if inode and inode not in found}
@@ -46,7 +46,7 @@ class Processes:
                 break
             if held := _take(missing, pid):
                 name = _name(pid)
-                found |= {inode: Holder(pid, name, number) for inode, number in held.items()}
+                found |= {inode: OwningProcess(pid, name, number) for inode, number in held.items()}
         self._holders = found
         return found
 
@@ -62,21 +62,21 @@ class Processes:
 
 def _pids(uids: Collection[int]) -> list[int]:
     """
-    All processes, those of the users first: most hold the sockets that they have made themselves.
+    All processes, those of these users first, because a socket's holder usually has created it.
     """
     others: dict[int, bool] = {}
     for place in _PROC.iterdir():
         if place.name.isdigit():
-            with contextlib.suppress(OSError):  # it has just ended
+            with contextlib.suppress(OSError):  # just ended
                 others[int(place.name)] = place.stat().st_uid not in uids
     return sorted(others, key=lambda pid: (others[pid], pid))
 
 
 def _take(missing: dict[str, int], pid: int) -> dict[int, int]:
     """
-    Take from the missing sockets, given by link and inode, those that the process holds.
+    Remove the sockets that the process holds from missing, which has inodes by link.
 
-    Returns its file descriptors by inode; none if we may not know, or it has ended.
+    Returns its file descriptors by inode; empty without permission, or if the process has ended.
     """
     held: dict[int, int] = {}
     try:
@@ -84,10 +84,10 @@ def _take(missing: dict[str, int], pid: int) -> dict[int, int]:
     except OSError:
         return held
     try:
-        for number in os.listdir(directory):  # noqa: PTH208  a Path is no descriptor
+        for number in os.listdir(directory):  # noqa: PTH208  not a Path
             try:
                 link = os.readlink(number, dir_fd=directory)
-            except FileNotFoundError:  # it has just been closed
+            except FileNotFoundError:  # just closed
                 continue
             if link in missing:
                 held[missing.pop(link)] = int(number)
@@ -106,7 +106,7 @@ def _link(inode: int) -> str:
 
 def _name(pid: int) -> str:
     """
-    The name that the process gives itself, which may hold any bytes.
+    The name of the process, which it sets itself and which may contain any bytes.
     """
     try:
         name = (_PROC / str(pid) / "comm").read_bytes()

@@ -1,6 +1,6 @@
 """
-A socket's exact keepalive options, which netlink does not tell: asked of the socket itself, through
-a copy of its process's file descriptor.
+Exact keepalive options of a socket, which netlink does not report, read through a copy of its
+process's file descriptor.
 """
 
 import contextlib
@@ -10,12 +10,12 @@ import socket
 import sys
 from collections.abc import Iterator
 
-from exporter.model import Holder, SocketOptions
+from exporter.model import OwningProcess, SocketOptions
 
 if sys.platform != "linux":
     raise ImportError("pidfd_getfd exists on Linux only")
 
-_PIDFD_GETFD = 438  # the same on all architectures; since Linux 5.6
+_PIDFD_GETFD = 438  # on all architectures; since Linux 5.6
 _MILLISECOND = 0.001
 
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
@@ -23,10 +23,10 @@ _syscall.restype = ctypes.c_long
 _syscall.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_int, ctypes.c_uint]
 
 
-def read_options(holder: Holder, inode: int) -> SocketOptions | None:
+def read_options(holder: OwningProcess, inode: int) -> SocketOptions | None:
     """
-    The options of the socket of this inode; None if we may not trace its process (ptrace(2)), or it
-    no longer holds the socket.
+    The options of the socket with this inode. None if tracing its process is not permitted
+    (ptrace(2)), or if the process no longer holds the socket.
     """
     try:
         with _borrowed(holder) as sock:
@@ -45,9 +45,9 @@ def read_options(holder: Holder, inode: int) -> SocketOptions | None:
 
 
 @contextlib.contextmanager
-def _borrowed(holder: Holder) -> Iterator[socket.socket]:
+def _borrowed(holder: OwningProcess) -> Iterator[socket.socket]:
     """
-    The process's own socket, which closing our copy does not disturb. Raises OSError.
+    A copy of the process's socket; closing it does not affect the process. Raises OSError.
     """
     process = os.pidfd_open(holder.pid)
     try:

@@ -1,8 +1,8 @@
 """
-The names of workloads: a cgroup's path in, the name that people know it by out. Pure.
+Workload names from cgroup paths. Pure.
 
-The forms of the paths are those of systemd, Docker, containerd, CRI-O, Podman, LXC and the kubelet,
-with systemd's cgroup driver (kubepods.slice/.../cri-containerd-ID.scope) and without
+Supported are the path formats of systemd, Docker, containerd, CRI-O, Podman, LXC and the kubelet,
+with systemd's cgroup driver (kubepods.slice/.../cri-containerd-ID.scope) and without it
 (kubepods/burstable/podUID/ID).
 """
 
@@ -13,7 +13,7 @@ _HEX = "[0-9a-f]"
 _POD = re.compile(
     rf"[-/]pod({_HEX}{{8}}(?:[-_]{_HEX}{{4}}){{3}}[-_]{_HEX}{{12}}|{_HEX}{{32}})(?=[./:]|$)"
 )
-"""The pod's uid, in which systemd's driver writes _ for -; a static pod has a hash instead."""
+"""The pod's uid; systemd's driver replaces - by _. A static pod has a hash instead."""
 _CONTAINER = re.compile(rf"[-/:]({_HEX}{{12}}){_HEX}{{52}}(?=[./]|$)")
 _USER = re.compile(r"/(user-\d+\.slice)(?=/)")
 _LXC = re.compile(r"/lxc(?:\.payload\.|/)([^/]+)")
@@ -22,13 +22,12 @@ _UNIT = re.compile(r"/([^/]+\.(?:service|scope|socket|mount|swap))(?=/|$)")
 
 def workload_name(cgroup: str, pods: Mapping[str, str]) -> str:
     """
-    The name of the workload that a cgroup, given by its path from the root, belongs to.
+    The workload name of a cgroup, given by its path from the root.
 
-    A pod is named by pods, which holds namespace/name by uid, else by its uid. Then come a
-    container's short id, a user with all their sessions, a systemd unit. What is none of these is
-    its path. Of things within one another the outermost has the name: that is the one this host
-    knows. What users run may only be named as their containers: below their slice they can make
-    cgroups of any name.
+    In this order: the pod, named by pods (namespace/name by uid) or its uid; the container's short
+    id; the user, with all sessions; the systemd unit; else the path. If several of a kind are
+    nested, the outermost is used, because it is the one that this host manages. Below a user's
+    slice only containers are recognized, because users can create cgroups of any name there.
     """
     if name := container_name(cgroup, pods):
         return name
@@ -40,7 +39,7 @@ def workload_name(cgroup: str, pods: Mapping[str, str]) -> str:
 
 def container_name(cgroup: str, pods: Mapping[str, str]) -> str | None:
     """
-    The name of the pod or container that a cgroup belongs to; None if it is in neither.
+    The name of the cgroup's pod or container; None if it is in neither.
     """
     if not _USER.search(cgroup) and (pod := _POD.search(cgroup)):
         uid = pod[1].replace("_", "-")

@@ -1,5 +1,5 @@
-// What /connections does by itself: it shows what is asked for at once, and looks again and again.
-// The server makes the page either way; here its live part is only put in place of the last one.
+// Applies the filters of /connections immediately, and refreshes the listing periodically.
+// The server renders the page; this script only replaces its live part.
 "use strict";
 
 const INTERVAL = 5000;
@@ -37,7 +37,7 @@ async function show() {
     const text = await response.text();
     const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("live");
     if (fresh === null) {
-      throw new Error(`the exporter answered ${response.status}`);
+      throw new Error(`HTTP status ${response.status}`);
     }
     const focused = document.activeElement?.id;
     live().replaceWith(fresh);
@@ -49,15 +49,15 @@ async function show() {
     if (error.name === "AbortError") {
       return;
     }
-    trouble.textContent = `Not refreshed: ${error.message}.`;
+    trouble.textContent = `Refresh failed: ${error.message}.`;
   }
-  again();
+  scheduleRefresh();
 }
 
-function again() {
+function scheduleRefresh() {
   clearTimeout(timer);
   if (refreshing.checked) {
-    timer = setTimeout(() => (isInUse() ? again() : show()), INTERVAL);
+    timer = setTimeout(() => (isInUse() ? scheduleRefresh() : show()), INTERVAL);
   }
 }
 
@@ -67,7 +67,7 @@ function go(url, delay) {
   later(delay);
 }
 
-function asked() {
+function requestedUrl() {
   const url = new URL(form.action);
   for (const [key, value] of new FormData(form)) {
     if (value !== "") {
@@ -79,15 +79,15 @@ function asked() {
 
 form.addEventListener("input", (event) => {
   if (event.target === refreshing) {
-    again();
+    scheduleRefresh();
   } else {
-    go(asked(), event.target.type === "text" ? TYPING : 0);
+    go(requestedUrl(), event.target.type === "text" ? TYPING : 0);
   }
 });
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  go(asked(), 0);
+  go(requestedUrl(), 0);
 });
 
 document.addEventListener("click", (event) => {
@@ -103,4 +103,4 @@ document.addEventListener("click", (event) => {
 });
 
 refresh.hidden = false;
-again();
+scheduleRefresh();

@@ -1,8 +1,8 @@
 """
-Tests of the findings: what each says, and when.
+Tests of the findings: when each applies, and the facts in its text.
 """
 
-from exporter.analysis.findings import Facts, find
+from exporter.analysis.findings import RuleContext, find
 from exporter.model import (
     HOST_NETNS,
     Direction,
@@ -21,7 +21,7 @@ AZURE = Path("azure", Direction.ANY, ("any",), 240.0, OnTimeout.DROP)
 
 def path(name: str, idle_timeout: float) -> Path:
     """
-    A path of which only the timeout matters.
+    A path for all connections, with the given timeout.
     """
     return Path(name, Direction.ANY, ("any",), idle_timeout, OnTimeout.DROP)
 
@@ -33,7 +33,7 @@ def linux(
     retries: int | None = 8,
 ) -> Settings:
     """
-    Settings of Linux; without arguments nothing is wrong with them.
+    Settings of Linux; the defaults cause no finding.
     """
     return Settings(time, interval, probes, retries, configured=frozenset())
 
@@ -42,7 +42,7 @@ def windows(
     time: int | None = None, interval: int | None = None, retransmissions: int | None = None
 ) -> Settings:
     """
-    Settings of Windows by the registry's values, times in milliseconds; None where one is absent.
+    Settings of Windows from registry values, times in milliseconds; None means absent.
     """
     values = {"time": time, "interval": interval, "data_retransmissions": retransmissions}
     return Settings(
@@ -55,28 +55,28 @@ def windows(
     )
 
 
-def facts(
+def context(
     settings: Settings,
     *paths: Path,
     netns: str = HOST_NETNS,
     host: Settings | None = None,
     recommended: Recommended = Recommended(),  # noqa: B008  it is frozen
     stale_timers: StaleTimers = StaleTimers(),  # noqa: B008
-) -> Facts:
+) -> RuleContext:
     """
-    What is known of a namespace, whose settings are the host's unless others are given.
+    The input of the rules; host settings default to those of the namespace.
     """
-    return Facts(netns, settings, host or settings, recommended, paths, stale_timers)
+    return RuleContext(netns, settings, host or settings, recommended, paths, stale_timers)
 
 
-def found(given: Facts) -> dict[str, Finding]:
+def found(given: RuleContext) -> dict[str, Finding]:
     """
     The findings by id.
     """
     return {finding.id: finding for finding in find(given)}
 
 
-def bad(given: Facts) -> set[str]:
+def bad(given: RuleContext) -> set[str]:
     """
     The ids of the findings that are warnings or worse.
     """

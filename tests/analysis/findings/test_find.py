@@ -1,5 +1,5 @@
 """
-What holds for all findings together.
+Properties of all findings together.
 """
 
 from dataclasses import replace
@@ -11,15 +11,7 @@ from hypothesis import strategies as st
 from exporter.analysis.coverage import protects
 from exporter.analysis.findings import RULES, find_all
 from exporter.model import HOST_NETNS, Path, Platform, Recommended, Settings, Severity, StaleTimers
-from tests.analysis.findings import (
-    AZURE,
-    bad,
-    facts,
-    found,
-    linux,
-    path,
-    windows,
-)
+from tests.analysis.findings import AZURE, bad, context, found, linux, path, windows
 
 UNPROTECTED = {"KA001", "KA013"}
 
@@ -47,7 +39,7 @@ RECOMMENDED = st.builds(
 
 def test_ids() -> None:
     """
-    Ids count up from KA001, and no title stands twice.
+    Ids count up from KA001, and titles are unique.
     """
     assert [rule.id for rule in RULES] == [f"KA{number:03}" for number in range(1, len(RULES) + 1)]
     assert len({rule.title for rule in RULES}) == len(RULES)
@@ -57,19 +49,19 @@ def test_ids() -> None:
 
 def test_recommended_host() -> None:
     """
-    With the recommended settings, and Linux' default tcp_retries2, there is nothing but KA010.
+    With the recommended settings and Linux' default tcp_retries2, KA010 is the only finding.
     """
-    assert set(found(facts(linux(retries=15), AZURE))) == {"KA010"}
-    assert found(facts(windows(120_000, 30_000), AZURE)) == {}
+    assert set(found(context(linux(retries=15), AZURE))) == {"KA010"}
+    assert found(context(windows(120_000, 30_000), AZURE)) == {}
 
 
 def test_default_host() -> None:
     """
-    Linux' defaults are critical where a path forgets before, and else no warning.
+    Linux' defaults are critical on a path with a shorter timeout, and no warning without a path.
     """
     defaults = linux(7200, 75, 9, 15)
-    assert set(found(facts(defaults, AZURE))) == {"KA001", "KA010"}
-    assert set(found(facts(defaults))) == {"KA003", "KA010"}
+    assert set(found(context(defaults, AZURE))) == {"KA001", "KA010"}
+    assert set(found(context(defaults))) == {"KA003", "KA010"}
 
 
 @given(SETTINGS, SETTINGS, RECOMMENDED, PATHS, st.sampled_from((HOST_NETNS, "web")))
@@ -81,11 +73,10 @@ def test_any_settings(
     netns: str,
 ) -> None:
     """
-    Whatever the settings are, findings are sentences in order of severity, and agree with
-    `path_protected`.
+    For any settings, findings are sentences in order of severity and agree with `path_protected`.
     """
     stale = StaleTimers(late=1, harmless=2)
-    given = facts(
+    given = context(
         settings, *paths, netns=netns, host=host, recommended=recommended, stale_timers=stale
     )
     findings = found(given)
@@ -105,27 +96,27 @@ def test_any_settings(
 @given(RECOMMENDED, PATHS)
 def test_as_recommended(recommended: Recommended, paths: tuple[Path, ...]) -> None:
     """
-    A host configured as recommended is warned of nothing but of recommended values that are bad.
+    A host configured as recommended has no warnings, unless the recommended values are bad (KA011).
     """
     settings = linux(recommended.time, recommended.interval, recommended.probes, 15)
-    warnings = bad(facts(settings, *paths, recommended=recommended))
+    warnings = bad(context(settings, *paths, recommended=recommended))
     assert not warnings or "KA011" in warnings
 
 
 def test_all_namespaces() -> None:
     """
-    Each namespace has findings of its own, in the order given.
+    Each namespace has its own findings, in the order given.
     """
     settings = {HOST_NETNS: linux(), "web": linux(7200), "db": linux()}
     stale = {"db": StaleTimers(late=1)}
     findings = find_all(settings, stale, Recommended(), (AZURE,))
-    told = [(finding.netns, finding.id) for finding in findings]
-    assert told == [("web", "KA001"), ("web", "KA008"), ("db", "KA009")]
+    ids = [(finding.netns, finding.id) for finding in findings]
+    assert ids == [("web", "KA001"), ("web", "KA008"), ("db", "KA009")]
 
 
 def test_host_not_readable() -> None:
     """
-    Without the host's settings the others are judged still.
+    Without the host's settings, the other namespaces still have findings.
     """
     unknown = replace(linux(None, None, None, None), problems=("cannot read it",))
     for settings in ({"web": linux(7200)}, {HOST_NETNS: unknown, "web": linux(7200)}):
@@ -135,6 +126,6 @@ def test_host_not_readable() -> None:
 
 def test_nothing_read() -> None:
     """
-    Where nothing could be read, nothing is found.
+    Without settings there are no findings.
     """
     assert find_all({}, {}, Recommended(), (AZURE,)) == ()

@@ -1,3 +1,3 @@
 """
-What is true of connections whose options and segments are all known, to hold verdicts against.
+The truth about connections with known options and segments, to be compared with verdicts.
 """

@@ -1,5 +1,5 @@
 """
-Every TCP segment that crosses a device, with the time at which it did.
+Capture of all TCP segments on a device, with timestamps.
 """
 
 import socket
@@ -17,7 +17,7 @@ _SO_TIMESTAMPNS = 35
 _SO_RCVBUFFORCE = 33
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _HEADERS = 14 + 40 + 60
-"""Ethernet, IPv6, TCP with options: all that is looked at."""
+"""Bytes captured: Ethernet, IPv6 and TCP headers with options."""
 _RECEIVE_BUFFER = 64 << 20
 _TIMESPEC = struct.Struct("@ll")
 _STATISTICS = struct.Struct("@II")
@@ -32,7 +32,7 @@ Flow = tuple[int, int, int]
 @dataclass(frozen=True, slots=True)
 class Segment:
     """
-    One segment; at is seconds on the monotonic clock, end the sequence number behind it.
+    One segment; at is seconds on the monotonic clock, end the next sequence number.
     """
 
     at: float
@@ -46,7 +46,7 @@ class Segment:
     @property
     def is_empty(self) -> bool:
         """
-        Whether it carries no data, SYN or FIN.
+        Whether it has no data, SYN or FIN.
         """
         return self.end == self.sequence
 
@@ -54,7 +54,7 @@ class Segment:
 @dataclass(slots=True)
 class Capture:
     """
-    What was captured so far.
+    The frames captured so far.
     """
 
     frames: list[tuple[float, bool, bytes]] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Capture:
 
     def segments(self) -> Iterator[Segment]:
         """
-        The segments in the order in which they crossed the device.
+        The segments in the order of capture.
         """
         for at, outgoing, frame in self.frames:
             if segment := _parse(at, outgoing, frame):
@@ -72,7 +72,7 @@ class Capture:
 @contextmanager
 def capturing(host: Host, device: str = "eth0") -> Iterator[Capture]:
     """
-    Capture what crosses the host's device while the block runs.
+    Capture the frames on the host's device during the block.
     """
     sock = host.call(socket.socket, socket.AF_PACKET, socket.SOCK_RAW, 0)
     capture = Capture()
@@ -109,7 +109,7 @@ def _read(sock: socket.socket, capture: Capture, ended: threading.Event) -> None
 
 def _parse(at: float, outgoing: bool, frame: bytes) -> Segment | None:
     """
-    The frame as a segment; None if it is something else.
+    The frame as a segment; None if it is not TCP.
     """
     ip = frame[14:]
     if frame[12:14] == b"\x08\x00" and ip[9] == socket.IPPROTO_TCP:

@@ -1,5 +1,5 @@
 """
-One end of a connection, with its keepalive timer as net/ipv4/tcp_timer.c runs it.
+One end of a connection, with its keepalive timer as in net/ipv4/tcp_timer.c.
 """
 
 import math
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 WHEEL = 8 / 63
 """
-By what part of its time a timer may fire late: a level of the timer wheel (kernel/time/timer.c) is
-8 times as coarse as the one before, and begins at 63 times its granularity.
+Maximum delay of a timer as a fraction of its time: each level of the timer wheel
+(kernel/time/timer.c) is 8 times as coarse as the previous one, which covers 63 times its
+granularity.
 """
 JIFFY = 0.01
-"""The longest there is, with HZ=100."""
+"""Seconds; the longest jiffy, with HZ=100."""
 
 _DEFAULT_TIME, _DEFAULT_INTERVAL = 7200.0, 75.0
 
@@ -21,11 +22,11 @@ class End:
     """
     time and interval are TCP_KEEPIDLE and TCP_KEEPINTVL; check_at is None while keepalive is off.
 
-    received_at is when it last received anything but a probe, refreshed_at when anything crossed
-    the wire that was not the other end's probe or the answer to one. While unacknowledged it waits
-    for an answer to data, or for a window, and does not probe. set_at is when its options were last
-    set, probes how many probes it has sent since, checked_at when the last check of its timer that
-    sent nothing was due, and checked_by when it had been made for certain.
+    received_at is the time of the last segment received, except probes. refreshed_at is the time of
+    the last segment in either direction, except the other end's probes and their answers. While
+    unacknowledged, it waits for an answer to data, or for a window, and sends no probes. set_at is
+    when its options were last set, probes the number of probes sent since. checked_at is when the
+    last check without a probe was due, checked_by when it was certainly done.
     """
 
     time: float = _DEFAULT_TIME
@@ -43,9 +44,9 @@ class End:
 
     def set(self, now: float, option: str, value: float) -> None:
         """
-        What setsockopt does: keepalive (0 or 1), time or interval.
+        Set an option like setsockopt: keepalive (0 or 1), time or interval.
 
-        A time is counted from the last receipt, keepalive switched on from now.
+        A time counts from the last receipt; enabled keepalive counts from now.
         """
         self.set_at = now
         self.probes = 0
@@ -63,7 +64,7 @@ class End:
 
     def check(self, now: float) -> bool:
         """
-        What the timer does when it fires: whether to send a probe; else it is re-armed.
+        Check the timer as when it fires. Returns whether to send a probe; otherwise it is re-armed.
         """
         elapsed = now - self.received_at
         if not self.unacknowledged and elapsed > self.time - JIFFY:
@@ -75,7 +76,7 @@ class End:
 
     def probe(self, now: float) -> None:
         """
-        A probe was sent.
+        Note that a probe was sent.
         """
         self.probes += 1
         self.probed_at = now
@@ -83,14 +84,14 @@ class End:
 
     def run_until(self, now: float) -> None:
         """
-        Make the checks that send nothing. One that would send a probe stays due: see probe().
+        Do the checks that send nothing. One that would send a probe stays due: see probe().
         """
         while self.check_at is not None and self.check_at <= now and not self.check(self.check_at):
             pass
 
     def next_probe(self, now: float) -> tuple[float, float]:
         """
-        Between which times the next probe is sent, if nothing is received before.
+        The earliest and latest time of the next probe, if nothing is received before.
         """
         if self.check_at is None:
             return math.inf, math.inf

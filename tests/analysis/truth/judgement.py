@@ -1,5 +1,5 @@
 """
-What is true of a connection, and why a verdict that differs from it could not be better.
+The truth about a connection, and the causes of verdicts that differ from it.
 """
 
 import math
@@ -15,38 +15,38 @@ from exporter.model import (
 from tests.analysis.truth.end import WHEEL, End
 
 _TICK = 0.05
-"""Seconds before the timeout from which on a probe is no longer in time."""
+"""A probe later than this many seconds before the timeout is not in time."""
 _SLACK = 0.15
 _PATIENCE = 1.5
-"""By what factor samples may come later than planned."""
+"""Factor by which the time between samples may exceed the interval."""
 
 
 class Truth(StrEnum):
     """
-    What will refresh the mapping in time: the first four are what Protection names.
+    What refreshes the mapping in time; the first four are values of Protection.
     """
 
     OWN = "own"
     LATE = "late"
     PEER = "peer"
     NONE = "none"
-    IN_TURN = "refreshed by both ends' late probes in turn"
-    UNDECIDED = "a probe is due within the timer wheel's rounding of the timeout"
+    IN_TURN = "late probes of both ends refresh it alternately"
+    UNDECIDED = "a probe is due within the timer's rounding of the timeout"
     HIDDEN = "retransmissions or window probes hide the keepalive timer"
-    MOVING = "a segment or a change of options came during the sample"
+    MOVING = "a segment or a change of options during the sample"
 
 
 class Cause(StrEnum):
     """
-    Why a verdict is not the truth, where no sample can tell.
+    Why a verdict differs from the truth, if samples cannot determine it.
     """
 
     CLOSE = "a probe is due within a sample of the timeout"
-    UNSEEN = "the peer has not yet probed twice with its options"
+    UNSEEN = "the peer has not yet sent two probes with its current options"
     UNEVEN = "the peer's interval is longer than its keepalive time"
-    CHANGED = "the peer's options were changed, its probes come less often than they did"
-    LOST = "the peer's probes got lost and came at its interval, they come less often now"
-    UNCHECKED = "options not yet seen through a check of the timer"
+    CHANGED = "the peer's options were changed, and its probes are less frequent than before"
+    LOST = "the peer's probes were lost and sent at its interval, and are less frequent now"
+    UNCHECKED = "options not yet applied by a check of the timer"
 
 
 PROTECTED = (Truth.OWN, Truth.PEER)
@@ -55,7 +55,7 @@ AT_RISK = (Truth.LATE, Truth.NONE)
 
 class Verdict(NamedTuple):
     """
-    What the judge says of a connection.
+    The verdict on a connection.
     """
 
     protection: Protection
@@ -63,7 +63,7 @@ class Verdict(NamedTuple):
 
     def contradicts(self, truth: Truth) -> bool:
         """
-        Whether it calls at risk what is protected, or protected what is at risk.
+        Whether the verdict is at risk but the truth is protected, or the reverse.
         """
         if self.idle_state not in AT_RISK_IDLE_STATES:
             return False
@@ -74,13 +74,13 @@ class Verdict(NamedTuple):
 
 class Connection(Protocol):
     """
-    A connection of which everything is known.
+    A connection with known options and segments.
     """
 
     @property
     def client(self) -> End:
         """
-        The end at which it is watched.
+        The end at which samples are taken.
         """
 
     @property
@@ -92,25 +92,25 @@ class Connection(Protocol):
     @property
     def last_segment_at(self) -> float:
         """
-        When a segment last crossed the wire.
+        The time of the last segment.
         """
 
     @property
     def loses_segments(self) -> bool:
         """
-        Whether some of its segments do not arrive.
+        Whether some of its segments are lost.
         """
 
     @property
     def data_at(self) -> float:
         """
-        When one did that was neither a probe nor the answer to one.
+        The time of the last segment that was neither a probe nor the answer to one.
         """
 
 
 def truth_of(connection: Connection, now: float, timeout: float) -> Truth:
     """
-    What will refresh the mapping in time, as things stand now, if no data flows.
+    What refreshes the mapping in time with the current options, if no data is sent.
     """
     client, server = connection.client, connection.server
     own, peer = (_in_time(end, now, timeout) for end in (client, server))
@@ -132,7 +132,7 @@ def truth_of(connection: Connection, now: float, timeout: float) -> Truth:
 
 def _in_time(end: End, now: float, timeout: float) -> bool | None:
     """
-    Whether the end by itself refreshes the mapping in time; None: it depends on the timer wheel.
+    Whether this end alone refreshes the mapping in time; None if that depends on the timer wheel.
     """
     earliest, latest = end.next_probe(now)
     deadline = end.refreshed_at + timeout
@@ -143,9 +143,9 @@ def _in_time(end: End, now: float, timeout: float) -> bool | None:
 
 class Watch:
     """
-    What must be remembered of a connection from sample to sample to explain its verdicts.
+    State kept between samples of a connection to explain its verdicts.
 
-    Samples come at an interval; where one comes much later, the watch begins anew.
+    Samples are taken at an interval; after a much longer gap, the watch restarts.
     """
 
     def __init__(self, connection: Connection, timeout: float, interval: float) -> None:
@@ -163,13 +163,13 @@ class Watch:
 
     def is_warm(self, now: float) -> bool:
         """
-        Whether it has been watched for one timeout.
+        Whether the connection has been watched for one timeout.
         """
         return now - self._began >= self._timeout
 
     def sample(self, now: float) -> None:
         """
-        Note that it is sampled.
+        Note a sample.
         """
         connection = self._connection
         last, self._last = self._last, now
@@ -177,14 +177,14 @@ class Watch:
             self._began = now
         if connection.server.set_at > last:
             self._seen = self._probes = 0
-        # Among segments of data a probe is not seen.
+        # Among data segments, a probe is not visible.
         if connection.data_at < last:
             self._seen += connection.server.probes - self._probes
         self._probes = connection.server.probes
 
     def explain(self, now: float, truth: Truth, protection: Protection) -> Cause | None:
         """
-        Why a verdict contradicts the truth; None where it should not.
+        Why a verdict contradicts the truth; None if there is no valid cause.
         """
         if truth == Truth.OWN or protection == Protection.OWN:
             return self._explain_own(now, truth)
@@ -207,7 +207,7 @@ class Watch:
 
     def _explain_peer(self, now: float, truth: Truth) -> Cause | None:
         peer = self._connection.server
-        # Gaps are measured from sample to sample, and may differ by what the wheel rounds.
+        # Gaps are measured from sample to sample, and may differ by the timer wheel's rounding.
         longest_gap = peer.time * (1 + WHEEL) + 2 * _PATIENCE * self._interval + _SLACK
         overdue = self._timeout * (1 + WHEEL) + 3 * _PATIENCE * self._interval + _SLACK
         is_overdue = now - max(peer.probed_at, peer.received_at) > overdue

@@ -1,5 +1,5 @@
 """
-Connections with random keepalive options at both ends, random traffic, and a log of what was set.
+Connections with random keepalive options at both ends, random traffic, and a log of set options.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ add chain inet loss input {{ type filter hook input priority 0; }}
 add rule inet loss input tcp sport {{ {ports} }} drop
 """
 _DISTURBED = 6
-"""How many connections suffer each disturbance."""
+"""Number of connections with each kind of disturbance."""
 _MOST_PROBES = 127
 
 Messages = Iterator[tuple[float, bool]]
@@ -39,7 +39,7 @@ Messages = Iterator[tuple[float, bool]]
 @dataclass(frozen=True, slots=True)
 class OptionSet:
     """
-    An option set at a time, with the value that getsockopt told afterwards.
+    An option set at a time, with the value returned by getsockopt afterwards.
     """
 
     at: float
@@ -50,7 +50,7 @@ class OptionSet:
 @dataclass(slots=True)
 class LoggedSocket:
     """
-    One end of a connection, with all that was set on it.
+    One end of a connection, with the log of its options.
     """
 
     sock: socket.socket
@@ -61,12 +61,12 @@ class LoggedSocket:
         Set one of keepalive, time and interval, and log it.
         """
         self.sock.setsockopt(*_OPTIONS[option], value)
-        told = self.sock.getsockopt(*_OPTIONS[option])
-        self.log.append(OptionSet(time.monotonic(), option, told))
+        actual = self.sock.getsockopt(*_OPTIONS[option])
+        self.log.append(OptionSet(time.monotonic(), option, actual))
 
     def set_at_random(self, rng: Random, *, on: bool) -> None:
         """
-        Switch keepalive on if asked to, with a random time and interval or the defaults.
+        Enable keepalive if on, with a random time and interval or the defaults.
         """
         if on:
             self.set("keepalive", 1)
@@ -81,8 +81,8 @@ class Member:
     """
     A connection of the crowd.
 
-    flow is as captured at the client, cookie the kernel's for the client's end. One that is
-    disturbed has no other traffic; lost_between is when segments from the client do not arrive.
+    flow is that of the capture at the client, cookie that of the client's end. A disturbed
+    connection has no other traffic. Segments from the client are lost in lost_between.
     """
 
     client: LoggedSocket
@@ -95,7 +95,7 @@ class Member:
 
 class Crowd:
     """
-    The connections, and what is going to happen to them.
+    The connections, and the planned events.
     """
 
     def __init__(self, lab: Pair, rng: Random, seconds: float) -> None:
@@ -125,7 +125,7 @@ class Crowd:
 
     def disturb(self) -> None:
         """
-        Plan the closing of some windows, and the loss of some segments, for a quarter of the time.
+        Plan closed windows and lost segments on some connections, for a quarter of the time.
         """
         now = time.monotonic()
         quarter = (self._ends_at - now) / 4
@@ -137,7 +137,7 @@ class Crowd:
 
     def run(self) -> None:
         """
-        Let what is due happen, until the time is over.
+        Run the planned events until the end.
         """
         while self._due and self._due[0][0] < self._ends_at:
             at, _, action = heapq.heappop(self._due)
@@ -150,7 +150,7 @@ class Crowd:
 
     def _lose(self, members: list[Member], at: float, until: float) -> None:
         """
-        Plan that what the clients send does not arrive for a while; they send once meanwhile.
+        Plan a time in which segments of the clients are lost; each client sends once in it.
         """
         ports = ", ".join(str(member.flow[1]) for member in members)
         nft = partial(self._lab.server.run, ["nft", "--file", "-"])
@@ -173,12 +173,12 @@ class Crowd:
 
     def _join(self, client: socket.socket, server: socket.socket) -> None:
         rng = self._rng
-        told = client.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, _COOKIE.size)
+        cookie = client.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, _COOKIE.size)
         flow = client.family, client.getsockname()[1], client.getpeername()[1]
-        member = Member(LoggedSocket(client), LoggedSocket(server), flow, *_COOKIE.unpack(told))
+        member = Member(LoggedSocket(client), LoggedSocket(server), flow, *_COOKIE.unpack(cookie))
         self.members.append(member)
         for sock in (client, server):
-            # However long a machine under load makes it wait, none is to give up.
+            # No connection may time out, even on a machine under load.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _MOST_PROBES)
         member.client.set_at_random(rng, on=rng.random() < 0.6)
         member.server.set_at_random(rng, on=rng.random() < 0.4)
@@ -226,7 +226,7 @@ def _random_time(rng: Random) -> int:
 
 def _traffic(rng: Random) -> Messages:
     """
-    Nothing at all, or messages at regular or random times or in bursts, by one end or both.
+    No messages, or messages at regular or random times or in bursts, from one end or both.
     """
     by_client = rng.choice(((True,), (False,), (True, False)))
     period, mean = rng.uniform(0.3, 12), rng.uniform(1, 6)
@@ -249,7 +249,7 @@ def _bursts(rng: Random) -> Iterator[float]:
 
 
 def _send(sock: socket.socket) -> None:
-    # An end that was shut down sends no more, one whose window is closed not yet.
+    # An end that was shut down, or whose peer's window is closed, cannot send.
     with contextlib.suppress(BlockingIOError, BrokenPipeError):
         sock.send(b"x" * 100, socket.MSG_DONTWAIT)
 

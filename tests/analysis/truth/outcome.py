@@ -1,5 +1,5 @@
 """
-A recording's verdicts and idle times, each beside what was true at the time.
+A recording's verdicts and idle times, compared with the truth.
 """
 
 import math
@@ -7,29 +7,24 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from exporter.analysis.observation import idle
+from exporter.analysis.verdicts import idle
 from exporter.model import IdleState, Path, Protection
 from tests.analysis.truth.capture import Segment
-from tests.analysis.truth.judgement import (
-    Truth,
-    Verdict,
-    Watch,
-    truth_of,
-)
+from tests.analysis.truth.judgement import Truth, Verdict, Watch, truth_of
 from tests.analysis.truth.recording import Part, Recording, Sample
 from tests.analysis.truth.replay import Replay
 from tests.analysis.truth.truth_report import Report
 
 _CLOCKS = 0.02
-"""Seconds by which the clocks of the capture and of the sampler may differ."""
+"""Maximum difference in seconds between the clocks of the capture and of the sampler."""
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
     """
-    One idle time as judged, and between what the true one was when the kernel was asked.
+    One idle time from the analysis, and bounds of the true one during the dump.
 
-    since_sample is the time since the last sample before that idle spell, inf if there was none.
+    since_sample is the time since the last sample before that idle spell; inf if there was none.
     """
 
     judged: float
@@ -43,14 +38,14 @@ class Idle:
     @property
     def is_steady(self) -> bool:
         """
-        Whether nothing crossed the wire while the kernel was asked.
+        Whether there was no segment during the dump.
         """
         return self.at_least == self.at_most
 
 
 class Outcome:
     """
-    The report on the verdicts, and all idle times.
+    A report on the verdicts, and all idle times.
     """
 
     def __init__(self, recording: Recording, paths: Sequence[Path], interval: float) -> None:
@@ -72,14 +67,14 @@ class Outcome:
 
     def _add(self, sample: Sample, part: Part) -> None:
         """
-        Hold what is judged of members of the crowd against their replays.
+        Compare the verdicts on members of the crowd with their replays.
         """
-        # The kernel was asked at some time between these two.
+        # The dump was made between these two times.
         earliest, latest = sample.began - _CLOCKS, part.counted_at + _CLOCKS
         for cookie, read_at, judged, path, protection, idle_state in zip(
             part.table.cookie.tolist(),
             part.table.read_at.tolist(),
-            idle(part.known).tolist(),
+            idle(part.known, part.verdicts).tolist(),
             part.path_of,
             part.verdicts.protection,
             part.verdicts.idle_state,

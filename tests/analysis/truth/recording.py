@@ -1,5 +1,5 @@
 """
-A crowd of real connections under the eyes of the real Sampler, recorded.
+Recording of a crowd of real connections, sampled by the real Sampler.
 """
 
 import math
@@ -16,12 +16,12 @@ from random import Random
 import pytest
 
 from exporter.analysis import sums
-from exporter.analysis.history_table import Rows
+from exporter.analysis.history_table import HistoryTable
 from exporter.analysis.sums import PathIndices
 from exporter.analysis.verdicts import Verdicts
-from exporter.collectors import reader as reader_module
+from exporter.collectors import sockets as reader_module
 from exporter.collectors.sampler import Sampler
-from exporter.collectors.state import Memory
+from exporter.collectors.state import State
 from exporter.config.schema import Config
 from exporter.model import ConnectionTable, Snapshot
 from tests.analysis.truth.capture import Segment, capturing
@@ -34,12 +34,12 @@ _SETTLING = 0.2
 @dataclass
 class Part:
     """
-    One table with its verdicts, and when they had been counted.
+    One table with its verdicts, and when they were counted.
     """
 
     counted_at: float
     table: ConnectionTable
-    known: Rows
+    known: HistoryTable
     verdicts: Verdicts
     path_of: PathIndices
 
@@ -47,7 +47,7 @@ class Part:
 @dataclass
 class Sample:
     """
-    One sample, and the tables that went into its sums.
+    One sample, and the tables in its sums.
     """
 
     began: float
@@ -59,7 +59,7 @@ class Sample:
 @dataclass(frozen=True)
 class Recording:
     """
-    What happened; lost is how many segments the capture missed.
+    The recorded connections, segments and samples; lost is the number of uncaptured segments.
     """
 
     members: list[Member]
@@ -69,7 +69,7 @@ class Recording:
 
     def last_sample_before(self, at: float) -> float:
         """
-        When the last sample began that was over by then; -inf if there was none.
+        The start of the last sample that ended before at; -inf if there was none.
         """
         position = bisect_left(self.samples, at, key=lambda sample: sample.over_at)
         return self.samples[position - 1].began if position else -math.inf
@@ -77,8 +77,8 @@ class Recording:
 
 def record(config: Config, rng: Random, seconds: float) -> Recording:
     """
-    Let a crowd of connections live for so many seconds; half of them are there before the first
-    sample, and two ends of one more connection stay within the client.
+    Record a crowd of connections for this many seconds. Some of them exist before the first sample;
+    one more connection has both ends in the client.
     """
     with (
         pair() as lab,
@@ -101,25 +101,31 @@ def record(config: Config, rng: Random, seconds: float) -> Recording:
 @contextmanager
 def _sampling(host: Host, config: Config) -> Iterator[list[Sample]]:
     """
-    Sample inside the host while the block runs.
+    Sample inside the host during the block.
     """
     samples: list[Sample] = []
     ended = threading.Event()
 
     class RecordingCounter(sums.ConnectionCounter):
         """
-        Counts as the real one does, and keeps what it counted.
+        Counts like the real one, and keeps the tables.
         """
 
         def add(
-            self, table: ConnectionTable, known: Rows, verdicts: Verdicts, path_of: PathIndices
+            self,
+            table: ConnectionTable,
+            known: HistoryTable,
+            verdicts: Verdicts,
+            path_of: PathIndices,
         ) -> None:
             super().add(table, known, verdicts, path_of)
-            part = Part(time.monotonic(), table, Rows.concatenate([known]), verdicts, path_of)
+            part = Part(
+                time.monotonic(), table, HistoryTable.concatenate([known]), verdicts, path_of
+            )
             samples[-1].parts.append(part)
 
     def sample_until_ended() -> None:
-        sampler = Sampler(config, Memory())
+        sampler = Sampler(config, State())
         pause = 0.0
         while not ended.wait(pause):
             sample = Sample(time.monotonic())

@@ -1,5 +1,5 @@
 """
-A connection as it was, from its ends' options and its segments.
+Replay of a connection from its ends' options and its segments.
 """
 
 import math
@@ -19,7 +19,7 @@ _HALF = _WRAP >> 1
 
 def _is_after(one: int, other: int) -> bool:
     """
-    Whether a sequence number comes after another one.
+    Whether a sequence number is after another one.
     """
     return 0 < (one - other) % _WRAP < _HALF
 
@@ -27,7 +27,7 @@ def _is_after(one: int, other: int) -> bool:
 @dataclass(slots=True)
 class ReplayedEnd(End):
     """
-    An end that also keeps what it has sent: sent_up_to is the sequence number behind it.
+    An end that also keeps what it has sent: sent_up_to is the next sequence number.
     """
 
     sent_up_to: int | None = None
@@ -36,7 +36,7 @@ class ReplayedEnd(End):
 
     def is_probe(self, segment: Segment) -> bool:
         """
-        Whether a segment that it sent is a probe, which takes a sequence number sent before.
+        Whether a segment that it sent is a probe, which repeats an earlier sequence number.
         """
         return segment.is_empty and (segment.sequence + 1) % _WRAP == self.sent_up_to
 
@@ -45,7 +45,7 @@ class ReplayedEnd(End):
         Note a segment that it sent.
         """
         if self.is_probe(segment):
-            if not self.unacknowledged:  # else it is a window probe
+            if not self.unacknowledged:  # otherwise it is a window probe
                 self.probe(segment.at)
         elif self.sent_up_to is None or _is_after(segment.end, self.sent_up_to):
             self.sent_up_to = segment.end
@@ -54,7 +54,7 @@ class ReplayedEnd(End):
 
     def receive(self, segment: Segment) -> None:
         """
-        Note a segment that it received and that is no probe.
+        Note a received segment that is not a probe.
         """
         self.received_at = segment.at
         self.window_closed = segment.window == 0
@@ -65,7 +65,7 @@ class ReplayedEnd(End):
 
 class Replay:
     """
-    A connection as it was, run from one time to the next. Times only grow.
+    A connection replayed from one time to the next. Times must increase.
     """
 
     def __init__(self, member: Member, segments: Sequence[Segment]) -> None:
@@ -90,7 +90,7 @@ class Replay:
 
     def run_until(self, now: float) -> None:
         """
-        Do all that happened until now.
+        Replay all events until now.
         """
         position = bisect_right(self._times, now)
         for event in range(self._position, position):
@@ -101,13 +101,13 @@ class Replay:
 
     def is_quiet(self, until: float) -> bool:
         """
-        Whether nothing more happened until then.
+        Whether there are no more events until then.
         """
         return bisect_right(self._times, until) <= self._position
 
     def last_segment_until(self, until: float) -> float:
         """
-        When the last segment crossed the wire until then, which may be later than now.
+        The time of the last segment until then, which may be later than now.
         """
         return self._segment_times[bisect_right(self._segment_times, until) - 1]
 

@@ -1,7 +1,7 @@
 """
-Connections that exist only here, and what inet_diag would say of them at a time.
+Simulated connections, and the values that inet_diag would report for them.
 
-Without a kernel, hours of many connections pass in seconds, and round trips may be long.
+Without a kernel, hours of many connections take seconds, and round trips may be long.
 """
 
 import heapq
@@ -22,7 +22,7 @@ _DELAYED_ACK = 0.04
 @dataclass(slots=True)
 class SimulatedEnd(End):
     """
-    An end that also keeps what tcp_info tells.
+    An end that also keeps the values of tcp_info.
     """
 
     data_sent_at: float = 0
@@ -37,7 +37,7 @@ class SimulatedEnd(End):
 
 class SimulatedConnection:
     """
-    A connection between a client and a server, as the client's host sees it cross the wire.
+    A connection between a client and a server, as observed on the client's host.
     """
 
     loses_segments = False
@@ -63,7 +63,7 @@ class SimulatedConnection:
 
     def at(self, at: float, action: Callable[..., None], *arguments: Any) -> None:
         """
-        Have something happen at a time.
+        Plan an action at a time.
         """
         happen: Callable[[], None] = partial(action, *arguments)
         heapq.heappush(self._due, (at, next(self._serial), happen))
@@ -85,7 +85,7 @@ class SimulatedConnection:
 
     def run_until(self, now: float) -> None:
         """
-        Let everything happen that is due.
+        Run all due actions and timers.
         """
         while True:
             end = min(self.client, self.server, key=self._fires_at)
@@ -104,7 +104,7 @@ class SimulatedConnection:
 
     def row(self) -> dict[str, Any]:
         """
-        The client's end as inet_diag would tell it now.
+        The client's end as inet_diag would report it now.
         """
         end = self.client
         timer, expires = Timer.NONE, 0.0
@@ -139,7 +139,7 @@ class SimulatedConnection:
         arrive: Callable[[SimulatedEnd, SimulatedEnd | None], None],
     ) -> None:
         """
-        Send a segment, which is owed to the prober's probe if there is one.
+        Send a segment; prober is the end whose probe caused it, if any.
         """
         receiver = self.server if sender is self.client else self.client
         sender.segments_out += 1
@@ -183,7 +183,7 @@ class SimulatedConnection:
 @dataclass
 class Scenario:
     """
-    Random connections: their options and traffic are on the scale of a path's timeout.
+    Random connections, with options and traffic on the scale of a path's timeout.
     """
 
     rng: Random
@@ -227,7 +227,7 @@ class Scenario:
 
     def _gaps(self) -> Callable[[], float]:
         """
-        Seconds between messages: all the same, random, or bursts with long breaks.
+        Seconds between messages: constant, random, or bursts with long breaks.
         """
         rng = self.rng
         mean = rng.uniform(0.02, 2.5) * self.timeout

@@ -1,5 +1,5 @@
 """
-How often which verdict met which truth, as a table to print.
+Counts of verdicts by truth, as a table to print.
 """
 
 from collections import Counter
@@ -7,14 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from exporter.model import IdleState, Protection
-from tests.analysis.truth.judgement import (
-    AT_RISK,
-    PROTECTED,
-    Cause,
-    Truth,
-    Verdict,
-    Watch,
-)
+from tests.analysis.truth.judgement import AT_RISK, PROTECTED, Cause, Truth, Verdict, Watch
 
 _KNOWABLE = (*PROTECTED, *AT_RISK)
 _SHOWN = 5
@@ -23,7 +16,7 @@ _SHOWN = 5
 @dataclass
 class Report:
     """
-    Verdicts counted, each of one connection in one sample, after one timeout of watching.
+    Counts of verdicts, each on one connection in one sample, after one timeout of watching.
     """
 
     confusion: Counter[tuple[Truth, Verdict]] = field(default_factory=Counter)
@@ -35,7 +28,7 @@ class Report:
 
     def add(self, watch: Watch, now: float, truth: Truth, verdict: Verdict) -> None:
         """
-        Count a verdict on what is being watched.
+        Count a verdict on the watched connection.
         """
         watch.sample(now)
         if watch.is_warm(now):
@@ -51,7 +44,7 @@ class Report:
 
     def share(self, what: Truth | Cause) -> float:
         """
-        What part of all verdicts could not be right for this cause.
+        The fraction of all verdicts that could not be right for this cause.
         """
         return self.unknowable[what] / self.confusion.total()
 
@@ -63,7 +56,7 @@ class Report:
             for truth in Truth:
                 counts = (self.confusion[truth, Verdict(one, state)] for one in Protection)
                 yield f"  {truth.name.lower():12}" + "".join(f"{count:9}" for count in counts)
-        yield "cannot be known:"
+        yield "cannot be determined:"
         for what in (*Truth, *Cause):
             if what not in _KNOWABLE:
                 name = what.name.lower()

@@ -1,5 +1,5 @@
 """
-The exporter's decoder and the reference, given the same bytes.
+Comparison of the exporter's decoder and the reference decoder on the same bytes.
 """
 
 from collections import Counter
@@ -18,16 +18,17 @@ DOCUMENTED_ERRORS = (DecodeError, InterruptedReadError, OSError)
 
 def decoded(data: bytes) -> list[Row]:
     """
-    What the exporter's decoder makes of a batch.
+    The rows of a batch from the exporter's decoder.
     """
     return reference.rows(decode(memoryview(data), SEQUENCE, 0.0).tables)
 
 
 def agree(data: bytes) -> bool:
     """
-    Assert that both decoders refuse a batch or read the same of it; whether they read it.
+    Assert that both decoders reject a batch or return the same rows. Returns whether they accept
+    it.
 
-    Their order of the connections may differ, but neither loses nor repeats any.
+    The order of rows may differ, but no row may be lost or repeated.
     """
     try:
         rows, done = reference.decode(data, SEQUENCE)

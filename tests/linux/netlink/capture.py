@@ -1,5 +1,5 @@
 """
-The bytes of a dump of TCP sockets, asked for and received without the exporter's help.
+The bytes of a dump of TCP sockets, requested and received without the exporter's code.
 """
 
 import socket
@@ -20,7 +20,7 @@ _OLDER_REQUEST = struct.Struct("=BBBB48xII")
 
 class Extensions(IntEnum):
     """
-    What to ask for beyond the fixed header: a bit for each attribute's number less one.
+    The attributes to request: bit number - 1 for each attribute number.
     """
 
     NONE = 0
@@ -32,9 +32,10 @@ def capture(
     states: int = ALL_STATES, extensions: int = Extensions.INFO, protocol: int = socket.IPPROTO_TCP
 ) -> bytes:
     """
-    The dumps of both address families, one behind the other.
+    The consecutive dumps of both address families.
 
-    They are of the calling thread's namespace, with what the user it runs as may see.
+    They have the sockets of the calling thread's namespace, with the attributes that its user may
+    read.
     """
     datagrams: list[bytes] = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as netlink:
@@ -73,7 +74,7 @@ def request_for_both(states: int) -> bytes:
 
 def messages(data: bytes) -> list[bytes]:
     """
-    The messages of whole datagrams, padding included.
+    The messages of complete datagrams, including padding.
     """
     found: list[bytes] = []
     position = 0

@@ -1,5 +1,5 @@
 """
-TCP sockets of every kind that the kernel reports, in a namespace of their own.
+TCP sockets of every kind that the kernel reports, in a separate namespace.
 """
 
 import contextlib
@@ -18,9 +18,9 @@ from random import Random
 from socket import AF_INET, AF_INET6, IPPROTO_TCP
 
 from tests.lab import Host, Keepalive
-from tests.lab.labs import _allow_more_files
+from tests.lab.requirements import needs_files
 from tests.lab.traffic import Socket
-from tests.linux.netlink.states import SHARES, deafen
+from tests.linux.netlink.states import SHARES, drop_incoming
 
 V4_ADDRESSES = ("192.0.2.7", "203.0.113.10")
 MAPPED_ADDRESSES = ("::ffff:192.0.2.7", "::ffff:203.0.113.10")
@@ -30,10 +30,10 @@ _TCP_MD5SIG, _TCP_ULP = 14, 31
 _MD5_KEY = struct.Struct("@H2s4s120sBBHi80s")
 _CONGESTION_CONTROLS = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 _SYSCTLS = {
-    "net.ipv4.tcp_rmem": "4096 8192 8192",  # windows are soon full
+    "net.ipv4.tcp_rmem": "4096 8192 8192",  # to fill windows quickly
     "net.ipv4.tcp_wmem": "4096 8192 8192",
-    "net.ipv4.tcp_syn_linear_timeouts": 0,  # retransmissions are soon far apart
-    "net.ipv4.tcp_syn_retries": 30,  # what is half open stays so
+    "net.ipv4.tcp_syn_linear_timeouts": 0,  # for rare retransmissions
+    "net.ipv4.tcp_syn_retries": 30,  # to keep half-open connections
     "net.ipv4.tcp_synack_retries": 30,
 }
 _HOLD_A_CONNECTION = """
@@ -48,7 +48,7 @@ time.sleep(3600)
 @dataclass(frozen=True, slots=True)
 class Route:
     """
-    The address family of a client, and the addresses it connects from and to.
+    The address family of a client, its source and target addresses, and the listener's family.
     """
 
     family: int
@@ -71,10 +71,10 @@ OWNERS = (0, 33, 65534)
 @dataclass
 class Population:
     """
-    Sockets in a host, which are closed with it.
+    Sockets in a host, closed with it.
 
-    kinds counts those made by what they are, lacking says what this kernel cannot have, cgroup is
-    the id of the one that some of the sockets belong to.
+    kinds counts the sockets by kind, lacking has the kinds that this kernel does not support,
+    cgroup is the id of the cgroup of some of the sockets.
     """
 
     host: Host
@@ -86,12 +86,12 @@ class Population:
 @contextlib.contextmanager
 def population(connections: int) -> Iterator[Population]:
     """
-    Open so many connections, in all states, and some sockets of each rarer kind.
+    Open this many connections, in all states, and some sockets of each rarer kind.
     """
-    _allow_more_files(2 * connections)
+    needs_files(2 * connections)
     with Host("population") as host:
         for name, value in _SYSCTLS.items():
-            with contextlib.suppress(FileNotFoundError):  # what the kernel is too old for
+            with contextlib.suppress(FileNotFoundError):  # missing in older kernels
                 host.sysctl(name, value)
         host.ip("".join(f"addr add {address}/32 dev lo\n" for address in V4_ADDRESSES))
         host.ip("".join(f"addr add {address}/128 dev lo nodad\n" for address in V6_ADDRESSES))
@@ -103,10 +103,10 @@ def population(connections: int) -> Iterator[Population]:
 
 def _open(everyone: Population, connections: int) -> None:
     """
-    Runs inside the namespace as a whole: to enter it for each socket would take longer.
+    Runs completely inside the namespace, because entering it for each socket would take longer.
     """
     _wait_for_ipv6()
-    _half_open(everyone)  # first: when all is open, they retransmit but seldom
+    _half_open(everyone)  # first, so that their retransmissions are rare when all are open
     _connect(everyone, connections)
     _listen(everyone)
     _with_protocols_on_top(everyone)
@@ -117,16 +117,19 @@ def _wait_for_ipv6() -> None:
     The kernel adds an address's route in the background, even without duplicate address detection.
     """
     deadline = time.monotonic() + 10
+    while not all(map(_is_routed, V6_ADDRESSES, reversed(V6_ADDRESSES))):
+        assert time.monotonic() < deadline, "IPv6 addresses have no routes"
+        time.sleep(0.01)
+
+
+def _is_routed(source: str, target: str) -> bool:
     with Socket(AF_INET6, socket.SOCK_DGRAM) as probe:
-        while True:
-            try:
-                probe.connect((V6_ADDRESSES[1], 9))
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
+        try:
+            probe.bind((source, 0))
+            probe.connect((target, 9))
+        except OSError:
+            return False
+    return True
 
 
 def _connect(everyone: Population, connections: int) -> None:
@@ -165,7 +168,7 @@ def _listener(host: Host, family: int, *, v6_only: bool = False) -> Socket:
 
 def _listen(everyone: Population) -> None:
     """
-    Listeners, some with keys for TCP-MD5, which make messages of different lengths.
+    Listeners, some with TCP-MD5 keys, which make messages of different lengths.
     """
     for family, keys in itertools.product((AF_INET, AF_INET6), range(4)):
         listener = _listener(everyone.host, family, v6_only=family == AF_INET6 and keys == 0)
@@ -181,12 +184,13 @@ def _demand_signature(listener: Socket, peer: str) -> None:
 
 def _half_open(everyone: Population) -> None:
     """
-    SYN_SENT to one who does not hear it, and SYN_RECV from one who does not hear the answer.
+    SYN_SENT to a listener that does not receive it, SYN_RECV from a client that does not receive
+    the answer.
     """
-    for route, unheard in itertools.product(ROUTES, (True, False)):
+    for route, at_listener in itertools.product(ROUTES, (True, False)):
         listener = _listener(everyone.host, route.listener)
         client = everyone.host.adopt(Socket(route.family))
-        deafen(listener if unheard else client)
+        drop_incoming(listener if at_listener else client)
         client.setblocking(False)
         client.bind((route.source, 0))
         client.connect_ex((route.target, listener.getsockname()[1]))
@@ -195,7 +199,7 @@ def _half_open(everyone: Population) -> None:
 
 def _with_protocols_on_top(everyone: Population) -> None:
     """
-    Subflows of MPTCP, and kernel TLS: both add an attribute of their own.
+    Subflows of MPTCP, and kernel TLS; each adds an attribute.
     """
     host = everyone.host
     try:
@@ -223,13 +227,13 @@ def _with_protocols_on_top(everyone: Population) -> None:
 @contextlib.contextmanager
 def _in_a_cgroup(everyone: Population) -> Iterator[None]:
     """
-    A listener and a connection that nobody has accepted, in a cgroup of their own.
+    A listener and a connection that is not accepted, in a separate cgroup.
     """
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     roots = [mount.split()[1] for mount in mounts if mount.split()[2] == "cgroup2"]
     directory = Path(roots[0] if roots else "/none", f"test-{everyone.host.name}")
     try:
-        directory.mkdir()  # fails without cgroup2, and where it may only be read
+        directory.mkdir()  # fails if cgroup2 is not mounted, or read-only
     except OSError as error:
         everyone.lacking.append(f"another cgroup ({error.strerror})")
         yield

@@ -1,11 +1,11 @@
 """
-Records captures/: real messages of every kind, small enough to be checked in.
+Records captures/: real messages of every kind, small enough to be committed.
 
     python -m tests.linux.netlink.record DIRECTORY
 
-Run it as root on the kernel whose messages are wanted. It opens the sockets of population.py,
-all on loopback with addresses for documentation, dumps them as the exporter does, and keeps the
-first two messages of each kind: of each family, state, timer, length and cgroup.
+Run as root on the kernel to be recorded. It opens the sockets of population.py, all on loopback
+with documentation addresses, dumps them as the exporter does, and keeps the first two messages of
+each kind: of each family, state, timer, length and cgroup.
 """
 
 import sys
@@ -25,7 +25,7 @@ _BARE, _CGROUP_ID = 88, 21
 
 def thinned(data: bytes) -> bytes:
     """
-    The first messages of each kind, in their order; what ends the dumps is kept.
+    The first messages of each kind, in order, including the ends of the dumps.
     """
     seen: Counter[tuple[object, ...]] = Counter()
     kept: list[bytes] = []
@@ -40,11 +40,11 @@ def thinned(data: bytes) -> bytes:
 
 def main() -> None:
     """
-    Write linux-X.Y.bin into the directory given.
+    Write linux-X.Y.bin to the given directory.
     """
     version = ".".join(release().split(".")[:2])
     with population(_CONNECTIONS) as everyone:
-        time.sleep(2)  # keepalive probes go unanswered
+        time.sleep(2)  # for unanswered keepalive probes
         data = thinned(everyone.host.call(capture))
     Path(sys.argv[1], f"linux-{version}.bin").write_bytes(data)
 

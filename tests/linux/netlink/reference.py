@@ -1,8 +1,8 @@
 """
-A second decoder of dumps: one message after the other, offsets in plain numbers, slow.
+A second, slow decoder of dumps: one message at a time, with offsets as plain numbers.
 
-It shares nothing with the exporter's, so that both are wrong together only where both misread the
-kernel. Offsets: include/uapi/linux/inet_diag.h and tcp.h.
+It shares no code with the exporter's decoder, so that both are wrong together only if both
+misinterpret the kernel. Offsets: include/uapi/linux/inet_diag.h and tcp.h.
 """
 
 import math
@@ -13,13 +13,13 @@ from typing import NamedTuple
 from exporter.model import ConnectionTable
 
 _HEADER_LENGTH, _FIXED_LENGTH = 16, 88
-_INFO, _CGROUP_ID = 2, 21
+_INFO, _ULP_INFO, _CGROUP_ID = 2, 19, 21
 _MAPPED = 0xFFFF << 32
 
 
 class Row(NamedTuple):
     """
-    One connection: the columns of a table, None where the kernel said nothing of a time.
+    One connection: the columns of a table; None for times that the kernel did not report.
     """
 
     cookie: int
@@ -41,6 +41,7 @@ class Row(NamedTuple):
     probes: int
     backoff: int
     unacked: int
+    busy: float | None
     last_data_sent: float | None
     last_data_received: float | None
     last_ack_received: float | None
@@ -49,17 +50,18 @@ class Row(NamedTuple):
     bytes_acked: int
     bytes_sent: int
     bytes_retransmitted: int
+    mptcp: bool
 
 
 class RefusedError(Exception):
     """
-    The bytes are not a sound answer to the request.
+    The bytes are not a valid answer to the request.
     """
 
 
 def decode(data: bytes, sequence: int) -> tuple[list[Row], bool]:
     """
-    The connections in whole netlink messages, and whether the dump ended in them.
+    The connections in complete netlink messages, and whether the dump ended in them.
     """
     rows: list[Row] = []
     done = False
@@ -93,7 +95,7 @@ def _row(message: bytes) -> Row:
     if len(cgroup) != 8:
         raise RefusedError
     is_v4 = message[16] == 2
-    u32, i64 = struct.Struct("=I").unpack_from, struct.Struct("=q").unpack_from
+    u32, u64, i64 = (struct.Struct(f"={code}").unpack_from for code in "IQq")
     return Row(
         cookie=struct.unpack_from("=Q", message, 60)[0],
         family=message[16],
@@ -114,6 +116,7 @@ def _row(message: bytes) -> Row:
         probes=info[3] if len(info) > 3 else -1,
         backoff=info[4] if len(info) > 4 else -1,
         unacked=u32(info, 24)[0] if len(info) >= 28 else -1,
+        busy=u64(info, 168)[0] / 1_000_000 if len(info) >= 176 else None,
         last_data_sent=u32(info, 44)[0] / 1000 if len(info) >= 48 else None,
         last_data_received=u32(info, 52)[0] / 1000 if len(info) >= 56 else None,
         last_ack_received=u32(info, 56)[0] / 1000 if len(info) >= 60 else None,
@@ -122,12 +125,13 @@ def _row(message: bytes) -> Row:
         bytes_acked=i64(info, 120)[0] if len(info) >= 128 else -1,
         bytes_sent=i64(info, 200)[0] if len(info) >= 208 else -1,
         bytes_retransmitted=i64(info, 208)[0] if len(info) >= 216 else -1,
+        mptcp=found.get(_ULP_INFO, b"")[:10] == b"\x0a\0\1\0mptcp\0",
     )
 
 
 def attributes(message: bytes) -> dict[int, bytes]:
     """
-    The payloads of a connection's attributes by type; of two that are used neither can be right.
+    The payloads of a connection's attributes by type; duplicates of used attributes are rejected.
     """
     found: dict[int, bytes] = {}
     position = _FIXED_LENGTH
@@ -138,7 +142,7 @@ def attributes(message: bytes) -> dict[int, bytes]:
         kind &= 0x3FFF
         if length < 4 or position + length > len(message):
             raise RefusedError
-        if kind in found and kind in (_INFO, _CGROUP_ID):
+        if kind in found and kind in (_INFO, _ULP_INFO, _CGROUP_ID):
             raise RefusedError
         found[kind] = message[position + 4 : position + length]
         position += length + -length % 4

@@ -1,5 +1,5 @@
 """
-What pyroute2 and ss say of the same sockets.
+The same sockets, as decoded by pyroute2 and listed by ss.
 """
 
 import re
@@ -31,12 +31,12 @@ _STATES = (
 )
 _TIMERS = ("off", "on", "keepalive", "timewait", "persist", "unknown")
 _TIMER = re.compile(r"timer:\((\w+),([^,]*),(\d+)\)")
-_DURATION = re.compile(r"(?:(\d+)min)?(?:(\d+)(?:sec|\.(?=\d)))?(?:(\d+)ms)?")
+_DURATION = re.compile(r"(?:(\d+)min)?(?:(\d+)(?:sec|\.(?=\d)))?(?:(\d+)(?:ms|sec))?")
 
 
 def by_pyroute2(data: bytes) -> list[Row]:
     """
-    The connections in whole datagrams, as pyroute2 decodes them.
+    The connections in complete datagrams, decoded by pyroute2.
     """
     return [
         _row(message)
@@ -51,8 +51,8 @@ def _row(message: Any) -> Row:
     def number(field: str) -> int:
         return -1 if info is None else int(info[field])
 
-    def seconds(field: str) -> float | None:
-        return None if info is None else info[field] / 1000
+    def seconds(field: str, units: int = 1000) -> float | None:
+        return None if info is None else info[field] / units
 
     return Row(
         cookie=message["idiag_cookie"],
@@ -74,6 +74,7 @@ def _row(message: Any) -> Row:
         probes=number("tcpi_probes"),
         backoff=number("tcpi_backoff"),
         unacked=number("tcpi_unacked"),
+        busy=seconds("tcpi_busy_time", 1_000_000),
         last_data_sent=seconds("tcpi_last_data_sent"),
         last_data_received=seconds("tcpi_last_data_recv"),
         last_ack_received=seconds("tcpi_last_ack_recv"),
@@ -82,12 +83,14 @@ def _row(message: Any) -> Row:
         bytes_acked=number("tcpi_bytes_acked"),
         bytes_sent=number("tcpi_bytes_sent"),
         bytes_retransmitted=number("tcpi_bytes_retrans"),
+        mptcp=bytes.fromhex((message.get_attr("INET_DIAG_ULP_INFO") or "").replace(":", ""))[4:10]
+        == b"mptcp\0",
     )
 
 
 def as_number(address: str) -> int:
     """
-    An address as the number of its IPv6 form, which for IPv4 is the mapped one.
+    An IPv6 address as a number; IPv4 addresses in mapped form.
     """
     parsed = ip_address(address)
     return int(parsed if isinstance(parsed, IPv6Address) else IPv6Address(f"::ffff:{parsed}"))
@@ -96,10 +99,10 @@ def as_number(address: str) -> int:
 @dataclass(frozen=True, slots=True)
 class Listed:
     """
-    One socket as `ss` lists it.
+    One socket as listed by `ss`, which leaves out zeros.
 
-    exact holds what must be equal to the columns of the same names, ages milliseconds; expires is
-    the interval of seconds that the rounded text stands for. ss leaves out what is zero.
+    exact has the values that must equal the columns of the same names; ages are seconds; expires is
+    the interval in seconds that the rounded text represents.
     """
 
     cookie: int
@@ -110,17 +113,17 @@ class Listed:
 
 def parse_ss(listing: str) -> Iterator[Listed]:
     """
-    The sockets in what ss wrote when run with `SS`.
+    The sockets in the output of ss with the arguments of `SS`.
     """
-    # It writes the keys of TCP-MD5 not behind the sockets they belong to, but before all else.
+    # ss writes TCP-MD5 keys at the start of the output, not after their sockets.
     for line in listing.lstrip(SIGNING_KEY.decode()).splitlines():
         state, receive_queue, send_queue, local, remote, *details = line.split()
-        said = dict(word.split(":", 1) for word in details if re.match(r"[a-z_]+:", word))
+        fields = dict(word.split(":", 1) for word in details if re.match(r"[a-z_]+:", word))
         timer, duration, unanswered = (
             found.groups() if (found := _TIMER.search(line)) else ("off", "", "0")
         )
         yield Listed(
-            cookie=int(said["sk"], 16),
+            cookie=int(fields["sk"], 16),
             exact={
                 "state": _STATES.index(state),
                 "timer": _TIMERS.index(timer),
@@ -131,20 +134,22 @@ def parse_ss(listing: str) -> Iterator[Listed]:
                 "remote_port": _port(remote),
                 "receive_queue": int(receive_queue),
                 "send_queue": int(send_queue),
-                "uid": int(said.get("uid", 0)),
-                "inode": int(said["ino"]),
-                "backoff": int(said.get("backoff", 0)),
-                "unacked": int(said.get("unacked", 0)),
-                "segments_out": int(said.get("segs_out", 0)),
-                "segments_in": int(said.get("segs_in", 0)),
-                "bytes_acked": int(said.get("bytes_acked", 0)),
-                "bytes_sent": int(said.get("bytes_sent", 0)),
-                "bytes_retransmitted": int(said.get("bytes_retrans", 0)),
+                "uid": int(fields.get("uid", 0)),
+                "inode": int(fields["ino"]),
+                "backoff": int(fields.get("backoff", 0)),
+                "unacked": int(fields.get("unacked", 0)),
+                "segments_out": int(fields.get("segs_out", 0)),
+                "segments_in": int(fields.get("segs_in", 0)),
+                "bytes_acked": int(fields.get("bytes_acked", 0)),
+                "bytes_sent": int(fields.get("bytes_sent", 0)),
+                "bytes_retransmitted": int(fields.get("bytes_retrans", 0)),
+                "mptcp": "tcp-ulp-mptcp" in details,
             },
             ages={
-                "last_data_sent": int(said.get("lastsnd", 0)) / 1000,
-                "last_data_received": int(said.get("lastrcv", 0)) / 1000,
-                "last_ack_received": int(said.get("lastack", 0)) / 1000,
+                "busy": int(fields.get("busy", "0").removesuffix("ms")) / 1000,
+                "last_data_sent": int(fields.get("lastsnd", 0)) / 1000,
+                "last_data_received": int(fields.get("lastrcv", 0)) / 1000,
+                "last_ack_received": int(fields.get("lastack", 0)) / 1000,
             },
             expires=_interval(duration),
         )
@@ -162,7 +167,8 @@ def _port(end: str) -> int:
 
 def _interval(duration: str) -> tuple[float, float]:
     """
-    In ss 7199.9 s is 119min, 61.5 s 1min1sec, 9.876 s 9.876ms and 0.876 s 876ms.
+    Interpret a duration: ss writes 7199.9 s as 119min, 61.5 s as 1min1sec, 9.876 s as 9.876ms
+    (Debian 13: 9.876sec) and 0.876 s as 876ms.
     """
     found = _DURATION.fullmatch(duration)
     assert found is not None, duration

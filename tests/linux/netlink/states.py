@@ -1,8 +1,8 @@
 """
-How a connection, held at both ends, comes to each state and timer that the kernel reports.
+Functions that bring a connection to each state and timer that the kernel reports.
 
-A peer that is gone is played by one that hears nothing: a socket filter that drops whatever comes
-in needs neither netfilter nor a route, and spares all other sockets.
+A vanished peer is simulated by a socket filter that drops everything incoming: it needs neither
+netfilter nor a route, and does not affect other sockets.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ _RETURN_NOTHING = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0
 _DROP_ALL = struct.pack("@HP", 1, ctypes.addressof(_RETURN_NOTHING))
 
 
-def deafen(sock: Socket) -> None:
+def drop_incoming(sock: Socket) -> None:
     """
-    Have the kernel drop whatever comes in for a socket.
+    Make the kernel drop everything that arrives for a socket.
     """
     sock.setsockopt(SOL_SOCKET, _SO_ATTACH_FILTER, _DROP_ALL)
 
@@ -34,7 +34,7 @@ def quiet(_client: Socket, _server: Socket) -> None:
 
 def used(client: Socket, server: Socket) -> None:
     """
-    A connection that has carried data both ways.
+    A connection that has carried data in both directions.
     """
     for sender, receiver in ((client, server), (server, client)) * 2:
         sender.send(b"x" * 100)
@@ -43,7 +43,7 @@ def used(client: Socket, server: Socket) -> None:
 
 def unread(client: Socket, server: Socket) -> None:
     """
-    Data waits at both ends: they are quiet with full receive queues.
+    Unread data at both ends, otherwise idle.
     """
     client.send(b"x" * 300)
     server.send(b"x" * 500)
@@ -58,7 +58,7 @@ def half_closed(client: Socket, _server: Socket) -> None:
 
 def half_closed_with_an_end_to_read(client: Socket, server: Socket) -> None:
     """
-    FIN_WAIT2 and CLOSE_WAIT, with data and an end that nobody has read.
+    FIN_WAIT2 and CLOSE_WAIT, with unread data and an unread end of file.
     """
     client.send(b"x")
     half_closed(client, server)
@@ -66,15 +66,15 @@ def half_closed_with_an_end_to_read(client: Socket, server: Socket) -> None:
 
 def retransmitting(client: Socket, server: Socket) -> None:
     """
-    Data is sent that nobody acknowledges.
+    Data that is not acknowledged.
     """
-    deafen(server)
+    drop_incoming(server)
     client.send(b"x" * 1000)
 
 
 def zero_window(client: Socket, _server: Socket) -> None:
     """
-    The peer does not read, so that its window is probed.
+    The peer does not read, so that the kernel probes its window.
     """
     client.setblocking(False)
     with contextlib.suppress(BlockingIOError):
@@ -84,33 +84,33 @@ def zero_window(client: Socket, _server: Socket) -> None:
 
 def unanswered_probes(client: Socket, server: Socket) -> None:
     """
-    Keepalive probes to a peer that is gone.
+    Keepalive probes to a vanished peer.
     """
-    deafen(server)
+    drop_incoming(server)
     Keepalive(1, 20, 100).apply(client)
 
 
 def fin_wait1_and_closing(client: Socket, server: Socket) -> None:
     """
-    Both ends close; the client hears of it, the server does not.
+    Both ends close; only the client receives the other end's FIN.
     """
-    deafen(server)
+    drop_incoming(server)
     client.shutdown(SHUT_WR)
     server.shutdown(SHUT_WR)
 
 
 def last_ack(client: Socket, server: Socket) -> None:
     """
-    The server closes last, and the client does not hear of it.
+    The server closes last, and the client does not receive its FIN.
     """
     client.shutdown(SHUT_WR)
-    deafen(client)
+    drop_incoming(client)
     server.shutdown(SHUT_WR)
 
 
 def time_wait(client: Socket, server: Socket) -> None:
     """
-    Both ends are closed and forgotten, but for the last trace of the client's.
+    Both ends are closed; only the client's TIME_WAIT is left.
     """
     client.close()
     server.close()
@@ -129,4 +129,4 @@ SHARES: dict[Callable[[Socket, Socket], None], int] = {
     last_ack: 2,
     time_wait: 3,
 }
-"""How many in a hundred connections come to each state."""
+"""Percentage of connections that are brought to each state."""

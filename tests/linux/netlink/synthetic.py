@@ -1,5 +1,5 @@
 """
-Netlink messages by hand, sound ones and others.
+Handmade netlink messages, valid and invalid.
 """
 
 import struct
@@ -8,9 +8,9 @@ from pathlib import Path
 from tests.linux.netlink.capture import SEQUENCE
 
 CONNECTION, NOOP, ERROR, DONE = 20, 1, 2, 3
-INFO, SHUTDOWN, MARK, CGROUP_ID = 2, 8, 15, 21
+INFO, SHUTDOWN, MARK, ULP_INFO, CGROUP_ID = 2, 8, 15, 19, 21
 CAPTURES = sorted(Path(__file__).with_name("captures").glob("*.bin"))
-"""Real messages of several kernels; record.py says how they came about."""
+"""Real messages of several kernels, recorded by record.py."""
 FIXED = 88
 """Length of the two headers before the attributes."""
 
@@ -27,12 +27,12 @@ def netlink(
     *,
     flags: int = 0x2,
     sequence: int = SEQUENCE,
-    claims: int | None = None,
+    length: int | None = None,
 ) -> bytes:
     """
-    A netlink message, padded; claims is the length it says it has instead of its own.
+    A netlink message, padded; length replaces the correct length in its header.
     """
-    length = _HEADER.size + len(payload) if claims is None else claims
+    length = _HEADER.size + len(payload) if length is None else length
     return _HEADER.pack(length, kind, flags, sequence, 0) + padded(payload)
 
 
@@ -40,24 +40,24 @@ def connection(
     *attributes: bytes, cookie: int = 1, family: int = 2, kind: int = CONNECTION, **header: int
 ) -> bytes:
     """
-    The message of a connection, from 192.0.2.1:80 to 192.0.2.2:5000 if it is IPv4.
+    The message of a connection; for IPv4, from 192.0.2.1:80 to 192.0.2.2:5000.
     """
     ends = (b"\x00\x50", b"\x13\x88", b"\xc0\x00\x02\x01" * 4, b"\xc0\x00\x02\x02" * 4)
     fixed = _FIXED.pack(family, 1, 2, 3, *ends, 4, cookie, 5, 6, 7, 8, 9)
     return netlink(kind, fixed + b"".join(attributes), **header)
 
 
-def attribute(kind: int, payload: bytes, *, claims: int | None = None) -> bytes:
+def attribute(kind: int, payload: bytes, *, length: int | None = None) -> bytes:
     """
-    An attribute, padded; claims is as in netlink.
+    An attribute, padded; length replaces the correct length in its header.
     """
-    length = _ATTRIBUTE.size + len(payload) if claims is None else claims
+    length = _ATTRIBUTE.size + len(payload) if length is None else length
     return _ATTRIBUTE.pack(length, kind) + padded(payload)
 
 
 def info(length: int) -> bytes:
     """
-    A tcp_info of so many bytes, no two neighbours equal and none of them zero.
+    A tcp_info of this length; adjacent bytes differ, and none is zero.
     """
     return attribute(INFO, bytes(number % 255 + 1 for number in range(length)))
 
@@ -71,6 +71,6 @@ def cgroup(number: int) -> bytes:
 
 def padded(data: bytes) -> bytes:
     """
-    Data up to the next multiple of four bytes, where netlink goes on.
+    The data, padded to a multiple of four bytes.
     """
     return data + bytes(-len(data) % 4)

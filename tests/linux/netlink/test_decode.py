@@ -1,5 +1,5 @@
 """
-What the decoder reads of real messages and of ones made by hand.
+Decoding of real and handmade messages.
 """
 
 import itertools
@@ -20,6 +20,7 @@ from tests.linux.netlink.synthetic import (
     INFO,
     MARK,
     SHUTDOWN,
+    ULP_INFO,
     attribute,
     cgroup,
     connection,
@@ -27,11 +28,12 @@ from tests.linux.netlink.synthetic import (
 )
 
 OF_TCP_INFO = {
-    # column: length from which on it is there
+    # column: minimum length of tcp_info
     "retransmits": 3,
     "probes": 4,
     "backoff": 5,
     "unacked": 28,
+    "busy": 176,
     "last_data_sent": 48,
     "last_data_received": 56,
     "last_ack_received": 60,
@@ -42,7 +44,7 @@ OF_TCP_INFO = {
     "bytes_retransmitted": 216,
 }
 ABSENT = dict.fromkeys(OF_TCP_INFO, -1) | dict.fromkeys(
-    ("last_data_sent", "last_data_received", "last_ack_received")
+    ("busy", "last_data_sent", "last_data_received", "last_ack_received")
 )
 CGROUP = 77 << 40
 EXAMPLE = connection(info(280), cgroup(CGROUP))
@@ -50,7 +52,7 @@ EXAMPLE = connection(info(280), cgroup(CGROUP))
 
 def only(data: bytes) -> Row:
     """
-    The one connection in a batch.
+    The only connection in a batch.
     """
     (row,) = decoded(data)
     return row
@@ -58,28 +60,28 @@ def only(data: bytes) -> Row:
 
 class TestConnections:
     """
-    Rows are read whatever attributes come with a connection, in whatever order.
+    Connections with any attributes, in any order.
     """
 
     def test_captures(self) -> None:
         """
-        There are captures of two kernels whose tcp_info differs in length.
+        Captures of two kernels exist, with different lengths of tcp_info.
         """
         assert [path.stem for path in CAPTURES] == ["linux-6.1", "linux-6.18"]
 
     @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
     def test_captured(self, capture: Path) -> None:
         """
-        Real messages of Linux 6.1 and 6.18 are read as pyroute2 and the reference read them.
+        Real messages of Linux 6.1 and 6.18 are decoded like by pyroute2 and the reference.
         """
         data = capture.read_bytes()
         assert agree(data)
         assert sorted(decoded(data)) == sorted(by_pyroute2(data))
-        assert len(decoded(data)) == len(messages(data)) - 2, "two dumps, each with its end"
+        assert len(decoded(data)) == len(messages(data)) - 2, "two dumps with their ends"
 
     def test_every_column(self) -> None:
         """
-        Each column has its own field, ages in seconds.
+        Each column is decoded from its field; ages are in seconds.
         """
         assert only(EXAMPLE) == Row(
             cookie=1,
@@ -101,6 +103,7 @@ class TestConnections:
             probes=4,
             backoff=5,
             unacked=0x1C1B1A19,
+            busy=0xB0AFAEADACABAAA9 / 1_000_000,
             last_data_sent=0x302F2E2D / 1000,
             last_data_received=0x38373635 / 1000,
             last_ack_received=0x3C3B3A39 / 1000,
@@ -109,22 +112,42 @@ class TestConnections:
             bytes_acked=0x807F7E7D7C7B7A79 - (1 << 64),
             bytes_sent=0xD0CFCECDCCCBCAC9 - (1 << 64),
             bytes_retransmitted=0xD8D7D6D5D4D3D2D1 - (1 << 64),
+            mptcp=False,
         )
+
+    @pytest.mark.parametrize(
+        ("name", "mptcp"),
+        [
+            (b"mptcp\0", True),
+            (b"mptcpx", False),
+            (b"mptc\0\0", False),
+            (b"tls\0", False),
+            (b"", False),
+        ],
+    )
+    def test_multipath(self, name: bytes, *, mptcp: bool) -> None:
+        """
+        Subflows of Multipath TCP have a protocol of this name on top of TCP.
+        """
+        data = connection(info(280), attribute(ULP_INFO, attribute(1, name, length=10)))
+        assert only(data).mptcp == mptcp
+        assert agree(data)
 
     @pytest.mark.parametrize("length", [0, 4, 5, 27, 28, 60, 104, 143, 144, 192, 232, 280, 400])
     def test_tcp_info_of_other_kernels(self, length: int) -> None:
         """
-        What a shorter tcp_info lacks is absent, and what a longer one adds is ignored.
+        Fields missing from a shorter tcp_info are absent; additional fields of a longer one are
+        ignored.
         """
-        row, whole = only(connection(info(length))), only(connection(info(280)))
+        row, complete = only(connection(info(length))), only(connection(info(280)))
         for column, needed in OF_TCP_INFO.items():
-            expected = getattr(whole, column) if length >= needed else ABSENT[column]
+            expected = getattr(complete, column) if length >= needed else ABSENT[column]
             assert getattr(row, column) == expected, column
-        assert row.expires == whole.expires
+        assert row.expires == complete.expires
 
     def test_nothing_but_the_header(self) -> None:
         """
-        A connection without attributes, such as one in TIME_WAIT, lacks tcp_info and cgroup.
+        A connection without attributes, such as one in TIME_WAIT, has no tcp_info and no cgroup.
         """
         row = only(connection())
         assert {column: getattr(row, column) for column in OF_TCP_INFO} == ABSENT
@@ -132,7 +155,7 @@ class TestConnections:
 
     def test_order_of_attributes(self) -> None:
         """
-        Every order of the same attributes gives the same row, though all have one length.
+        Every order of the same attributes gives the same row; all messages have the same length.
         """
         attributes = (
             info(280),
@@ -146,7 +169,7 @@ class TestConnections:
     @pytest.mark.parametrize("payload", [b"", b"x", b"xyz", b"x" * 1000])
     def test_unknown_attributes(self, payload: bytes) -> None:
         """
-        Attributes of kinds not known yet are passed over, whatever their length.
+        Attributes of unknown kinds are skipped, independent of their length.
         """
         unknown = attribute(99, payload)
         assert only(connection(unknown, info(280), unknown[:0], cgroup(CGROUP))) == only(EXAMPLE)
@@ -154,7 +177,7 @@ class TestConnections:
 
     def test_flags_of_attributes(self) -> None:
         """
-        The flags in an attribute's type (nested, byte order) do not make it another kind.
+        Flags in an attribute's type (nested, byte order) are ignored.
         """
         assert only(connection(attribute(INFO | 0x8000, info(280)[4:]), cgroup(CGROUP))) == only(
             EXAMPLE
@@ -170,7 +193,7 @@ class TestConnections:
 
     def test_mapped_and_native(self) -> None:
         """
-        IPv4 is mapped into IPv6; an IPv6 address keeps all of its bits.
+        IPv4 addresses are mapped to IPv6; IPv6 addresses are unmodified.
         """
         row = only(connection(family=10))
         assert row.local == 0xC0000201_C0000201_C0000201_C0000201
@@ -178,7 +201,8 @@ class TestConnections:
 
     def test_many_layouts_interleaved(self) -> None:
         """
-        Layouts of one length, more than are compared at once, lose and mix up no connection.
+        With more layouts of one length than are compared at once, no connection is lost or mixed
+        up.
         """
         others = [attribute(99, bytes(8))] * 20
         kinds = [[*others[:place], cgroup(9), *others[place:]] for place in range(20)]
@@ -190,7 +214,7 @@ class TestConnections:
 
     def test_rows_outlive_the_buffer(self) -> None:
         """
-        The next batch is received into the same buffer: nothing of a table may lie in it.
+        Tables do not refer to the buffer, because the next batch is received into it.
         """
         buffer = bytearray(EXAMPLE * 10)
         batch = decode(memoryview(buffer), SEQUENCE, 1.5)
@@ -202,7 +226,7 @@ class TestConnections:
 
     def test_thousands_of_layouts_take_no_time(self) -> None:
         """
-        Layouts that are all different, of one length and of many, are still read within seconds.
+        Batches in which all layouts differ, with one length or many, are decoded within seconds.
         """
         attributes = [attribute(90 + kind, bytes(4)) for kind in range(6)] + [cgroup(1)]
         same_length = [connection(*order) for order in itertools.permutations(attributes)]

@@ -1,5 +1,6 @@
 """
-The stream of closures: told whole, or counted as lost to the unit, and watched whatever happens.
+The stream of socket destroy events: every event is received or counted as lost, and the closures
+collector recovers from broken streams.
 """
 
 import asyncio
@@ -14,23 +15,24 @@ import pytest
 from pyroute2.netlink import NETLINK_SOCK_DIAG
 from structlog.testing import capture_logs
 
+from exporter.collectors import closure_streams as listeners
 from exporter.collectors import closures as watcher
-from exporter.collectors import listeners
-from exporter.collectors.closures import ClosureWatcher
-from exporter.collectors.state import Memory, NamespaceMemory
+from exporter.collectors.closures import ClosureCollector
+from exporter.collectors.state import NamespaceState, State
 from exporter.config.schema import Config
 from exporter.linux.netlink import destroy_events as closures
-from exporter.linux.netlink.destroy_events import NetlinkClosures
+from exporter.linux.netlink.destroy_events import DestroyEventStream
 from exporter.model import OWN_NAMESPACE, ConnectionTable
-from exporter.paths.matching import Surroundings, to_text
+from exporter.paths.matching import LocalEndpoints, to_text
 from tests.lab import LAB_MARKS, Connection, Host
+from tests.lab.requirements import needs_files
 
 pytestmark = LAB_MARKS
 
 SO_COOKIE = 57  # asm-generic/socket.h
 SMALL_BUFFER, SMALL_BATCH = 1 << 16, 1 << 13
-"""Bytes for some hundred closures, and for some ten: a buffer full takes many batches."""
-LOST, FAILS, WORKS = "closures are lost", "collector fails", "collector works again"
+"""Bytes for about a hundred and about ten closures, so that a full buffer takes many batches."""
+LOST, FAILED, RECOVERED = "closure events lost", "collector failed", "collector recovered"
 
 Row = tuple[int, int, str, int, str, int]
 """Cookie, family, local address and port, remote address and port."""
@@ -39,7 +41,7 @@ Row = tuple[int, int, str, int, str, int]
 @pytest.fixture
 def host() -> Iterator[Host]:
     """
-    A namespace with nothing in it.
+    An empty namespace.
     """
     with Host() as host:
         yield host
@@ -49,6 +51,7 @@ def connect(host: Host, number: int, address: str = "127.0.0.1") -> list[Connect
     """
     Connections over the host's loopback; their listener stays open.
     """
+    needs_files(2 * number)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = host.socket(family)
     listener.bind((address, 0))
@@ -60,18 +63,18 @@ def connect(host: Host, number: int, address: str = "127.0.0.1") -> list[Connect
     return connections
 
 
-def listen(host: Host) -> NetlinkClosures:
+def listen(host: Host) -> DestroyEventStream:
     """
-    Open a stream inside the host, which ends with it.
+    Open a stream inside the host, closed with the host.
     """
-    stream = host.call(NetlinkClosures)
+    stream = host.call(DestroyEventStream)
     host.adopt(stream._socket)
     return stream
 
 
 def close(connections: list[Connection]) -> None:
     """
-    Close all, and give the kernel, which tells of it in a worker of its own, the time to do so.
+    Close all connections, and wait until the kernel's worker has sent the events.
     """
     for connection in connections:
         connection.close()
@@ -80,7 +83,7 @@ def close(connections: list[Connection]) -> None:
 
 def row_of(sock: socket.socket) -> Row:
     """
-    What a table should have about a socket.
+    The expected row of a socket.
     """
     (local, local_port, *_), (remote, remote_port, *_) = sock.getsockname(), sock.getpeername()
     cookie = int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), "little")
@@ -89,7 +92,7 @@ def row_of(sock: socket.socket) -> Row:
 
 def plain(address: str) -> str:
     """
-    IPv4 as such, though it be written as IPv6.
+    The address as text, with mapped IPv4 addresses as IPv4.
     """
     ip = ip_address(address)
     return str(getattr(ip, "ipv4_mapped", None) or ip)
@@ -97,7 +100,7 @@ def plain(address: str) -> str:
 
 def rows_of(tables: list[ConnectionTable]) -> set[Row]:
     """
-    What the tables have.
+    The rows of the tables.
     """
     return {
         (
@@ -113,25 +116,25 @@ def rows_of(tables: list[ConnectionTable]) -> set[Row]:
     }
 
 
-def received(stream: NetlinkClosures) -> int:
+def received(stream: DestroyEventStream) -> int:
     """
-    How many closures have been told since this was last asked.
+    The number of events since the last call.
     """
     number = 0
-    while told := sum(map(len, stream.receive())):
-        number += told
+    while batch := sum(map(len, stream.receive())):
+        number += batch
     return number
 
 
 class TestStream:
     """
-    What the kernel tells, as the stream hands it on.
+    Events of the kernel, as the stream returns them.
     """
 
     @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
-    def test_told_by_cookie_and_addresses(self, host: Host, address: str) -> None:
+    def test_cookie_and_addresses(self, host: Host, address: str) -> None:
         """
-        Both ends of a connection are told, each with its cookie, family, addresses and ports.
+        Both ends of a connection have an event, with cookie, family, addresses and ports.
         """
         connections = connect(host, 3, address)
         stream = listen(host)
@@ -142,7 +145,7 @@ class TestStream:
 
     def test_both_families_at_once(self, host: Host) -> None:
         """
-        Closures of both families that come by turns are all told.
+        Alternating closures of both families are all received.
         """
         v4, v6 = connect(host, 50), connect(host, 50, "::1")
         stream = listen(host)
@@ -151,7 +154,7 @@ class TestStream:
 
     def test_other_namespaces(self, host: Host) -> None:
         """
-        What closes in another namespace is not told.
+        Closures in another namespace are not received.
         """
         stream = listen(host)
         with Host() as other:
@@ -167,11 +170,9 @@ class TestStream:
         close(connections)
         assert (received(stream), stream.lost) == (8000, 0)
 
-    def test_overflow_lasts_no_longer_than_it_must(
-        self, host: Host, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_after_overflow(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
         """
-        After an overflow, what comes is told again as soon as there is room for it.
+        After an overflow, events are received again as soon as the buffer has room.
         """
         monkeypatch.setattr(closures, "_RECEIVE_BUFFER", SMALL_BUFFER)
         monkeypatch.setattr(closures, "_BATCH_SIZE", SMALL_BATCH)
@@ -183,11 +184,9 @@ class TestStream:
         close(connections[100:])
         assert number + received(stream) == 204 - lost
 
-    def test_losses_are_counted_to_the_unit(
-        self, host: Host, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_exact_loss_count(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
         """
-        Each closure is received or counted as lost, also those told while others are received.
+        Each event is either received or counted as lost, also events sent during a receive.
         """
         monkeypatch.setattr(closures, "_RECEIVE_BUFFER", SMALL_BUFFER)
         monkeypatch.setattr(closures, "_BATCH_SIZE", SMALL_BATCH)
@@ -207,9 +206,9 @@ class TestStream:
 
 def test_memory_is_bounded() -> None:
     """
-    A flood of closures takes no more than some megabytes, though no sample be taken.
+    A flood of closures takes only some megabytes, even without a sample.
     """
-    memory = NamespaceMemory()
+    memory = NamespaceState()
     tracemalloc.start()
     try:
         for first in range(0, 1_000_000, 1_000):
@@ -223,65 +222,83 @@ def test_memory_is_bounded() -> None:
 
 class TestWatcher:
     """
-    The watcher on streams that lose and break.
+    The closures collector, with streams that lose events or break.
     """
 
-    def test_broken_stream_is_opened_again(
-        self, host: Host, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_broken_stream_is_reopened(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
         """
-        However often the stream breaks, it is opened again, logged once, and counts on.
+        A stream that breaks repeatedly is reopened each time, logged once, and counts continue.
         """
         connections = connect(host, 5)
 
-        async def story(watched: ClosureWatcher, opened: list[NetlinkClosures]) -> None:
+        async def story(watched: ClosureCollector, opened: list[DestroyEventStream]) -> None:
             for number in (1, 2):
                 break_it(opened[-1])
                 await until(lambda: not watched.reading().run.success)
                 await until(lambda: len(opened) > number)  # noqa: B023  called before it changes
                 await until(lambda: watched.reading().run.success)
             close(connections)
-            await until(lambda: told(watched) == 10)
+            await until(lambda: counted(watched) == 10)
 
-        assert watch(host, monkeypatch, story) == [FAILS, WORKS]
+        assert watch(host, monkeypatch, story) == [FAILED, RECOVERED]
 
-    def test_losses_are_logged_once_a_spell(
-        self, host: Host, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_losses_are_logged_once(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
         """
-        Losses are named in the log when they begin and, after a spell without, when they come anew.
+        Losses are logged when they begin, and again only after a log window without losses.
         """
         monkeypatch.setattr(closures, "_RECEIVE_BUFFER", SMALL_BUFFER)
         connections = connect(host, 400)
 
-        async def story(watched: ClosureWatcher, _: list[NetlinkClosures]) -> None:
+        async def story(watched: ClosureCollector, _: list[DestroyEventStream]) -> None:
             for burst in range(4):
                 if burst == 3:
                     watched._lost_at -= watcher._LOG_WINDOW
                 close(connections[100 * burst :][:100])
-                await until(lambda: told(watched) == 200 * (burst + 1))  # noqa: B023  as above
+                await until(lambda: counted(watched) == 200 * (burst + 1))  # noqa: B023  as above
 
         assert watch(host, monkeypatch, story) == [LOST, LOST]
+
+    def test_events_of_a_failed_evaluation(
+        self, host: Host, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        Events whose evaluation fails count as lost, and the next ones are evaluated.
+        """
+        monkeypatch.setattr(watcher, "_RETRY_AFTER", 0.1)
+        connections = connect(host, 6)
+
+        async def story(watched: ClosureCollector, _: list[DestroyEventStream]) -> None:
+            with monkeypatch.context() as patch:
+                patch.delattr(watcher, "classify_closures")
+                close(connections[:1])
+                await until(lambda: counted(watched) == 2)
+                assert watched.reading().sums.lost == 2
+                assert not watched.reading().run.success
+            close(connections[1:])
+            await until(lambda: counted(watched) == 12)
+            assert watched.reading().sums.lost == 2
+
+        assert set(watch(host, monkeypatch, story)) == {FAILED, LOST, RECOVERED}
 
 
 def watch(
     host: Host,
     monkeypatch: pytest.MonkeyPatch,
-    story: Callable[[ClosureWatcher, list[NetlinkClosures]], Awaitable[None]],
+    story: Callable[[ClosureCollector, list[DestroyEventStream]], Awaitable[None]],
 ) -> list[str]:
     """
-    Tell a story to a watcher and the streams it opens, inside the host; what is logged then.
+    Run a story with a closures collector and its streams inside the host; returns the log events.
     """
-    opened: list[NetlinkClosures] = []
+    opened: list[DestroyEventStream] = []
 
-    def open_closures() -> NetlinkClosures:
-        opened.append(NetlinkClosures())
+    def open_closures() -> DestroyEventStream:
+        opened.append(DestroyEventStream())
         return opened[-1]
 
-    async def tell() -> None:
-        memory = Memory()
-        memory.own.surroundings = Surroundings(frozenset(), frozenset())
-        watched = ClosureWatcher(Config(), memory)
+    async def play() -> None:
+        memory = State()
+        memory.own.endpoints = LocalEndpoints(frozenset(), frozenset())
+        watched = ClosureCollector(Config(), memory)
         tasks = [asyncio.create_task(work) for work in (watched.run(), sample(watched, memory.own))]
         await until(lambda: opened != [])
         await story(watched, opened)
@@ -290,32 +307,32 @@ def watch(
 
     monkeypatch.setattr(listeners, "open_closures", open_closures)
     with capture_logs() as log:
-        host.call(asyncio.run, tell())
-    return [str(entry["event"]).partition(":")[0] for entry in log]
+        host.call(asyncio.run, play())
+    return [str(entry["event"]) for entry in log]
 
 
-async def sample(watched: ClosureWatcher, memory: NamespaceMemory) -> None:
+async def sample(watched: ClosureCollector, memory: NamespaceState) -> None:
     """
-    Call the watcher into the namespace again and again, as the sampler does.
+    Subscribe to the namespace repeatedly, as the sampler does.
     """
     while True:
-        watched.listeners.keep([OWN_NAMESPACE.inode])
-        watched.listeners.follow(OWN_NAMESPACE, memory)
+        watched.streams.keep([OWN_NAMESPACE.inode])
+        watched.streams.subscribe(OWN_NAMESPACE, memory)
         await asyncio.sleep(0.1)
 
 
-def break_it(stream: NetlinkClosures) -> None:
+def break_it(stream: DestroyEventStream) -> None:
     """
-    Have a stream receive what is no netlink message, which root may send.
+    Send a stream bytes that are not a netlink message, which root may do.
     """
     number, _ = stream._socket.getsockname()
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
-        netlink.sendto(b"no netlink message at all", (number, 0))
+        netlink.sendto(b"not a netlink message", (number, 0))
 
 
-def told(watched: ClosureWatcher) -> int:
+def counted(watched: ClosureCollector) -> int:
     """
-    How many closures a watcher has counted or knows to have lost.
+    The number of closures counted, including those lost.
     """
     sums = watched.reading().sums
     return sum(sum(histogram.counts) for histogram in sums.idle.values()) + sums.lost
@@ -323,7 +340,7 @@ def told(watched: ClosureWatcher) -> int:
 
 async def until(condition: Callable[[], bool], within: float = 5) -> None:
     """
-    Wait until a condition comes true. Raises AssertionError if it does not.
+    Wait until the condition is true. Raises AssertionError after within seconds.
     """
     end = time.monotonic() + within
     while not condition():

@@ -1,14 +1,16 @@
 """
-How a dump is received, and what is said when it cannot be.
+Receiving of dumps, and errors.
 """
 
 import errno
 import fcntl
 import itertools
+import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 
@@ -16,23 +18,13 @@ import pytest
 
 from exporter.linux.netlink import dump as diag
 from exporter.linux.netlink.decode import decode
-from exporter.linux.netlink.dump import CONNECTED, _without_repeats, dump
+from exporter.linux.netlink.dump import CONNECTED, ConnectionDump, _without_repeats, dump
 from exporter.model import CollectorError, ConnectionTable, InterruptedReadError
 from tests.lab import requires_lab
-from tests.linux.netlink.capture import (
-    ALL_STATES,
-    SEQUENCE,
-    request,
-    request_for_both,
-)
+from tests.lab.requirements import needs_files
+from tests.linux.netlink.capture import ALL_STATES, SEQUENCE, request, request_for_both
 from tests.linux.netlink.population import population
-from tests.linux.netlink.synthetic import (
-    DONE,
-    ERROR,
-    attribute,
-    connection,
-    netlink,
-)
+from tests.linux.netlink.synthetic import DONE, ERROR, attribute, connection, netlink
 from tests.linux.rights import refuse_netlink
 
 LISTEN_AND_DUMP = """
@@ -55,11 +47,13 @@ def cookies(tables: Iterable[ConnectionTable]) -> list[int]:
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """
-    The other end of the exporter's socket, in the kernel's stead. Its first request has SEQUENCE.
+    The other end of the exporter's socket, in place of the kernel. The first request has SEQUENCE.
     """
+    needs_files(1024)
     ours, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    # Servers with many connections have file descriptors beyond what select() takes.
-    high = socket.socket(fileno=fcntl.fcntl(ours, fcntl.F_DUPFD_CLOEXEC, 1024))
+    # Servers with many connections have file descriptors above the limit of select().
+    number = fcntl.fcntl(ours, fcntl.F_DUPFD_CLOEXEC, 1024)
+    high = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=number)
     high.setblocking(False)
     monkeypatch.setattr(diag, "_connect", lambda: high)
     monkeypatch.setattr(diag, "_sequence", itertools.count(SEQUENCE))
@@ -70,12 +64,12 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
 
 class TestReceiving:
     """
-    Requests are answered by datagrams, whose messages are looked at when none waits any more.
+    Requests are answered with datagrams, which are decoded when no more are pending.
     """
 
     def test_request(self, kernel: socket.socket) -> None:
         """
-        IPv4 and IPv6 are asked for at once, and received until the end, wherever that lies.
+        One request asks for IPv4 and IPv6; datagrams are received until the end message.
         """
         kernel.send(connection(cookie=1))
         kernel.send(connection(cookie=2, kind=18) + connection(cookie=3))
@@ -87,7 +81,7 @@ class TestReceiving:
 
     def test_late_datagrams(self, kernel: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
         """
-        A dump that is not over is waited for.
+        Late datagrams of an unfinished dump are received.
         """
         monkeypatch.setattr(diag, "_TIMEOUT", 10)
         kernel.send(connection(cookie=1))
@@ -100,17 +94,17 @@ class TestReceiving:
 
     def test_dump_without_end(self, kernel: socket.socket) -> None:
         """
-        One that never goes on is an error, not an end.
+        A dump without further datagrams and without an end message is an error.
         """
         kernel.send(connection(cookie=1))
         tables = dump()
         assert cookies([next(tables)]) == [1]
-        with pytest.raises(CollectorError, match="stopped before its end"):
+        with pytest.raises(CollectorError, match="dump incomplete"):
             next(tables)
 
     def test_abandoned_dump(self, kernel: socket.socket) -> None:
         """
-        Whoever stops reading leaves no socket open.
+        An abandoned dump closes its socket.
         """
         kernel.send(connection())
         tables = dump()
@@ -120,34 +114,100 @@ class TestReceiving:
         assert netlink_socket.fileno() == -1
 
     @pytest.mark.parametrize(
-        ("answer", "said"),
+        ("answer", "reason"),
         [
-            (b"junk", "unexpected netlink message: message claims"),
-            (bytes(33 << 10), "unexpected netlink message: datagram of 33792 bytes"),
+            (b"junk", r"message length \d+ with 4 bytes left"),
+            (bytes(33 << 10), "datagram of 33792 bytes"),
             (netlink(ERROR, b"\xfe\xff\xff\xff" + bytes(16)), "modprobe tcp_diag"),
             (netlink(DONE, b"\xf4\xff\xff\xff"), "Cannot allocate memory"),
         ],
     )
-    def test_answers_that_are_none(self, kernel: socket.socket, answer: bytes, said: str) -> None:
+    def test_invalid_answers(self, kernel: socket.socket, answer: bytes, reason: str) -> None:
         """
-        What the kernel should not send, and what it reports, is told as the collector's error.
+        Invalid messages, and errors that the kernel reports, raise a CollectorError with the
+        reason.
         """
         kernel.send(answer)
-        with pytest.raises(CollectorError, match=said):
+        with pytest.raises(CollectorError, match=reason):
             list(dump())
 
     def test_interrupted(self, kernel: socket.socket) -> None:
         """
-        A dump that is not whole says that reading again may help.
+        An incomplete dump raises InterruptedReadError, so that it can be repeated.
         """
         kernel.send(connection() + netlink(DONE, bytes(4), flags=0x12))
         with pytest.raises(InterruptedReadError):
             list(dump())
 
+    @pytest.mark.parametrize(
+        ("number", "facts"),
+        [
+            (errno.ENOENT, ["modprobe tcp_diag"]),
+            (errno.EOPNOTSUPP, ["modprobe tcp_diag"]),
+            (errno.EPERM, ["seccomp", "Operation not permitted"]),
+            (errno.EACCES, ["seccomp", "Permission denied"]),
+            (errno.EAFNOSUPPORT, ["AF_NETLINK", "RestrictAddressFamilies", "not supported"]),
+            (errno.EPROTONOSUPPORT, ["AF_NETLINK", "RestrictAddressFamilies", "not supported"]),
+            (errno.EMFILE, ["Too many open files"]),
+        ],
+    )
+    def test_refused(self, monkeypatch: pytest.MonkeyPatch, number: int, facts: list[str]) -> None:
+        """
+        If netlink is not available, the error has the reason and what to do.
+        """
+
+        def refuse() -> socket.socket:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(diag, "_connect", refuse)
+        with pytest.raises(CollectorError) as caught:
+            list(dump())
+        assert [fact for fact in facts if fact not in str(caught.value)] == []
+
+    def test_small_buffer(self, kernel: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        A batch ends when the buffer has no room for another datagram of the largest size.
+        """
+        monkeypatch.setattr(diag, "_BATCH_SIZE", 2 * diag._DATAGRAM_SIZE)
+        rest = diag._DATAGRAM_SIZE - len(connection(attribute(99, b"")))
+        for cookie in (1, 2, 3, 4):
+            kernel.send(connection(attribute(99, bytes(rest)), cookie=cookie))
+        kernel.send(END)
+        assert [table.cookie.tolist() for table in dump()] == [[1, 2], [3, 4]]
+
+    def test_datagram_as_large_as_the_kernels(self, kernel: socket.socket) -> None:
+        """
+        A datagram may have as many bytes as the kernel's largest ones.
+        """
+        empty = connection(attribute(99, b""))
+        kernel.send(connection(attribute(99, bytes(diag._DATAGRAM_SIZE - len(empty)))))
+        kernel.send(END)
+        assert cookies(dump()) == [1]
+
+    def test_time(self, kernel: socket.socket) -> None:
+        """
+        Rows have the time at which they were read.
+        """
+        kernel.send(connection(cookie=1) + END)
+        before = time.monotonic()
+        (table,) = ConnectionDump()
+        assert before <= table.read_at[0] <= time.monotonic()
+        assert kernel.recv(1000) == request_for_both(1 << 1 | 1 << 8)
+
+    def test_without_tcp_info(self, kernel: socket.socket) -> None:
+        """
+        Without tcp_info, the request has no extensions.
+        """
+        kernel.send(connection(cookie=1) + END)
+        assert cookies(ConnectionDump(tcp_info=False)) == [1]
+        request = kernel.recv(1000)
+        assert (request[19], request_for_both(1 << 1 | 1 << 8)[19]) == (0, 2)
+        assert request[20:] == request_for_both(1 << 1 | 1 << 8)[20:]
+
     @requires_lab
     def test_batches(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """
-        However few datagrams are decoded at once, every connection comes exactly once.
+        Independent of the batch size, every connection is returned exactly once.
         """
         with population(500) as everyone:
             monkeypatch.setattr(diag, "_BATCH_SIZE", 64 << 10)
@@ -161,13 +221,13 @@ class TestReceiving:
 
 class TestRepeats:
     """
-    The kernel may send the last connection of a datagram once more at the start of the next.
+    The kernel may repeat the last connection of a datagram at the start of the next one.
     """
 
     @staticmethod
     def read(*batches: bytes) -> list[int]:
         """
-        The cookies in these batches, each decoded on its own, less the repeats.
+        The cookies in these batches without repeats; each batch is decoded separately.
         """
         tables = (
             table for batch in batches for table in decode(memoryview(batch), SEQUENCE, 0.0).tables
@@ -176,14 +236,14 @@ class TestRepeats:
 
     def test_within_a_batch(self) -> None:
         """
-        It is dropped where both datagrams are in one batch.
+        A repeat is removed if both datagrams are in one batch.
         """
         batch = b"".join(connection(cookie=number) for number in (1, 2, 2, 3))
         assert self.read(batch) == [1, 2, 3]
 
     def test_between_batches(self) -> None:
         """
-        It is dropped where they are in different batches.
+        A repeat is removed if the datagrams are in different batches.
         """
         first = connection(cookie=1) + connection(cookie=2)
         assert self.read(first, connection(cookie=2) + connection(cookie=3)) == [1, 2, 3]
@@ -191,7 +251,8 @@ class TestRepeats:
 
     def test_between_batches_of_several_layouts(self) -> None:
         """
-        The last connection of a batch need not be in its last table, nor the first in the first.
+        A repeat is removed if the last connection of a batch is not in its last table, or the first
+        one not in its first table.
         """
         longer = attribute(99, b"")
         first = (
@@ -206,39 +267,37 @@ class TestRepeats:
 
     def test_in_a_dump(self, kernel: socket.socket) -> None:
         """
-        A dump is read without them.
+        A dump has no repeats.
         """
         kernel.send(connection(cookie=1))
         kernel.send(connection(cookie=1) + connection(cookie=2))
         assert cookies([next(dump())]) == [1, 2]
 
-    def test_nothing_else_is_dropped(self) -> None:
+    def test_nothing_else_is_removed(self) -> None:
         """
-        Connections that come once stay, whatever their cookies.
+        Connections that occur once are kept, independent of their cookies.
         """
         numbers = [1, 2, 3, 1 << 63]
         assert self.read(*(connection(cookie=number) for number in reversed(numbers))) == numbers
 
 
+@pytest.mark.system
 class TestRefusedByTheKernel:
     """
-    Where netlink is not to be had, the error says why and what to do.
+    If netlink is not available, the error has the reason and what to do.
     """
 
     @pytest.mark.parametrize(
-        ("number", "said"),
+        ("number", "facts"),
         [
-            (
-                errno.EPERM,
-                "not permitted here (Operation not permitted); is it filtered by seccomp?",
-            ),
-            (errno.EACCES, "not permitted here (Permission denied); is it filtered by seccomp?"),
-            (errno.EAFNOSUPPORT, "RestrictAddressFamilies must allow AF_NETLINK"),
+            (errno.EPERM, ("Operation not permitted", "seccomp")),
+            (errno.EACCES, ("Permission denied", "seccomp")),
+            (errno.EAFNOSUPPORT, ("systemd", "RestrictAddressFamilies", "AF_NETLINK")),
         ],
     )
-    def test_seccomp(self, number: int, said: str) -> None:
+    def test_seccomp(self, number: int, facts: tuple[str, ...]) -> None:
         """
-        A filter as container runtimes and systemd set it is named as the likely cause.
+        If a filter of a container runtime or systemd is the likely cause, the error has it.
         """
         outcome: Future[str] = Future()
 
@@ -251,17 +310,19 @@ class TestRefusedByTheKernel:
         thread = threading.Thread(target=refused)
         thread.start()
         thread.join()
-        assert said in outcome.result(timeout=0)
-        list(dump())  # only that thread was filtered
+        message = outcome.result(timeout=0)
+        assert [fact for fact in facts if fact not in message] == []
+        list(dump())  # the filter applied to that thread only
 
     def test_no_tcp_diag(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """
-        A protocol that no kernel module dumps is what TCP is without tcp_diag: it says which.
+        The error for a protocol without a diag module, as TCP without tcp_diag, has the command to
+        load it.
         """
         monkeypatch.setattr(
             diag,
             "_request",
-            lambda states, sequence: request(
+            lambda _, states, sequence: request(
                 socket.AF_INET, states, protocol=254, sequence=sequence
             ),
         )
@@ -271,7 +332,7 @@ class TestRefusedByTheKernel:
     @requires_lab
     def test_user_namespace(self) -> None:
         """
-        Root in a user namespace of its own, as in a rootless container, reads its sockets.
+        Root in another user namespace, as in a rootless container, can read its sockets.
         """
         unshare = ["unshare", "--user", "--map-root-user", "--net"]
         subprocess.run([*unshare, sys.executable, "-c", LISTEN_AND_DUMP], check=True)

@@ -1,7 +1,7 @@
 """
-Which network namespaces are found, and what they are called.
+Discovery and naming of network namespaces.
 
-Other tests' namespaces are found too: what is looked at here are the own ones.
+Namespaces of other tests may be found too; tests check only their own.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ import psutil
 import pytest
 
 from exporter.linux.netns import discovery as finder
-from exporter.linux.netns.discovery import Finder
-from exporter.linux.netns.names import Names
-from exporter.model import Found, Namespace
+from exporter.linux.netns.discovery import NamespaceDiscovery
+from exporter.linux.netns.names import NamespaceNames
+from exporter.model import DiscoveredNamespaces, Namespace
 from tests.cgroups import cgroup_tree
 from tests.lab import LAB_MARKS, Host
 from tests.lab.hosts import NAMESPACES
@@ -40,7 +40,7 @@ JOIN = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
 @dataclass(frozen=True)
 class Anonymous:
     """
-    A namespace without a name, and the process that is in it.
+    A namespace without a name, and the process in it.
     """
 
     inode: int
@@ -50,7 +50,7 @@ class Anonymous:
 @contextlib.contextmanager
 def anonymous(*argv: str) -> Iterator[Anonymous]:
     """
-    A new one, until the block is left; argv is what comes before its process' command.
+    Create one for the block; argv is put before its process's command.
     """
     command = [*argv, "unshare", "--net", "sh", "-c", "echo; exec sleep infinity"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -65,7 +65,7 @@ def anonymous(*argv: str) -> Iterator[Anonymous]:
 @pytest.fixture
 def only(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[int]], None]:
     """
-    Has but these processes be found, and no names.
+    A function that restricts discovery to these processes, without names in /run/netns.
     """
 
     def restrict(processes: list[int]) -> None:
@@ -75,25 +75,25 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[int]], None]:
     return restrict
 
 
-def names(found: Found) -> dict[int, str]:
+def names(found: DiscoveredNamespaces) -> dict[int, str]:
     """
-    The names of what was found, by inode.
+    The names of the found namespaces, by inode.
     """
     return {namespace.inode: namespace.name for namespace in found.namespaces}
 
 
 def inode(host: Host) -> int:
     """
-    That of a host's namespace.
+    The inode of a host's namespace.
     """
     return (NAMESPACES / host.name).stat().st_ino
 
 
 def test_own_first() -> None:
     """
-    The own namespace comes first, is called host, and is not found a second time.
+    The exporter's own namespace is first, is named host, and is not found twice.
     """
-    first, *others = Finder().find().namespaces
+    first, *others = NamespaceDiscovery().find().namespaces
     assert first == Namespace("host")
     own = Path("/proc/self/ns/net").stat().st_ino
     assert own not in {namespace.inode for namespace in others}
@@ -101,69 +101,77 @@ def test_own_first() -> None:
 
 def test_names_and_numbers() -> None:
     """
-    Names in /run/netns are taken; what has none is called by its number.
+    Names in /run/netns are used; a namespace without a name is named by its inode.
     """
     with Host() as host, anonymous() as bare:
-        found = names(Finder().find())
+        found = names(NamespaceDiscovery().find())
         assert found[inode(host)] == host.name
         assert found[bare.inode] == f"net:[{bare.inode}]"
 
 
 def test_nested() -> None:
     """
-    A namespace made within another one is found as any.
+    A namespace created inside another one is found.
     """
     with anonymous() as outer, anonymous("nsenter", f"--net=/proc/{outer.process}/ns/net") as inner:
         assert outer.inode != inner.inode
-        assert {outer.inode, inner.inode} <= names(Finder().find()).keys()
+        assert {outer.inode, inner.inode} <= names(NamespaceDiscovery().find()).keys()
 
 
-def test_processes_inside_one_with_a_name() -> None:
+def test_named_with_processes() -> None:
     """
-    A named namespace with processes is one; of the ways in, some are remembered.
+    A named namespace with processes is found once; the number of its entrances is limited.
     """
     with Host() as host:
         processes = [host.start(["sleep", "infinity"]) for _ in range(10)]
-        (found,) = (each for each in Finder().find().namespaces if each.inode == inode(host))
-        ways = [str(NAMESPACES / host.name), *(f"/proc/{each.pid}/ns/net" for each in processes)]
-        assert found.entrances == tuple(ways[: finder._ENTRANCES])
+        (found,) = (
+            each for each in NamespaceDiscovery().find().namespaces if each.inode == inode(host)
+        )
+        files = [str(NAMESPACES / host.name), *(f"/proc/{each.pid}/ns/net" for each in processes)]
+        assert found.entrances == tuple(files[: finder._ENTRANCES])
 
 
 def test_leftover_file() -> None:
     """
-    A file in /run/netns that is no namespace is none.
+    A file in /run/netns that is not a namespace is ignored.
     """
     with Host():
         leftover = NAMESPACES / f"lab-{os.getpid()}-leftover"
         leftover.touch()
         try:
-            assert leftover.name not in names(Finder().find()).values()
+            assert leftover.name not in names(NamespaceDiscovery().find()).values()
         finally:
             leftover.unlink()
 
 
 def test_name_that_is_no_text() -> None:
     """
-    A name of any bytes becomes one that can be a label.
+    A name with bytes that are not text is converted to a valid label.
     """
     with Host("\udcff") as host:
-        assert names(Finder().find())[inode(host)] == host.name.replace("\udcff", "\ufffd")
+        assert names(NamespaceDiscovery().find())[inode(host)] == host.name.replace(
+            "\udcff", "\ufffd"
+        )
 
 
-def test_alike() -> None:
+def test_unique() -> None:
     """
-    No two are called alike, the own one alone is called host, and a name once given stays.
+    Names are unique, only the exporter's own is named host, and a namespace keeps its name. One
+    that is recreated under the same name has the name alone, once the old one is gone.
     """
-    chosen = Names()
-    ways = {7: ["/run/netns/host"], 8: ["/run/netns/a"], 9: ["/run/netns/b"]}
+    chosen = NamespaceNames()
+    entrances = {7: ["/run/netns/host"], 8: ["/run/netns/a"], 9: ["/run/netns/b"]}
     given = {7: "host", 8: "x", 9: "x"}
     first = {7: "host net:[7]", 8: "x", 9: "x net:[9]"}
-    assert chosen.choose(ways, given) == first
-    assert chosen.choose(dict(reversed(ways.items())), given) == first
-    del ways[8]
-    assert chosen.choose(ways, given) == {7: "host net:[7]", 9: "x net:[9]"}
-    ways[10], given[10] = ["/run/netns/c"], "x"
-    assert chosen.choose(ways, given)[10] == "x", "nobody has it any more"
+    assert chosen.choose(entrances, given) == first
+    assert chosen.choose(dict(reversed(entrances.items())), given) == first
+    del entrances[8]
+    assert chosen.choose(entrances, given) == {7: "host net:[7]", 9: "x"}
+    del entrances[9]
+    entrances[10], given[10] = ["/run/netns/c"], "x"
+    assert chosen.choose(entrances, given)[10] == "x"
+    entrances[11], given[11] = ["/run/netns/d"], "x"
+    assert chosen.choose(entrances, given)[10] == "x", "the older one keeps the name"
 
 
 @pytest.mark.parametrize(
@@ -176,52 +184,51 @@ def test_alike() -> None:
 )
 def test_containers(cgroup: str, name: str | None) -> None:
     """
-    What has no name is called by its container or pod. A unit's processes may be in any namespace:
-    its name says nothing.
+    A namespace without a name is named by its container or pod, but not by a systemd unit, whose
+    processes may be in any namespace.
     """
     with cgroup_tree() as tree:
         place = tree / cgroup
         place.mkdir(parents=True)
         with anonymous("sh", "-c", JOIN, str(place)) as bare:
-            assert names(Finder().find())[bare.inode] == (name or f"net:[{bare.inode}]")
+            assert names(NamespaceDiscovery().find())[bare.inode] == (name or f"net:[{bare.inode}]")
 
 
 def test_names_by_runtimes() -> None:
     """
-    What a container runtime calls a namespace says nothing: the container's name is the better one,
-    if there is one.
+    The name of the container replaces a name generated by a container runtime.
     """
-    assert Names().choose({7: ["/run/netns/x"]}, {7: CNI}) == {7: CNI}
+    assert NamespaceNames().choose({7: ["/run/netns/x"]}, {7: CNI}) == {7: CNI}
     with cgroup_tree() as tree:
         place = tree / f"cri-containerd-{CONTAINER}.scope"
         place.mkdir()
         with anonymous("sh", "-c", JOIN, str(place)) as bare:
-            ways = {7: ["/run/netns/x", f"/proc/{bare.process}/ns/net"]}
-            assert Names().choose(ways, {7: CNI}) == {7: CONTAINER[:12]}
+            entrances = {7: ["/run/netns/x", f"/proc/{bare.process}/ns/net"]}
+            assert NamespaceNames().choose(entrances, {7: CNI}) == {7: CONTAINER[:12]}
 
 
 def test_too_many(only: Callable[[list[int]], None]) -> None:
     """
-    What is beyond the limit is counted; those within it stay, whichever come to be found first.
+    Namespaces above the limit are counted; the selected ones stay, in any order of discovery.
     """
     with anonymous() as one, anonymous() as two, anonymous() as three:
-        limited = Finder(most=2)
+        limited = NamespaceDiscovery(most=2)
         only([one.process, two.process])
-        assert limited.find().passed_over == {}
+        assert limited.find().skipped == {}
         only([three.process, two.process, one.process])
         found = limited.find()
         assert names(found).keys() == {0, one.inode, two.inode}
-        assert found.passed_over == {"there are more than 2": 1}
+        assert found.skipped == {"more than the limit of 2": 1}
 
 
 def test_limit_of_files(only: Callable[[list[int]], None]) -> None:
     """
-    Each namespace takes an open file: they get half of those that the process may have.
+    Each namespace needs an open file; at most half of the process's limit is used.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with anonymous() as one, anonymous() as two:
         only([one.process, two.process])
-        limited = Finder()
+        limited = NamespaceDiscovery()
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
         try:
             assert limited._limit() == 1
@@ -231,25 +238,25 @@ def test_limit_of_files(only: Callable[[list[int]], None]) -> None:
 
 def test_processes_of_others(only: Callable[[list[int]], None]) -> None:
     """
-    Without CAP_SYS_PTRACE, how many namespaces others' processes are in is known all the same.
+    Without CAP_SYS_PTRACE, the namespaces of other users' processes are still counted.
     """
     sleep = ["sleep", "infinity"]
     with anonymous() as one, anonymous() as two, subprocess.Popen(sleep) as here:
         enter = ["nsenter", f"--net=/proc/{one.process}/ns/net", *sleep]
         with subprocess.Popen(enter) as beside:
             only([os.getpid(), here.pid, one.process, beside.pid, two.process])
-            found = as_nobody(Finder().find)
+            found = as_nobody(NamespaceDiscovery().find)
             beside.kill()
         here.kill()
-    assert found == Found(
-        (Namespace("host"),),
-        {"CAP_SYS_PTRACE is lacking, to see those of others' processes": 2},
-    )
+    assert found.namespaces == (Namespace("host"),)
+    ((reason, number),) = found.skipped.items()
+    assert "CAP_SYS_PTRACE" in reason
+    assert number == 2
 
 
 def as_nobody(function: Callable[[], T]) -> T:
     """
-    What function returns without any privilege.
+    The result of function without any privilege.
     """
     outcome: Future[T] = Future()
 

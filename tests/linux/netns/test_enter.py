@@ -1,5 +1,5 @@
 """
-Network namespaces: entered and left whatever happens inside.
+Entering and leaving network namespaces.
 """
 
 import subprocess
@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import pytest
 
-from exporter.linux.netns.enter import inside, is_inhabited
+from exporter.collectors.operating_system import read_settings
+from exporter.linux.netns.enter import inside, is_in_use
 from exporter.model import Namespace, RefusedError, StrandedError, VanishedError
-from exporter.settings import read_settings
 from tests.lab import LAB_MARKS, Host
 from tests.lab.hosts import NAMESPACES
 from tests.linux.rights import become_nobody
@@ -30,7 +30,7 @@ TIME = 1234
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
     """
-    A namespace with a keepalive time of its own.
+    A namespace with another keepalive time.
     """
     with Host() as host:
         host.sysctl("net.ipv4.tcp_keepalive_time", TIME)
@@ -39,7 +39,7 @@ def host() -> Iterator[Host]:
 
 def in_thread(function: Callable[[], T]) -> T:
     """
-    What function returns or raises in a thread of its own, which may lose its way.
+    The result or exception of function in a new thread, which may be stranded.
     """
     outcome: Future[T] = Future()
 
@@ -57,7 +57,7 @@ def in_thread(function: Callable[[], T]) -> T:
 
 def namespace(host: Host, *entrances: str) -> Namespace:
     """
-    The host's namespace, behind these entrances.
+    The host's namespace, with these entrances before its name.
     """
     name = NAMESPACES / host.name
     return Namespace(host.name, name.stat().st_ino, (*entrances, str(name)))
@@ -65,7 +65,7 @@ def namespace(host: Host, *entrances: str) -> Namespace:
 
 def test_inside_and_back(host: Host) -> None:
     """
-    Inside, the settings are those of the namespace; behind the block, the own ones.
+    Inside the block, the settings are those of the namespace; after it, the exporter's own.
     """
     before = HERE.stat()
     with inside(namespace(host)):
@@ -76,7 +76,7 @@ def test_inside_and_back(host: Host) -> None:
 
 def test_back_after_an_error(host: Host) -> None:
     """
-    An error in the block is raised outside, where the thread is back.
+    An exception in the block is raised after the thread has returned.
     """
     before = HERE.stat().st_ino
     with pytest.raises(ZeroDivisionError), inside(namespace(host)):
@@ -86,7 +86,7 @@ def test_back_after_an_error(host: Host) -> None:
 
 def test_other_threads_stay(host: Host) -> None:
     """
-    Only the thread that enters is inside.
+    Only the calling thread enters.
     """
 
     def enter() -> int:
@@ -98,7 +98,7 @@ def test_other_threads_stay(host: Host) -> None:
 
 def test_no_file_stays_open(host: Host) -> None:
     """
-    Coming and going a hundred times leaves no file open, which would keep the namespace alive.
+    No file stays open after entering, because it would keep the namespace alive.
     """
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(100):
@@ -109,20 +109,20 @@ def test_no_file_stays_open(host: Host) -> None:
 
 def test_no_way_back(host: Host) -> None:
     """
-    A thread that cannot come back says so in a way that cannot be taken for a failed reading.
+    A thread that cannot return raises StrandedError, which is not a CollectorError.
     """
 
     def lose_rights() -> None:
         with inside(namespace(host)):
             become_nobody()
 
-    with pytest.raises(StrandedError, match=f"cannot come back from {host.name}"):
+    with pytest.raises(StrandedError, match=f" from {host.name}: "):
         in_thread(lose_rights)
 
 
 def test_refused(host: Host) -> None:
     """
-    Without CAP_SYS_ADMIN the name leads nowhere, and the error says what is lacking.
+    Without CAP_SYS_ADMIN, a named namespace cannot be entered; the error has the capability.
     """
 
     def as_nobody() -> None:
@@ -130,13 +130,13 @@ def test_refused(host: Host) -> None:
         with inside(namespace(host)):
             pytest.fail("inside without any privilege")
 
-    with pytest.raises(RefusedError, match="CAP_SYS_ADMIN is lacking, to enter them"):
+    with pytest.raises(RefusedError, match="CAP_SYS_ADMIN is required"):
         in_thread(as_nobody)
 
 
 def test_process_of_others(host: Host) -> None:
     """
-    Another user's process is refused without CAP_SYS_PTRACE before anything is entered.
+    Without CAP_SYS_PTRACE, the namespace of another user's process cannot be entered.
     """
     process = host.start(["sleep", "infinity"])
     entrance = f"/proc/{process.pid}/ns/net"
@@ -147,39 +147,40 @@ def test_process_of_others(host: Host) -> None:
         with inside(target):
             pytest.fail("inside without any privilege")
 
-    with pytest.raises(RefusedError, match="CAP_SYS_PTRACE is lacking, to enter them"):
+    with pytest.raises(RefusedError, match="CAP_SYS_PTRACE is required"):
         in_thread(as_nobody)
 
 
-def test_entrances_that_lead_elsewhere(host: Host) -> None:
+def test_invalid_entrances(host: Host) -> None:
     """
-    A process that has ended and one that is elsewhere, as where its number is another's, are passed
-    by; with no other entrance the namespace has ended.
+    Entrances of ended processes and of other namespaces (reused pids) are skipped; without a valid
+    one, VanishedError is raised.
     """
     elsewhere = ("/proc/4194305/ns/net", "/proc/self/ns/net")
     with inside(namespace(host, *elsewhere)):
         assert read_settings().time == TIME
-    with pytest.raises(VanishedError), inside(Namespace("gone", namespace(host).inode, elsewhere)):
-        pytest.fail("inside what has ended")
+    removed = Namespace("removed", namespace(host).inode, elsewhere)
+    with pytest.raises(VanishedError), inside(removed):
+        pytest.fail("inside a removed namespace")
 
 
-def test_is_inhabited() -> None:
+def test_is_in_use() -> None:
     """
-    A namespace is inhabited as long as it has a process or a name; a zombie does not count.
+    A namespace is in use while it has a process or a name; a zombie does not count.
     """
     with Host() as host:
         process: subprocess.Popen[str] = host.start(["sleep", "infinity"])
         found = namespace(host, f"/proc/{process.pid}/ns/net")
-        assert is_inhabited(found)
+        assert is_in_use(found)
         process.kill()
         until(lambda: "Z" in Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").split())
-        assert is_inhabited(found), "by its name"
-    assert not is_inhabited(found)
+        assert is_in_use(found), "it has a name"
+    assert not is_in_use(found)
 
 
 def until(condition: Callable[[], bool], within: float = 10) -> None:
     """
-    Wait until a condition comes true. Raises AssertionError if it does not.
+    Wait until the condition is true. Raises AssertionError after within seconds.
     """
     end = time.monotonic() + within
     while not condition():

@@ -1,5 +1,5 @@
 """
-Cgroup ids resolved in the kernel's own cgroup2 file system.
+Resolution of cgroup ids in the kernel's cgroup2 file system.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter.linux.procfs import cgroups
-from exporter.linux.procfs.cgroups import Workloads
+from exporter.linux.procfs.cgroups import WorkloadNames
 from exporter.model import UNKNOWN_WORKLOAD, CollectorError
 from tests.cgroups import cgroup_tree
 from tests.lab import LAB_MARKS
@@ -23,7 +23,7 @@ UID = "0a1b2c3d-1111-2222-3333-444455556666"
 @pytest.fixture
 def tree() -> Iterator[Path]:
     """
-    A cgroup to make others in.
+    A cgroup in which tests create others.
     """
     with cgroup_tree() as path:
         yield path
@@ -31,7 +31,7 @@ def tree() -> Iterator[Path]:
 
 def made(path: Path) -> int:
     """
-    The id of a cgroup that is made for it.
+    Create a cgroup; returns its id.
     """
     path.mkdir(parents=True)
     return path.stat().st_ino
@@ -39,12 +39,12 @@ def made(path: Path) -> int:
 
 def test_names(tree: Path) -> None:
     """
-    Cgroups are found wherever they are, the root too; what is not there is unknown, and so is 0.
+    Cgroups are found at any depth, including the root; absent ones and 0 are unknown.
     """
     service = made(tree / "system.slice/a.service")
     plain = made(tree / "plain/deep/er")
     root = tree.parent.stat().st_ino
-    names = Workloads().names([service, plain, root, 0, 4_000_000_000])
+    names = WorkloadNames().names([service, plain, root, 0, 4_000_000_000])
     assert names == {
         service: "a.service",
         plain: f"/{tree.name}/plain/deep/er",
@@ -56,10 +56,10 @@ def test_names(tree: Path) -> None:
 
 def test_removed(tree: Path) -> None:
     """
-    A cgroup that has been removed keeps its name; one removed before it was asked for has none.
+    A removed cgroup keeps its name; one removed before its first request is unknown.
     """
     early, late = (made(tree / name) for name in ("early.service", "late.service"))
-    workloads = Workloads()
+    workloads = WorkloadNames()
     assert workloads.names([early])[early] == "early.service"
     for name in ("early.service", "late.service"):
         (tree / name).rmdir()
@@ -68,9 +68,9 @@ def test_removed(tree: Path) -> None:
 
 def test_new(tree: Path) -> None:
     """
-    One that is made later is found when it is asked for.
+    A cgroup created later is found.
     """
-    workloads = Workloads()
+    workloads = WorkloadNames()
     workloads.names([made(tree / "a.service")])
     later = made(tree / "b.service")
     assert workloads.names([later])[later] == "b.service"
@@ -78,21 +78,21 @@ def test_new(tree: Path) -> None:
 
 def test_searches_once(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    What is known, be it that nothing can be, is not searched for again.
+    Known names, including unknown workloads, are not searched for again.
     """
-    workloads = Workloads()
+    workloads = WorkloadNames()
     ids = [made(tree / "a.service"), 0, 4_000_000_000]
     expected = dict(workloads.names(ids))
     monkeypatch.setattr(cgroups, "_mount", None)
     assert workloads.names(ids) == expected
 
 
-def test_remembers_a_bounded_number(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_is_bounded(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Of cgroups that are no longer asked for, the latest are remembered; of those asked for, all.
+    Of cgroups no longer requested, the latest names are kept; of requested ones, all.
     """
     monkeypatch.setattr(cgroups, "_REMEMBERED", 2)
-    workloads = Workloads()
+    workloads = WorkloadNames()
     ids = [made(tree / f"{number}.service") for number in range(6)]
     for cgroup in ids[:4]:
         workloads.names([cgroup])
@@ -102,39 +102,42 @@ def test_remembers_a_bounded_number(tree: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_search_is_bounded(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    So many cgroups are looked at and no more, the upper ones first.
+    The number of cgroups visited is limited, and the search is breadth-first.
     """
     upper = made(tree / "upper.service")
     for number in range(50):
         made(tree / f"crowd/{number}")
     lower = made(tree / "crowd/0/lower.service")
     monkeypatch.setattr(cgroups, "_MOST_VISITED", 40)
-    assert Workloads().names([upper, lower]) == {upper: "upper.service", lower: UNKNOWN_WORKLOAD}
+    assert WorkloadNames().names([upper, lower]) == {
+        upper: "upper.service",
+        lower: UNKNOWN_WORKLOAD,
+    }
 
 
 def test_any_bytes(tree: Path) -> None:
     """
-    A name that is no text is one that can be published; only newlines the kernel refuses.
+    A name with bytes that are not text is escaped; the kernel rejects only newlines.
     """
     cgroup = made(Path(os.fsdecode(os.fsencode(tree) + b"/\xff\x1b")))
-    assert Workloads().names([cgroup])[cgroup] == f"/{tree.name}/\\xff\x1b"
+    assert WorkloadNames().names([cgroup])[cgroup] == f"/{tree.name}/\\xff\x1b"
 
 
 def test_pods(tree: Path, tmp_path: Path) -> None:
     """
-    Pods have the names that their directories of logs have; without those, their uids.
+    Pod names are taken from the log directories; without those, the uid is used.
     """
     cgroup = made(tree / f"kubepods/burstable/pod{UID}/container")
     (tmp_path / f"shop_cart-1_{UID}").mkdir()
     (tmp_path / "something else").mkdir()
-    assert Workloads(pod_logs=tmp_path).names([cgroup]) == {cgroup: "shop/cart-1"}
+    assert WorkloadNames(pod_logs=tmp_path).names([cgroup]) == {cgroup: "shop/cart-1"}
     shutil.rmtree(tmp_path)
-    assert Workloads(pod_logs=tmp_path).names([cgroup]) == {cgroup: UID}
+    assert WorkloadNames(pod_logs=tmp_path).names([cgroup]) == {cgroup: UID}
 
 
-def mounts(directory: Path, *lines: str) -> Workloads:
+def mounts(directory: Path, *lines: str) -> WorkloadNames:
     """
-    The workloads of a process that has these mounts, given by root and point.
+    The workload names for these mounts, given by root and mount point.
     """
     file = directory / "mountinfo"
     other = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n"
@@ -142,19 +145,19 @@ def mounts(directory: Path, *lines: str) -> Workloads:
         other
         + "".join(f"41 31 0:38 {line} rw,relatime shared:9 - cgroup2 none rw\n" for line in lines)
     )
-    return Workloads(file)
+    return WorkloadNames(file)
 
 
 def test_mounts(tree: Path, tmp_path: Path) -> None:
     """
-    The mount that shows most is searched; names begin where the process sees its root.
+    The mount with the largest part of the hierarchy is searched; names start at the visible root.
     """
     cgroup = made(tree / "plain")
     top, whole = str(tree.parent), f"/{tree.name}/plain"
     cases = {
         (f"/ {top}",): whole,
         (f"/containers/one {tree}", f"/ {top}"): whole,
-        (f"/ {tree}", f"/../../.. {top}"): whole,  # a container that sees its host's cgroups too
+        (f"/ {tree}", f"/../../.. {top}"): whole,  # a container with its host's cgroups mounted
         (f"/containers/one {tree}",): "/containers/one/plain",
     }
     for lines, name in cases.items():
@@ -172,12 +175,12 @@ def test_mount_point_with_a_space(tree: Path, tmp_path: Path) -> None:
 
 def test_no_cgroup2(tmp_path: Path) -> None:
     """
-    Where there is no such file system, or it has gone, that is said; nobody is named.
+    If no cgroup2 file system is mounted, or it is gone, the error has the reason.
     """
-    with pytest.raises(CollectorError, match="no cgroup2 file system is mounted"):
+    with pytest.raises(CollectorError, match="cgroup2"):
         mounts(tmp_path).names([1])
     with pytest.raises(CollectorError, match=f"cannot read {tmp_path}/gone: No such file"):
         mounts(tmp_path, f"/ {tmp_path}/gone").names([1])
     with pytest.raises(CollectorError, match=f"cannot read {tmp_path}/none: No such file"):
-        Workloads(tmp_path / "none").names([1])
+        WorkloadNames(tmp_path / "none").names([1])
     assert mounts(tmp_path).names([0]) == {0: UNKNOWN_WORKLOAD}

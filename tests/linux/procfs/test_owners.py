@@ -1,5 +1,5 @@
 """
-Who holds a socket, and its exact options: of real processes.
+Holders of sockets and exact socket options, with real processes.
 """
 
 import os
@@ -12,8 +12,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from exporter.linux.procfs.processes import Processes
+from exporter.linux.procfs.processes import ProcessFinder
 from exporter.linux.procfs.socket_options import read_options
+
+pytestmark = pytest.mark.system
 
 HOLD = """
 import socket, sys
@@ -35,7 +37,8 @@ def holding(
     number: int = 1, name: bytes = b"holder"
 ) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
     """
-    A process of this name that holds so many sockets: it, the last one's inode and descriptor.
+    A process with this name and number of sockets; yields it, and the inode and descriptor of its
+    last socket.
     """
     with subprocess.Popen(
         [sys.executable, "-c", HOLD.format(number=number, name=name)],
@@ -51,12 +54,12 @@ def holding(
             process.kill()
 
 
-def test_a_process_is_found() -> None:
+def test_holder() -> None:
     """
-    By the inode of its socket: its number, its name, its descriptor.
+    The holder of a socket is found by inode, with pid, name and descriptor.
     """
     with holding(name=b"postgres") as (process, inode, descriptor):
-        holder = Processes().holders({inode: os.getuid(), 0: 0, 2**32 - 1: 0})
+        holder = ProcessFinder().holders({inode: os.getuid(), 0: 0, 2**32 - 1: 0})
     assert [(each.pid, each.name, each.descriptor) for each in holder.values()] == [
         (process.pid, "postgres", descriptor)
     ]
@@ -65,25 +68,25 @@ def test_a_process_is_found() -> None:
 
 def test_the_user_is_a_hint_only() -> None:
     """
-    A process is found though its socket was made by another user.
+    A process is also found if its socket was created by another user.
     """
     with holding() as (process, inode, _):
-        assert Processes().holders({inode: 12345})[inode].pid == process.pid
+        assert ProcessFinder().holders({inode: 12345})[inode].pid == process.pid
 
 
 def test_any_name() -> None:
     """
-    A name that is no text still is one.
+    A process name with bytes that are not text is escaped.
     """
     with holding(name=b"\xff\n\x1b[2J") as (_, inode, _):
-        assert Processes().holders({inode: 0})[inode].name == "\\xff\n\x1b[2J"
+        assert ProcessFinder().holders({inode: 0})[inode].name == "\\xff\n\x1b[2J"
 
 
-def test_a_socket_that_changes_hands() -> None:
+def test_closed_socket() -> None:
     """
-    What was found once is not believed when it no longer holds; nobody holds a closed socket.
+    A cached holder is verified; a closed socket has no holder.
     """
-    processes = Processes()
+    processes = ProcessFinder()
     with holding() as (process, inode, _):
         assert processes.holders({inode: 0}) == processes.holders({inode: 0}) != {}
         assert process.stdin is not None
@@ -96,14 +99,14 @@ def test_a_socket_that_changes_hands() -> None:
 
 def test_one_of_several() -> None:
     """
-    Of several processes that hold it, it is the one of the lowest number.
+    If several processes hold a socket, the one with the lowest pid is returned.
     """
     with socket.socket() as ours:
         inherited = [ours.fileno()]
         with subprocess.Popen(["sleep", "30"], pass_fds=inherited) as child:
             try:
                 inode = os.fstat(ours.fileno()).st_ino
-                pid = Processes().holders({inode: os.getuid()})[inode].pid
+                pid = ProcessFinder().holders({inode: os.getuid()})[inode].pid
             finally:
                 child.kill()
     assert pid == min(os.getpid(), child.pid)
@@ -111,20 +114,20 @@ def test_one_of_several() -> None:
 
 def test_exact_options() -> None:
     """
-    They are those of the socket, whatever they are; the process does not notice.
+    The options are those of the socket, and the process is not affected.
     """
     with holding(number=3) as (process, inode, _):
-        holder = Processes().holders({inode: 0})[inode]
+        holder = ProcessFinder().holders({inode: 0})[inode]
         options = read_options(holder, inode)
         assert options is not None
         assert (options.keepalive, options.time) == (True, 77)
-        assert read_options(holder, inode + 1) is None  # the descriptor leads to another one now
+        assert read_options(holder, inode + 1) is None  # another socket than expected
         assert process.poll() is None
 
 
 def test_options_of_ours() -> None:
     """
-    Each option is told apart from the others.
+    Each option is read into its own field.
     """
     with socket.socket() as sock:
         numbers = random.Random(4).sample(range(1, 100), 4)
@@ -132,7 +135,7 @@ def test_options_of_ours() -> None:
         for name, number in zip(names, numbers, strict=True):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), number)
         inode = os.fstat(sock.fileno()).st_ino
-        holder = Processes().holders({inode: os.getuid()})[inode]
+        holder = ProcessFinder().holders({inode: os.getuid()})[inode]
         options = read_options(holder, inode)
         assert options is not None
         assert options.keepalive is False
@@ -142,8 +145,8 @@ def test_options_of_ours() -> None:
 
 def test_a_process_that_has_ended() -> None:
     """
-    It holds nothing any more.
+    The options of an ended process's socket are None.
     """
     with holding() as (_, inode, _):
-        holder = Processes().holders({inode: 0})[inode]
+        holder = ProcessFinder().holders({inode: 0})[inode]
     assert read_options(holder, inode) is None

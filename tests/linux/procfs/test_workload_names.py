@@ -1,5 +1,5 @@
 """
-Cgroup paths, as systemd, container runtimes and the kubelet make them, and the names they get.
+Workload names of cgroup paths created by systemd, container runtimes and the kubelet.
 """
 
 import pytest
@@ -63,14 +63,14 @@ NAMES = {
 @pytest.mark.parametrize("cgroup", NAMES)
 def test_names(cgroup: str) -> None:
     """
-    What people know has the name that they know.
+    Each cgroup path has the expected workload name.
     """
     assert workload_name(cgroup, PODS) == NAMES[cgroup]
 
 
-def test_a_user_cannot_pass_for_a_pod() -> None:
+def test_users_cannot_forge_pods() -> None:
     """
-    Below their own slice users can make cgroups of any name.
+    A cgroup named like a pod below a user's slice, where users can create any name, is not a pod.
     """
     forged = f"/user.slice/user-1000.slice/user@1000.service/kubepods/pod{UID}/x"
     assert workload_name(forged, PODS) == "user-1000.slice"

@@ -1,0 +1,168 @@
+"""
+Analysis of a table of connections, for the sampler and the connections command.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from exporter.analysis.direction import is_inbound
+from exporter.analysis.history import HistoryRecorder
+from exporter.analysis.history_table import HistoryTable
+from exporter.analysis.observation import observe
+from exporter.analysis.survivals import survived
+from exporter.analysis.verdicts import (
+    Verdicts,
+    evaluate,
+    idle,
+    is_refreshed_by_data,
+    neared_limit,
+)
+from exporter.model import (
+    BoolArray,
+    ConnectionTable,
+    FloatArray,
+    IdleState,
+    Path,
+    Protection,
+    Risk,
+)
+from exporter.paths.matching import (
+    LocalEndpoints,
+    first_match,
+    idle_timeouts,
+    is_listened_on,
+    is_redirected,
+    stays_on_host,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzedConnections:
+    """
+    Connections, their history rows, the index of each one's path (-1: none), verdicts, the idle
+    spells survived since the previous sample, as returned by survived(), and whether data refreshes
+    the mapping often enough.
+    """
+
+    table: ConnectionTable
+    known: HistoryTable
+    path_of: npt.NDArray[np.int16]
+    verdicts: Verdicts
+    survived: FloatArray
+    refreshed: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def inbound(self) -> BoolArray:
+        """
+        Whether the peer opened each connection.
+        """
+        return is_inbound(self.known, self.known["listened_on"])
+
+    @property
+    def idle(self) -> FloatArray:
+        """
+        Each connection's idle time in seconds, as defined in verdicts.
+        """
+        return idle(self.known, self.verdicts)
+
+    @property
+    def risk(self) -> npt.NDArray[np.int8]:
+        """
+        The Risk of each connection, as a number.
+        """
+        protection, idle_state = self.verdicts.protection, self.verdicts.idle_state
+        unprotected = (protection == Protection.NONE) | (protection == Protection.LATE)
+        return np.select(
+            [
+                idle_state == IdleState.PEER_CLOSED,
+                idle_state == IdleState.STALLED,
+                idle_state == IdleState.UNANSWERED,
+                self.path_of < 0,
+                self.verdicts.at_risk,
+                self.refreshed,
+                unprotected,
+                protection == Protection.UNKNOWN,
+            ],
+            [
+                Risk.PEER_CLOSED,
+                Risk.STALLED,
+                Risk.UNANSWERED,
+                Risk.NO_PATH,
+                Risk.AT_RISK,
+                Risk.SAFE,
+                Risk.UNPROTECTED,
+                Risk.UNKNOWN,
+            ],
+            Risk.SAFE,
+        ).astype(np.int8)
+
+    def presuming_no_peer(self) -> Self:
+        """
+        The same, with protection none or late where only probes from the peer could still protect,
+        and the connection has not been watched for long enough to exclude them.
+        """
+        verdicts = replace(self.verdicts, protection=self.verdicts.without_peer)
+        return replace(self, verdicts=verdicts)
+
+    def rows(self, which: BoolArray | npt.NDArray[np.intp]) -> Self:
+        """
+        The connections selected by which (a mask, or indices), as a copy.
+        """
+        return type(self)(
+            self.table.rows(which),
+            self.known[which],
+            self.path_of[which],
+            self.verdicts.rows(which),
+            self.survived[which],
+            self.refreshed[which],
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """
+        All rows of the parts (at least one), in order.
+        """
+        return cls(
+            ConnectionTable.concatenate([part.table for part in parts]),
+            HistoryTable.concatenate([part.known for part in parts]),
+            np.concatenate([part.path_of for part in parts]),
+            Verdicts.concatenate([part.verdicts for part in parts]),
+            np.concatenate([part.survived for part in parts]),
+            np.concatenate([part.refreshed for part in parts]),
+        )
+
+
+def analyze(
+    table: ConnectionTable,
+    recorder: HistoryRecorder,
+    paths: Sequence[Path],
+    endpoints: LocalEndpoints,
+    near_limit_ratio: float,
+) -> AnalyzedConnections:
+    """
+    Analyze connections with the recorder's history, and record their new history rows.
+    """
+    known, past = recorder.allocate(len(table)), recorder.recall(table.cookie)
+    observe(table, past, known, recorder.previous_at)
+    known["listened_on"] |= is_listened_on(table, endpoints)
+    inbound = is_inbound(known, known["listened_on"])
+    known["redirected"] |= is_redirected(table, endpoints, inbound)
+    crossing = ~(known["redirected"] | stays_on_host(table, endpoints))
+    path_of = first_match(table.remote, paths, inbound, crossing)
+    idle_timeout = idle_timeouts(paths)[path_of]
+    known["neared_limit"] = neared_limit(known, past, near_limit_ratio * idle_timeout)
+    return AnalyzedConnections(
+        table,
+        known,
+        path_of,
+        evaluate(table, known, idle_timeout, near_limit_ratio),
+        survived(known, past),
+        is_refreshed_by_data(known, idle_timeout),
+    )

@@ -1,3 +1,0 @@
-"""
-Settings as real kernels have them.
-"""
