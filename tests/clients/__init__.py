@@ -1,0 +1,3 @@
+"""
+Real clients and servers: what each client observes, and what the exporter says of it.
+"""
