@@ -1,7 +1,9 @@
 """
-Write the golden file: `python -m tests.golden`.
+Write the golden files: `python -m tests.golden`.
 """
 
-from tests.golden import FILE, render
+from tests import golden
+from tests.golden import findings
 
-FILE.write_text(render(), encoding="utf-8")
+golden.FILE.write_text(golden.render(), encoding="utf-8")
+findings.FILE.write_text(findings.render(), encoding="utf-8")

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.model import IdleBounds, Severity
+from exporter.analysis.findings.find import find_all
+from exporter.model import HOST_NETNS, IdleBounds, Recommended, Severity
 from tests.analysis.findings import AZURE, bad, context, found, linux, path
 
 GIVEN = context(linux(), AZURE)
@@ -78,3 +79,13 @@ def test_reported_once() -> None:
     bounds = {"azure": IdleBounds(45.0, 62.6)}
     assert "KA016" not in found(replace(other, idle_bounds=bounds))
     assert "KA016" in found(replace(GIVEN, idle_bounds=bounds))
+
+
+def test_of_all_namespaces() -> None:
+    """
+    Bounds of the paths concern the host only, whatever the number of namespaces.
+    """
+    settings = {HOST_NETNS: linux(), "web": linux()}
+    bounds = {AZURE.name: IdleBounds(fatal=100)}
+    findings = find_all(settings, {}, Recommended(), (AZURE,), bounds)
+    assert [(each.id, each.netns) for each in findings] == [("KA016", HOST_NETNS)]
