@@ -43,6 +43,8 @@ def settings(
         pytest.param(120, 119, 9, 2, id="second probe just before the timeout"),
         pytest.param(0, 30, 8, 8, id="time 0 probes immediately"),
         pytest.param(0, 0, 8, 8, id="all immediately"),
+        pytest.param(240, 0, 8, 0, id="all at the timeout"),
+        pytest.param(240, -1, 8, 0, id="the only one at the timeout"),
         pytest.param(-1, 30, 8, 0, id="negative time never probes"),
         pytest.param(8589934, 30, 8, 0, id="huge time"),
         pytest.param(120, 0, 8, 8, id="interval 0 probes continuously"),
@@ -88,6 +90,13 @@ def test_cover(time: int, interval: int, probes: int, expected: Coverage) -> Non
     given = settings(time, interval, probes)
     assert coverage(given, 240) is expected
     assert protects(given, 240) is (expected not in (Coverage.UNPROTECTED, Coverage.LAPSES))
+
+
+def test_exactly_at_the_timeout() -> None:
+    """
+    A timer of 189 s fires within 213 s, which is not before a timeout of 213 s.
+    """
+    assert coverage(settings(189, 1, 8), 213) is Coverage.TOO_CLOSE
 
 
 @pytest.mark.parametrize("platform", [Platform.WINDOWS, Platform.MACOS])

@@ -72,6 +72,9 @@ def _lines(name: str, given: RuleContext) -> Iterator[str]:
     (report,) = reports(snapshot, given.paths)
     yield f"## {name}"
     yield report.summary
+    for of_path in report.paths:
+        facts = f"protected: {of_path.protected}, {of_path.probes} probes"
+        yield f"{of_path.path.name}: {of_path.coverage}, {facts}"
     for finding in findings:
         yield f"{finding.id} {finding.severity}: {finding.problem}"
         yield f"  {finding.remedy}"

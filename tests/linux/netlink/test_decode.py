@@ -5,6 +5,7 @@ Decoding of real and handmade messages.
 import itertools
 import struct
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,17 @@ class TestConnections:
         assert {column: getattr(row, column) for column in OF_TCP_INFO} == ABSENT
         assert (row.cgroup, row.local_port) == (0, 80)
 
+    def test_types_of_columns(self) -> None:
+        """
+        A column has the same type if the kernel did not send its field.
+        """
+        complete, bare = (
+            decode(memoryview(data), SEQUENCE, 0.0).tables[0] for data in (EXAMPLE, connection())
+        )
+        for column in fields(complete):
+            kinds = {getattr(table, column.name).dtype for table in (complete, bare)}
+            assert len(kinds) == 1, column.name
+
     def test_order_of_attributes(self) -> None:
         """
         Every order of the same attributes gives the same row; all messages have the same length.
@@ -211,6 +223,8 @@ class TestConnections:
         )
         assert len({len(message) for message in messages(batch)}) == 1
         assert agree(batch)
+        tables = decode(memoryview(batch), SEQUENCE, 1.5).tables
+        assert {at for table in tables for at in table.read_at.tolist()} == {1.5}
 
     def test_rows_outlive_the_buffer(self) -> None:
         """

@@ -55,6 +55,16 @@ class TestRefused:
             decoded(first + connection(length=length))
 
     @pytest.mark.parametrize("left", [1, 2, 3])
+    def test_bytes_behind_a_message(self, left: int) -> None:
+        """
+        Bytes after a message, too few for the length of another one, are not ignored.
+        """
+        with pytest.raises(
+            DecodeError, match=rf"^invalid message length 0 with {left} bytes left$"
+        ):
+            decoded(EXAMPLE + bytes(left))
+
+    @pytest.mark.parametrize("left", [1, 2, 3])
     def test_bytes_behind_the_attributes(self, left: int) -> None:
         """
         Bytes after the attributes, too few for another one, are not ignored.
@@ -91,7 +101,7 @@ class TestRefused:
         """
         A connection must be IPv4 or IPv6.
         """
-        with pytest.raises(DecodeError, match="neither IPv4 nor IPv6"):
+        with pytest.raises(DecodeError, match=r"^connection that is neither IPv4 nor IPv6$"):
             decoded(EXAMPLE + connection(family=family))
 
     @pytest.mark.parametrize("kind", [0, 4, 19, 21, 0xFFFF])
@@ -108,7 +118,7 @@ class TestRefused:
         Messages of another dump, including its end, are rejected.
         """
         stale = netlink(kind, b"\x02" + bytes(71), sequence=SEQUENCE + 1)
-        with pytest.raises(DecodeError, match="another request"):
+        with pytest.raises(DecodeError, match=r"^answer to another request$"):
             decoded(EXAMPLE + stale)
 
     @pytest.mark.parametrize("kind", [CONNECTION, DONE])
@@ -116,7 +126,7 @@ class TestRefused:
         """
         Any message may have the flag for an incomplete dump, including the last one.
         """
-        with pytest.raises(InterruptedReadError):
+        with pytest.raises(InterruptedReadError, match=r"^the kernel interrupted the dump$"):
             decoded(EXAMPLE + netlink(kind, b"\x02" + bytes(71), flags=0x12))
 
 
@@ -149,9 +159,14 @@ class TestEnd:
 
     def test_noop(self) -> None:
         """
-        NLMSG_NOOP is ignored.
+        NLMSG_NOOP is ignored, also if it has the length of a connection or of the end.
         """
         assert decoded(netlink(NOOP) + EXAMPLE + netlink(NOOP, bytes(72))) == decoded(EXAMPLE)
+        noop = netlink(NOOP, bytes(72))
+        batch = decode(memoryview(noop + connection()), SEQUENCE, 1.5)
+        assert not batch.done
+        assert [table.read_at.tolist() for table in batch.tables] == [[1.5]]
+        assert decode(memoryview(netlink(DONE, bytes(72)) + noop), SEQUENCE, 0.0).done
 
     @pytest.mark.parametrize("kind", [DONE, ERROR])
     @pytest.mark.parametrize("code", [errno.EPERM, errno.ENOENT, errno.ENOBUFS, 4095])
@@ -176,5 +191,5 @@ class TestEnd:
         """
         NLMSG_ERROR without an error is an acknowledgement that was not requested.
         """
-        with pytest.raises(DecodeError, match="acknowledgement"):
+        with pytest.raises(DecodeError, match=r"^acknowledgement that was not requested$"):
             decoded(netlink(ERROR, payload))
