@@ -16,18 +16,36 @@ from tests.lab import Host
 _INSIDE = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
 
 
-def writable() -> Path | None:
+_MOUNT = "sudo mount -t cgroup2 cgroup2 /sys/fs/cgroup"
+
+
+def mounted() -> Path | None:
     """
-    The mount point of a writable cgroup2 file system, or None.
+    The first mount point of a cgroup2 file system, or None.
     """
     # Mount points of other tests, which run in parallel, may not be text.
     mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
     for line in mounts.split("\n"):
         mount, _, kind = line.partition(" - ")
         if kind.startswith("cgroup2 "):
-            top = Path(mount.split()[4])
-            return top if os.access(top, os.W_OK) else None
+            return Path(mount.split()[4])
     return None
+
+
+def writable() -> Path | None:
+    """
+    The mount point, if it is writable.
+    """
+    top = mounted()
+    return top if top is not None and os.access(top, os.W_OK) else None
+
+
+def needs_cgroups() -> None:
+    """
+    Skip the test where the exporter cannot name workloads.
+    """
+    if mounted() is None:
+        pytest.skip(f"needs cgroup2: {_MOUNT}")
 
 
 @contextmanager
@@ -37,7 +55,7 @@ def cgroup_tree() -> Iterator[Path]:
     """
     top = writable()
     if top is None:
-        pytest.skip("needs a writable cgroup2: sudo mount -t cgroup2 cgroup2 /sys/fs/cgroup")
+        pytest.skip(f"needs a writable cgroup2: {_MOUNT}")
     tree = top / f"lab-{os.getpid()}"
     tree.mkdir()
     try:

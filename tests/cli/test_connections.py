@@ -23,6 +23,7 @@ from click.testing import CliRunner
 
 from exporter.cli import main
 from exporter.cli.connections import connections
+from tests.cgroups import needs_cgroups
 from tests.exporter_process import COMMAND, INTERRUPTIBLE, ROOT, run_exporter
 
 pytestmark = [
@@ -75,6 +76,7 @@ def test_filters(server: tuple[int, socket.socket]) -> None:
     """
     Connections on no path require --all. Filters combine, and --limit applies to the result.
     """
+    needs_cgroups()
     remote = f"--remote=:{server[0]}"
     assert list_connections(remote)["matching"] == 0
     assert list_connections("--all", remote, "--path=azure-outbound")["matching"] == 0

@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from exporter.cli import log
+from tests.cgroups import needs_cgroups
 from tests.exporter_process import exporter_process, run_exporter
 
 NASTY = 'a "quoted" = and a \\ on\ntwo lines'
@@ -134,6 +135,7 @@ def test_process_logs_json() -> None:
     """
     With --log.format=json, every line of the real exporter is JSON.
     """
+    needs_cgroups()
     with exporter_process("--log.format=json") as exporter:
         exporter.end()
         entries = [json.loads(line) for line in exporter.log]
@@ -147,6 +149,7 @@ def test_process_logs_logfmt() -> None:
     """
     The real exporter logs logfmt by default, and does not log scrapes.
     """
+    needs_cgroups()
     with exporter_process() as exporter:
         exporter.metrics()
         exporter.end()

@@ -21,6 +21,7 @@ from exporter.web.access import AccessControl
 from exporter.web.app import WebOptions, make_app
 from exporter.web.connections_page import parse_query
 from exporter.web.connections_service import ConnectionsService
+from tests.cgroups import needs_cgroups
 from tests.exporter_process import ROOT, exporter_process, run_exporter
 from tests.web.conftest import Client, Latest, client_of
 from tests.web.test_passwords import ALICE, hashed, write
@@ -198,6 +199,7 @@ async def test_part_of_a_name(latest: Latest, pairs: int) -> None:
     """
     On the page, part of a workload's name matches; an unknown one matches nothing.
     """
+    needs_cgroups()
     async with connections_client(latest) as client:
         remote = f"127.0.0.1:{pairs}"
         (name, *_) = {
