@@ -175,3 +175,31 @@ def test_unknown_connections() -> None:
         assert np.isnan(history.missing_since(index)).all()
         assert history.at(index)["cookie"].tolist() == [0, 0]
         assert np.isnan(history.at(index)["active_at"]).all()
+
+
+@pytest.mark.parametrize("ended", [(), None])
+def test_time_of_the_sample(ended: Collection[int] | None) -> None:
+    """
+    The next sample knows when this one was taken.
+    """
+    history = sampled(History(), [1, 2], 7.0, ended)
+    assert history.taken_at == 7.0
+    assert HistoryRecorder(history).previous_at == 7.0
+
+
+def test_large_cookies() -> None:
+    """
+    Cookies have 64 bits, all of which count.
+    """
+    first, second = (1 << 63) + 1, (1 << 63) + 2
+    history = sampled(sampled(History(), [first, second], 0.0), [], 1.0, {first})
+    assert known(history, first, second) == [False, True]
+
+
+def test_types_of_unknown_rows() -> None:
+    """
+    Rows of connections never seen have the types of others.
+    """
+    unknown, empty = HistoryTable.unknown(2), HistoryTable.empty(2)
+    for column in COLUMNS:
+        assert unknown[column].dtype == empty[column].dtype, column
