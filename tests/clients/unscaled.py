@@ -128,11 +128,12 @@ class Live:
     site: Site
     config: Path
 
-    def hanging(self) -> dict[str, dict[int, bool]]:
+    def hanging(self) -> dict[str, set[int]]:
         """
-        Whether each connection hangs, by client and port.
+        The local ports of the connections that hang, by client.
         """
-        return hanging_ports(self.site)
+        hanging = hanging_ports(self.site)
+        return {name: {port for port in ports if ports[port]} for name, ports in hanging.items()}
 
     def rows(self, *risks: str) -> list[dict[str, Any]]:
         """
@@ -169,7 +170,7 @@ def run(scenario: Scenario, directory: Path, postgresql: PostgreSQL) -> Outcome:
             rows = live.rows("at_risk")
             listed = Counter(map(_client, rows))
             for name, client in outcome.clients.items():
-                client.dead = sum(not hanging[name].get(port) for port in dead[name])
+                client.dead = len(dead[name] - hanging[name])
                 client.listed_at_risk = listed[name]
             at = time.monotonic() - started
             truth = sum(client.dead for client in outcome.clients.values())
@@ -201,7 +202,7 @@ def _use(outcome: Outcome, live: Live, scenario: str) -> None:
             client = outcome.clients[name]
             client.answer, client.took = waiting.pop(name).result(), time.monotonic() - used
         before = live.hanging()
-        truth = _number(before)
+        truth = sum(map(len, before.values()))
         print(f"{scenario}: {truth} hang, {len(waiting)} wait", flush=True)
         if not truth and not waiting:
             return
@@ -213,7 +214,7 @@ def _use(outcome: Outcome, live: Live, scenario: str) -> None:
         if truth and live.hanging() == before:
             by_client = Counter(map(_client, listed))
             for name, client in outcome.clients.items():
-                client.hanging = max(client.hanging, sum(before[name].values()))
+                client.hanging = max(client.hanging, len(before[name]))
                 client.listed_hanging = max(client.listed_hanging, by_client[name])
             at = time.monotonic() - used
             outcome.observations.append(Observation(at, "hangs", truth, metrics, len(listed)))
@@ -223,10 +224,6 @@ def _use(outcome: Outcome, live: Live, scenario: str) -> None:
 
 def _client(row: dict[str, Any]) -> str | None:
     return client_of(row["remote"]["address"])
-
-
-def _number(hanging: dict[str, dict[int, bool]]) -> int:
-    return sum(sum(each.values()) for each in hanging.values())
 
 
 def report(scenario: Scenario, outcome: Outcome) -> Iterator[str]:
