@@ -158,13 +158,17 @@ def expect_ok(site: Site) -> None:
 def _refresh(site: Site) -> None:
     """
     Use all connections until none hangs, so that none is about to die when its client ends.
+
+    Clients that have an answer are used again while others wait; otherwise theirs would die too.
     """
-    for _ in range(_LOOKS):
-        began = time.monotonic()
-        for answer in site.use().values():
-            answer.result(_ANSWERS_WITHIN)
-        if time.monotonic() - began < _PROMPT:
+    answers = site.use()
+    end = time.monotonic() + _ANSWERS_WITHIN
+    while time.monotonic() < end:
+        time.sleep(_PROMPT)
+        answered = {name for name, answer in answers.items() if answer.done()}
+        if answered == answers.keys():
             return
+        answers |= {name: site.clients[name].use() for name in answered}
 
 
 def _happen(site: Site, event: Event, times: Times) -> None:
