@@ -31,7 +31,7 @@ from exporter.paths.addresses import AddressSet
 from exporter.paths.matching import LocalEndpoints, halves
 from exporter.paths.redirects import ConnectionsWithin, EndpointSet
 from tests.analysis.endings import ABORTED, CLOSED, IDLE, NAN, RESET, Event, Row, classified
-from tests.analysis.rows import connection
+from tests.analysis.rows import connection, watch
 from tests.tables import connections
 
 PATH = Path("nat", Direction.ANY, ("any",), 240.0, OnTimeout.DROP)
@@ -215,6 +215,23 @@ def test_what_is_remembered_of_a_connection() -> None:
     assert analyzed(NOWHERE, redirecting).path_of.tolist() == [-1]
     own = replace(NOWHERE, own_addresses=frozenset({halves(ipaddress.ip_address("203.0.113.10"))}))
     assert analyzed(own).path_of.tolist() == [-1]
+
+
+def test_multipath() -> None:
+    """
+    That a connection is a subflow of Multipath TCP is remembered until it is closed.
+    """
+    known = watch(replace(connection(1000.0), mptcp=np.ones(1, np.bool_)))
+    assert known["mptcp"].tolist() == [True]
+
+
+@pytest.mark.parametrize(("previous", "expected"), [(0.0, True), (np.nan, False)])
+def test_watched_from_start(previous: float, *, expected: bool) -> None:
+    """
+    A connection that a previous sample did not have was opened after that.
+    """
+    known = watch(connection(1000.0), opened_after=previous)
+    assert known["watched_from_start"].tolist() == [expected]
 
 
 def redirected() -> EndpointSet:
