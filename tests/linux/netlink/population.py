@@ -3,6 +3,7 @@ TCP sockets of every kind that the kernel reports, in a separate namespace.
 """
 
 import contextlib
+import errno
 import itertools
 import os
 import socket
@@ -152,9 +153,23 @@ def _pair(host: Host, route: Route, listener: Socket, control: str) -> tuple[Soc
     client = host.adopt(Socket(route.family))
     client.setsockopt(IPPROTO_TCP, socket.TCP_CONGESTION, control.encode())
     client.bind((route.source, 0))
-    client.connect((route.target, listener.getsockname()[1]))
+    _connect_when_routed(client, (route.target, listener.getsockname()[1]))
     server, _ = listener.accept()
     return client, host.adopt(server)
+
+
+def _connect_when_routed(client: Socket, address: tuple[str, int]) -> None:
+    """
+    Connect. A route of IPv6 can be missing for a moment even after it was there.
+    """
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return client.connect(address)
+        except OSError as error:
+            if error.errno != errno.ENETUNREACH or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _listener(host: Host, family: int, *, v6_only: bool = False) -> Socket:
