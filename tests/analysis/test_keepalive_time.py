@@ -269,3 +269,24 @@ def test_rows_are_read_in_batches() -> None:
         for n, jitter in enumerate((0.0, 0.03, -0.03, 0.04))
     ]
     assert keepalive_time(watch(*samples)) == pytest.approx(120, abs=0.1)
+
+
+def at_most(*samples: ConnectionTable) -> float:
+    """
+    The upper bound of the keepalive time of a connection opened after 1000.
+    """
+    return float(watch(*samples, opened_after=1000.0)["keepalive_at_most"][0])
+
+
+def test_upper_bound_of_another_option() -> None:
+    """
+    A timer was armed after its connection was opened. If the option is set again, whether that is
+    seen at once or only by a sum that is too large, the bound is no longer valid.
+    """
+    opened = connection(at=1005, age=1, expires=100)
+    assert at_most(opened) == pytest.approx(105)
+    assert at_most(opened, connection(at=1010, age=6, expires=95)) == pytest.approx(105)
+    seen = connection(at=1010, age=6, expires=300)
+    assert at_most(opened, seen) == pytest.approx(306)
+    unseen = connection(at=1200, age=196, expires=105)
+    assert at_most(opened, unseen) == pytest.approx(301)
