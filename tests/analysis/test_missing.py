@@ -192,8 +192,8 @@ def test_large_cookies() -> None:
     Cookies have 64 bits, all of which count.
     """
     first, second = (1 << 63) + 1, (1 << 63) + 2
-    history = sampled(sampled(History(), [first, second], 0.0), [], 1.0, {first})
-    assert known(history, first, second) == [False, True]
+    history = sampled(sampled(History(), [first, second], 0.0), [], 1.0, {second})
+    assert known(history, first, second) == [True, False]
 
 
 def test_types_of_unknown_rows() -> None:

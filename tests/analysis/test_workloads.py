@@ -169,6 +169,21 @@ def test_a_much_heavier_one() -> None:
     }
 
 
+def test_names_do_not_matter() -> None:
+    """The heaviest are chosen, and the lightest replaced, whatever the order of their names."""
+    top = TopWorkloads(2)
+    assert set(top.choose({"a": Count(6, 0), "b": Count(20, 0), "c": Count(10, 0)})) == {
+        "b",
+        "c",
+        "(other)",
+    }
+    assert set(top.choose({"b": Count(20, 0), "c": Count(10, 0), "a": Count(30, 0)})) == {
+        "a",
+        "b",
+        "(other)",
+    }
+
+
 def test_a_pause() -> None:
     """A workload without connections is exported with 0 for some time, then removed."""
     top = TopWorkloads(2)

@@ -37,6 +37,7 @@ CONTEXTS: dict[str, RuleContext] = {
     "one probe": context(linux(probes=1), AZURE),
     "second probe too late": context(linux(interval=120), AZURE),
     "too often": context(linux(2, 2), AZURE),
+    "every second": context(linux(1, 1), AZURE),
     "recommended values too late": context(
         linux(300), path("short", 100), recommended=Recommended(300, 30, 8)
     ),
@@ -54,7 +55,7 @@ CONTEXTS: dict[str, RuleContext] = {
         idle_bounds={"azure": IdleBounds(fatal=100.2), "office": IdleBounds(fatal=200)},
     ),
     "survives": replace(
-        context(linux(), AZURE, _OFFICE), idle_bounds={"azure": IdleBounds(survived=900)}
+        context(linux(), AZURE, _OFFICE), idle_bounds={"azure": IdleBounds(survived=300)}
     ),
 }
 
