@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from exporter.analysis.direction import is_inbound
+from exporter.analysis.direction import course, is_inbound
 from exporter.analysis.history import HistoryRecorder
 from exporter.analysis.history_table import HistoryTable
 from exporter.analysis.observation import observe
@@ -30,14 +30,7 @@ from exporter.model import (
     Protection,
     Risk,
 )
-from exporter.paths.matching import (
-    LocalEndpoints,
-    first_match,
-    idle_timeouts,
-    is_listened_on,
-    is_redirected,
-    stays_on_host,
-)
+from exporter.paths.matching import LocalEndpoints, first_match, idle_timeouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +144,9 @@ def analyze(
     """
     known, past = recorder.allocate(len(table)), recorder.recall(table.cookie)
     observe(table, past, known, recorder.previous_at)
-    known["listened_on"] |= is_listened_on(table, endpoints)
-    inbound = is_inbound(known, known["listened_on"])
-    known["redirected"] |= is_redirected(table, endpoints, inbound)
-    crossing = ~(known["redirected"] | stays_on_host(table, endpoints))
-    path_of = first_match(table.remote, paths, inbound, crossing)
+    found = course(table, known, endpoints)
+    known["listened_on"], known["redirected"] = found.listened_on, found.redirected
+    path_of = first_match(table.remote, paths, found.inbound, ~found.on_host)
     idle_timeout = idle_timeouts(paths)[path_of]
     known["neared_limit"] = neared_limit(known, past, near_limit_ratio * idle_timeout)
     return AnalyzedConnections(

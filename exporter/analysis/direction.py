@@ -1,12 +1,20 @@
 """
-Which end opened a connection.
+Which end opened a connection, and whether it leaves the host.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from exporter.analysis.history_table import HistoryTable
 from exporter.model import BoolArray, ConnectionTable, IntArray
+from exporter.paths.matching import (
+    LocalEndpoints,
+    is_listened_on,
+    is_redirected,
+    stays_on_host,
+)
 
 OPENED_HERE, ACCEPTED, UNKNOWN_OPENER = 1, 0, -1
 
@@ -46,3 +54,26 @@ def is_inbound(known: HistoryTable, listened_on: BoolArray) -> BoolArray:
     opened = known["opener"]
     inbound: BoolArray = np.where(opened == UNKNOWN_OPENER, listened_on, opened == ACCEPTED)
     return inbound
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """
+    For each connection: whether its local port has been listened on, whether the peer opened it,
+    whether it has been redirected to a server on this host, and whether it stays on this host.
+    """
+
+    listened_on: BoolArray
+    inbound: BoolArray
+    redirected: BoolArray
+    on_host: BoolArray
+
+
+def course(table: ConnectionTable, known: HistoryTable, endpoints: LocalEndpoints) -> Course:
+    """
+    The course of connections, from what is known of them and from the host's endpoints now.
+    """
+    listened_on = known["listened_on"] | is_listened_on(table, endpoints)
+    inbound = is_inbound(known, listened_on)
+    redirected = known["redirected"] | is_redirected(table, endpoints, inbound)
+    return Course(listened_on, inbound, redirected, redirected | stays_on_host(table, endpoints))

@@ -11,7 +11,7 @@ import numpy as np
 import structlog
 
 from exporter.analysis.closure_reasons import ClosureVerdicts, classify_closures
-from exporter.analysis.direction import is_inbound
+from exporter.analysis.direction import Course, course
 from exporter.analysis.history_table import HistoryTable
 from exporter.analysis.sums import ClosureCounter
 from exporter.collectors.closure_streams import ClosureStreams, NamespaceStream
@@ -21,7 +21,6 @@ from exporter.collectors.state import NamespaceState, State
 from exporter.config.schema import Config
 from exporter.model import (
     UNKNOWN_WORKLOAD,
-    BoolArray,
     ClosureReading,
     CollectorRun,
     ConnectionTable,
@@ -32,9 +31,6 @@ from exporter.model import (
 from exporter.paths.matching import (
     first_match,
     idle_timeouts,
-    is_listened_on,
-    is_redirected,
-    stays_on_host,
     to_text,
 )
 
@@ -139,8 +135,8 @@ class ClosureCollector:
         table = ConnectionTable.concatenate([table for _, table in received])
         known = HistoryTable.concatenate([each.known for each in recalled])
         missing_since = np.concatenate([each.missing_since for each in recalled])
-        inbound = np.concatenate([each.inbound for each in recalled])
-        on_host = np.concatenate([each.on_host for each in recalled])
+        inbound = np.concatenate([each.course.inbound for each in recalled])
+        on_host = np.concatenate([each.course.on_host for each in recalled])
 
         closures = classify_closures(table, known, missing_since, inbound)
         path_of = first_match(table.remote, self._paths, inbound, ~on_host)[closures.counts]
@@ -208,8 +204,7 @@ class _Recalled:
 
     known: HistoryTable
     missing_since: FloatArray
-    inbound: BoolArray
-    on_host: BoolArray
+    course: Course
 
 
 def _recall(state: NamespaceState, table: ConnectionTable) -> _Recalled:
@@ -218,12 +213,5 @@ def _recall(state: NamespaceState, table: ConnectionTable) -> _Recalled:
         raise ValueError("closures received from a namespace that no sample has read")
     index = history.find(table.cookie)
     known = history.at(index)
-    inbound = is_inbound(known, known["listened_on"] | is_listened_on(table, endpoints))
-    redirected = known["redirected"] | is_redirected(table, endpoints, inbound)
     state.note_ended(table.cookie)
-    return _Recalled(
-        known=known,
-        missing_since=history.missing_since(index),
-        inbound=inbound,
-        on_host=redirected | stays_on_host(table, endpoints),
-    )
+    return _Recalled(known, history.missing_since(index), course(table, known, endpoints))
