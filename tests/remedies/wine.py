@@ -64,6 +64,7 @@ class Wine:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.directory),
+            "TMPDIR": str(self.directory),  # of the directory with wineserver's socket
             "WINEPREFIX": str(self.directory / "prefix"),
             "WINEDEBUG": "-all",
             "WINEDLLOVERRIDES": "mscoree,mshtml=;winemenubuilder.exe=d",  # prevents downloads
