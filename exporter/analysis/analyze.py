@@ -30,7 +30,7 @@ from exporter.model import (
     Protection,
     Risk,
 )
-from exporter.paths.matching import LocalEndpoints, first_match, idle_timeouts
+from exporter.paths.matching import LocalEndpoints, Routes, idle_timeouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def analyze(
     observe(table, past, known, recorder.previous_at)
     found = course(table, known, endpoints)
     known["listened_on"], known["redirected"] = found.listened_on, found.redirected
-    path_of = first_match(table.remote, paths, found.inbound, ~found.on_host)
+    path_of = Routes(table.remote, paths, found.inbound, ~found.on_host).deciding()
     idle_timeout = idle_timeouts(paths)[path_of]
     known["neared_limit"] = neared_limit(known, past, near_limit_ratio * idle_timeout)
     return AnalyzedConnections(

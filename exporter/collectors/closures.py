@@ -29,7 +29,7 @@ from exporter.model import (
     Reason,
 )
 from exporter.paths.matching import (
-    first_match,
+    Routes,
     idle_timeouts,
     to_text,
 )
@@ -139,7 +139,7 @@ class ClosureCollector:
         on_host = np.concatenate([each.course.on_host for each in recalled])
 
         closures = classify_closures(table, known, missing_since, inbound)
-        path_of = first_match(table.remote, self._paths, inbound, ~on_host)[closures.counts]
+        path_of = Routes(table.remote, self._paths, inbound, ~on_host).deciding()[closures.counts]
         cgroup, source = known["cgroup"][closures.counts], source[closures.counts]
         table, closures = table.rows(closures.counts), closures.rows(closures.counts)
         drops = closures.idle_drops(self._near_limits[path_of])

@@ -18,7 +18,7 @@ from exporter.model import NO_PATH, CollectorError, ConnectionTable, Path
 from exporter.paths.interfaces import own_addresses
 from exporter.paths.matching import (
     LocalEndpoints,
-    first_match,
+    Routes,
     halves,
     is_listened_on,
     stays_on_host,
@@ -47,7 +47,8 @@ def count_connections(paths: Sequence[Path]) -> dict[str, int]:
     )
     table = _table([each for each in sockets if each.status in _COUNTED])
     crossing = ~stays_on_host(table, endpoints)
-    path_of = first_match(table.remote, paths, is_listened_on(table, endpoints), crossing)
+    inbound = is_listened_on(table, endpoints)
+    path_of = Routes(table.remote, paths, inbound, crossing).deciding()
     counts = np.bincount(path_of + 1, minlength=len(paths) + 1).tolist()
     return dict(zip([NO_PATH, *(path.name for path in paths)], counts, strict=True))
 

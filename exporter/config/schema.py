@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from exporter.config.yaml_file import ConfigError, Section, read_yaml
-from exporter.model import NO_PATH, Direction, OnTimeout, Path, Recommended
+from exporter.model import NO_PATH, Direction, OnTimeout, Path, Recommended, Role
 from exporter.paths.matching import REMOTE_WORDS
 from exporter.paths.profiles import PROFILES, Profile
 
@@ -23,6 +23,8 @@ _DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS)
 _RECOMMENDED = Recommended()
 _MAX_PATHS = 32
 """Each path adds about 40 series."""
+_MOST_PORTS = 10_000_000
+"""A NAT gateway with 16 addresses has about one million."""
 
 
 def parse_duration(value: object) -> float:
@@ -80,6 +82,23 @@ class PathSection(Section):
     remote: Annotated[tuple[str, ...], BeforeValidator(_remote)] = ("any",)
     idle_timeout: Duration
     on_timeout: Annotated[OnTimeout, Field(strict=False)] = OnTimeout.DROP
+    also: bool = False
+    snat_ports: Annotated[int, Field(ge=1, le=_MOST_PORTS)] | None = None
+
+    @property
+    def path(self) -> Path:
+        """
+        The path.
+        """
+        return Path(
+            self.name,
+            self.direction,
+            self.remote,
+            self.idle_timeout,
+            self.on_timeout,
+            Role.ADDS if self.also else Role.REPLACES,
+            self.snat_ports,
+        )
 
 
 class RecommendedSection(Section):
@@ -127,11 +146,7 @@ class Config(Section):
         """
         All paths in order of precedence: those in the file, then the profile's.
         """
-        own = (
-            Path(path.name, path.direction, path.remote, path.idle_timeout, path.on_timeout)
-            for path in self.own_paths
-        )
-        return (*own, *PROFILES[self.profile])
+        return (*(own.path for own in self.own_paths), *PROFILES[self.profile])
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Config":

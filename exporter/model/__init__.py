@@ -30,7 +30,7 @@ from exporter.model.namespace import (
     StrandedError,
     VanishedError,
 )
-from exporter.model.path import NO_PATH, Direction, OnTimeout, Path
+from exporter.model.path import NO_PATH, Direction, OnTimeout, Path, Role
 from exporter.model.settings import (
     WINDOWS_PROBES,
     Finding,
@@ -111,6 +111,7 @@ __all__ = [
     "Recommended",
     "RefusedError",
     "Risk",
+    "Role",
     "Settings",
     "Severity",
     "Snapshot",

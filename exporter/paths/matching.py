@@ -16,6 +16,7 @@ from exporter.model import (
     Direction,
     FloatArray,
     Path,
+    Role,
 )
 from exporter.paths.addresses import Address, AddressSet
 from exporter.paths.redirects import EndpointSet
@@ -76,7 +77,7 @@ def halves(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Address:
 
 def idle_timeouts(paths: Sequence[Path]) -> FloatArray:
     """
-    The idle timeout in seconds for each index returned by first_match(); inf for -1.
+    The idle timeout in seconds for each index returned by Routes.deciding(); inf for -1.
     """
     return np.array([*(path.idle_timeout for path in paths), np.inf])
 
@@ -105,37 +106,70 @@ def outbound_path(address: str, paths: Sequence[Path]) -> Path | None:
     """
     remote = np.array([halves(ipaddress.ip_address(address))], np.uint64)
     inbound = np.zeros(1, np.bool_)
-    (index,) = first_match(remote, paths, inbound, ~inbound)
+    (index,) = Routes(remote, paths, inbound, ~inbound).deciding()
     return paths[index] if index >= 0 else None
 
 
-def first_match(
-    remote: AddressArray, paths: Sequence[Path], inbound: BoolArray, crossing: BoolArray
-) -> npt.NDArray[np.int16]:
+class Routes:
     """
-    The index of each connection's path, the first one that matches; -1 for none.
+    The paths that each connection crosses.
 
     remote has the remote addresses; crossing is true for connections that leave this host.
     """
-    everything = np.ones(len(remote), np.bool_)
-    is_direction: dict[Direction, BoolArray] = {
-        Direction.INBOUND: inbound,
-        Direction.OUTBOUND: ~inbound,
-        Direction.ANY: everything,
-    }
-    words = {word for path in paths for word in path.remote}
-    is_remote = {word: lead_to(remote, word) for word in words}
 
-    path_of = np.full(len(remote), -1, np.int16)
-    unassigned = crossing.copy()
-    for index, path in enumerate(paths):
-        matches: BoolArray = np.zeros(len(remote), np.bool_)
+    def __init__(
+        self, remote: AddressArray, paths: Sequence[Path], inbound: BoolArray, crossing: BoolArray
+    ) -> None:
+        self._paths = paths
+        self._crossing = crossing
+        words = {word for path in paths for word in path.remote}
+        self._is_remote = {word: lead_to(remote, word) for word in words}
+        self._is_direction: dict[Direction, BoolArray] = {
+            Direction.INBOUND: inbound,
+            Direction.OUTBOUND: ~inbound,
+            Direction.ANY: np.ones(len(remote), np.bool_),
+        }
+        self._replacement = np.full(len(remote), -1, np.int16)
+        for index, path in enumerate(paths):
+            if path.role is Role.REPLACES:
+                self._replacement[(self._replacement < 0) & self._matches(path)] = index
+
+    def crosses(self, index: int) -> BoolArray:
+        """
+        Whether each connection crosses the path with this index.
+        """
+        path = self._paths[index]
+        if path.role is Role.ADDS:
+            return self._matches(path)
+        if path.role is Role.PROFILE:
+            return self._matches(path) & (self._replacement < 0)
+        replaces: BoolArray = self._replacement == index
+        return replaces
+
+    def deciding(self) -> npt.NDArray[np.int16]:
+        """
+        The index of each connection's path with the shortest timeout, which is the first one to
+        drop it. Of equal ones the first in the order of the paths; -1 for none.
+        """
+        path_of = np.full(len(self._crossing), -1, np.int16)
+        for index in _shortest_last(self._paths):
+            path_of[self.crosses(index)] = index
+        return path_of
+
+    def _matches(self, path: Path) -> BoolArray:
+        matches: BoolArray = np.zeros(len(self._crossing), np.bool_)
         for word in path.remote:
-            matches |= is_remote[word]
-        matches &= unassigned & is_direction[path.direction]
-        path_of[matches] = index
-        unassigned &= ~matches
-    return path_of
+            matches |= self._is_remote[word]
+        matches &= self._crossing
+        matches &= self._is_direction[path.direction]
+        return matches
+
+
+def _shortest_last(paths: Sequence[Path]) -> list[int]:
+    """
+    The indices of the paths, the longest timeout first; of equal ones the last in order first.
+    """
+    return sorted(range(len(paths)), key=lambda index: (-paths[index].idle_timeout, -index))
 
 
 def lead_to(addresses: AddressArray, remote: str) -> BoolArray:

@@ -8,7 +8,7 @@ import pytest
 
 from exporter import model
 from exporter.config.schema import Config, ConfigError, load, parse_duration
-from exporter.model import Direction, OnTimeout
+from exporter.model import Direction, OnTimeout, Role
 from exporter.paths.profiles import PROFILES, Profile
 from tests.exporter_process import ROOT, run_exporter
 
@@ -23,7 +23,9 @@ sampling: {interval: 15s, max_duty_cycle: 0.1}
 namespaces: host           # host, all
 workloads: {max: 50}
 """
-OFFICE = model.Path("office-firewall", Direction.OUTBOUND, ("10.0.0.0/8",), 3600.0, OnTimeout.DROP)
+OFFICE = model.Path(
+    "office-firewall", Direction.OUTBOUND, ("10.0.0.0/8",), 3600.0, OnTimeout.DROP, Role.REPLACES
+)
 
 
 @pytest.fixture
@@ -90,7 +92,8 @@ def test_shortest_path(file: Path) -> None:
     A path with only a name and a timeout matches any connection, and drops on timeout.
     """
     file.write_text("profile: none\npaths: [{name: vpn, idle_timeout: 90s}]")
-    assert load(file).paths == (model.Path("vpn", Direction.ANY, ("any",), 90.0, OnTimeout.DROP),)
+    vpn = model.Path("vpn", Direction.ANY, ("any",), 90.0, OnTimeout.DROP, Role.REPLACES)
+    assert load(file).paths == (vpn,)
 
 
 def test_single_remote(file: Path) -> None:
@@ -163,7 +166,7 @@ PROFILE_NAMES = "'azure', 'azure-nat-gateway', 'aks', 'aws', 'gcp' or 'none'"
 DURATIONS = "350s, 4m, 1h30m, 500ms"
 NETWORKS = "10.0.0.0/8, public, private, any"
 NAMES = "63 characters a-z, 0-9, '.', '_', '-'"
-PATH_KEYS = "name, direction, remote, idle_timeout, on_timeout"
+PATH_KEYS = "name, direction, remote, idle_timeout, on_timeout, also, snat_ports"
 
 UNUSABLE = {
     "profil: azure": ("profil", "unknown key", SECTIONS),

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.model import ConnectionTable, Direction, OnTimeout, Path
+from exporter.model import ConnectionTable, Direction, OnTimeout, Path, Role
 from exporter.paths.matching import (
     LocalEndpoints,
     Network,
-    first_match,
+    Routes,
     halves,
     is_listened_on,
     stays_on_host,
@@ -33,11 +33,17 @@ OUTBOUND, INBOUND = f"{OWN_V4}:50000", f"{OWN_V4}:443"
 OUTBOUND_V6, INBOUND_V6 = f"[{OWN_V6}]:50000", f"[{OWN_V6}]:443"
 
 
-def path(name: str, *remote: str, direction: Direction = Direction.ANY) -> Path:
+def path(
+    name: str,
+    *remote: str,
+    direction: Direction = Direction.ANY,
+    timeout: float = 60.0,
+    role: Role = Role.REPLACES,
+) -> Path:
     """
-    A path with an arbitrary timeout.
+    A path of the config file, unless role says otherwise.
     """
-    return Path(name, direction, remote or ("any",), 60.0, OnTimeout.DROP)
+    return Path(name, direction, remote or ("any",), timeout, OnTimeout.DROP, role)
 
 
 def crossed(table: ConnectionTable, paths: Sequence[Path], endpoints: LocalEndpoints) -> list[int]:
@@ -45,7 +51,8 @@ def crossed(table: ConnectionTable, paths: Sequence[Path], endpoints: LocalEndpo
     The index of each connection's path when it is first seen.
     """
     crossing = ~stays_on_host(table, endpoints)
-    indices = first_match(table.remote, paths, is_listened_on(table, endpoints), crossing)
+    inbound = is_listened_on(table, endpoints)
+    indices = Routes(table.remote, paths, inbound, crossing).deciding()
     return [int(index) for index in indices]
 
 
@@ -279,3 +286,74 @@ def test_matches_as_ipaddress_does(networks: list[Network]) -> None:
     ]
     nothing = LocalEndpoints(frozenset(), frozenset())
     assert crossed(connections(*ends), paths, nothing) == expected
+
+
+NAT = path("nat", "public", direction=Direction.OUTBOUND, timeout=350, role=Role.PROFILE)
+INTERFACE = path("interface", timeout=350, role=Role.PROFILE)
+FIREWALL = path("firewall", timeout=600, role=Role.PROFILE)
+PARTNER = "203.0.113.1:443"
+
+
+@pytest.mark.parametrize(
+    ("paths", "private", "partner", "other"),
+    [
+        ((NAT, FIREWALL), "firewall", "nat", "nat"),
+        ((FIREWALL, NAT), "firewall", "nat", "nat"),
+        ((NAT, INTERFACE), "interface", "nat", "nat"),
+        ((INTERFACE, NAT), "interface", "interface", "interface"),
+        ((path("own", "203.0.113.0/24", timeout=3600), NAT), None, "own", "nat"),
+        (
+            (path("own", "203.0.113.0/24", timeout=3600, role=Role.ADDS), NAT),
+            None,
+            "nat",
+            "nat",
+        ),
+        ((path("own", "203.0.113.0/24", timeout=60, role=Role.ADDS), NAT), None, "own", "nat"),
+        (
+            (path("own", timeout=900), path("also", timeout=60, role=Role.ADDS), NAT),
+            "also",
+            "also",
+            "also",
+        ),
+        (
+            (path("own", timeout=900), path("also", timeout=3600, role=Role.ADDS), NAT),
+            "own",
+            "own",
+            "own",
+        ),
+        ((path("also", timeout=350, role=Role.ADDS), NAT), "also", "also", "also"),
+    ],
+)
+def test_shortest_timeout_decides(
+    paths: tuple[Path, ...], private: str | None, partner: str, other: str
+) -> None:
+    """
+    Of several devices on a route, the one with the shortest timeout decides, the first of equals.
+    A path of the config file replaces the profile's, or is added to them.
+    """
+    ends = ((OUTBOUND, "10.9.0.1:5432"), (OUTBOUND, PARTNER), (OUTBOUND, "198.18.0.1:443"))
+    assert names(paths, *ends) == [private, partner, other]
+
+
+def test_a_shorter_own_path_does_not_win_before_the_first_match() -> None:
+    """
+    Of several paths of the config file that replace the profile's, the first match applies.
+    """
+    paths = (path("first", timeout=900), path("second", timeout=60))
+    assert names(paths, (OUTBOUND, PARTNER)) == ["first"]
+
+
+def test_every_device_is_crossed() -> None:
+    """
+    A connection crosses all devices of its route, not only the one that decides.
+    """
+    table = connections((OUTBOUND, PARTNER), (INBOUND, PARTNER), (OUTBOUND, "10.9.0.1:443"))
+    paths = (path("also", "203.0.113.0/24", timeout=60, role=Role.ADDS), NAT, INTERFACE)
+    inbound = is_listened_on(table, ENDPOINTS)
+    routes = Routes(table.remote, paths, inbound, ~stays_on_host(table, ENDPOINTS))
+    assert [routes.crosses(index).tolist() for index in range(3)] == [
+        [True, True, False],
+        [True, False, False],
+        [True, True, True],
+    ]
+    assert routes.deciding().tolist() == [0, 0, 2]
