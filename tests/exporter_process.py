@@ -33,6 +33,8 @@ Prefix of a command to which a test sends SIGINT. Commands inherit an ignored SI
 from `make test &`, and keep ignoring it unless they set a handler.
 """
 ANY_PORT = "--web.listen-address=127.0.0.1:0"
+NO_CLOUD = f"--path.sysfs={ROOT / 'tests'}"
+"""A folder that identifies no cloud, so that tests get the same profile on every machine."""
 
 _ADDRESS = re.compile(r"""\baddress[=": ]+([^" ]+)""")
 
@@ -118,7 +120,9 @@ def exporter_process(
         flags = (ANY_PORT, *flags)
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
         # A separate process group, so that killpg() also ends what the command starts.
-        process = start([*command, *flags], cwd=ROOT, stderr=log, start_new_session=True)
+        process = start(
+            [*command, *without_cloud(flags)], cwd=ROOT, stderr=log, start_new_session=True
+        )
         exporter = ExporterProcess(process, Path(log.name))
         try:
             _until(lambda: len(exporter.addresses) >= addresses, exporter)
@@ -138,8 +142,21 @@ def run_exporter(
     Run an exporter that exits by itself, with a timeout of `within` seconds.
     """
     return subprocess.run(
-        [*command, *flags], cwd=ROOT, capture_output=True, text=True, timeout=within, check=False
+        [*command, *without_cloud(flags)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=within,
+        check=False,
     )
+
+
+def without_cloud(flags: Sequence[str]) -> list[str]:
+    """
+    The flags, with NO_CLOUD unless they set --path.sysfs.
+    """
+    is_set = any(flag.startswith("--path.sysfs") for flag in flags)
+    return [*flags] if is_set else [*flags, NO_CLOUD]
 
 
 def fetch(url: str) -> tuple[int, str]:

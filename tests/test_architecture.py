@@ -34,8 +34,8 @@ LAYERS = (
 PURE = ("text", "model", "analysis")
 """Packages without I/O."""
 _IO_MODULES = {"asyncio", "os", "pathlib", "psutil", "signal", "socket", "subprocess", "structlog"}
-_PURE_PATHS = {"exporter.paths.matching", "exporter.paths.addresses"}
-"""What pure packages may import of exporter.paths. Its module `interfaces` reads the host."""
+_READ_HOST = {"exporter.paths.interfaces", "exporter.paths.detection"}
+"""What pure packages may not import of exporter.paths."""
 
 CHOOSES_PLATFORM = "exporter.collectors.operating_system"
 USES_LINUX = {
@@ -149,7 +149,7 @@ def test_pure(modules: Modules, layer: str) -> None:
         assert not {each.split(".")[0] for each in used} & _IO_MODULES, name
         mine = ours(modules, name)
         assert {package(each) for each in mine} <= allowed, name
-        assert {each for each in mine if package(each) == "paths"} <= _PURE_PATHS, name
+        assert not mine & _READ_HOST, name
 
 
 def test_platform_packages(modules: Modules) -> None:

@@ -31,6 +31,7 @@ from exporter.model import (
     StaleTimers,
     Timer,
 )
+from exporter.paths.matching import deciding_paths
 
 _EDGES = (60.0, 120.0, 240.0, 600.0, 3600.0)
 _CLOSURE_EDGES = (240.0, 600.0)
@@ -48,6 +49,7 @@ class ConnectionCounter:
     def __init__(self, paths: Sequence[Path]) -> None:
         # NO_PATH is last, which is the element at index -1.
         self._names = [*(path.name for path in paths), NO_PATH]
+        self._counted = _counted(paths)
         edges = tuple(sorted({*_EDGES, *(path.idle_timeout for path in paths)}))
         self._connections = np.zeros((len(self._names), len(Protection), len(IdleState)), np.int64)
         self._timers = np.zeros(len(Timer), np.int64)
@@ -89,11 +91,19 @@ class ConnectionCounter:
                     timer_expires=self._expires.of(index),
                 )
                 for index, name in enumerate(self._names)
+                if name in self._counted
             },
             timers={timer: int(self._timers[timer]) for timer in Timer},
             at_risk=self._at_risk,
             sampled=self._sampled,
         )
+
+
+def _counted(paths: Sequence[Path]) -> frozenset[str]:
+    """
+    The path names that a connection can be counted under.
+    """
+    return frozenset((*(path.name for path in deciding_paths(paths)), NO_PATH))
 
 
 class ClosureCounter:
@@ -103,6 +113,7 @@ class ClosureCounter:
 
     def __init__(self, paths: Sequence[Path], near_limit_ratio: float) -> None:
         self._names = [*(path.name for path in paths), NO_PATH]
+        self._counted = _counted(paths)
         timeouts = [path.idle_timeout for path in paths]
         near_limits = [near_limit_ratio * timeout for timeout in timeouts]
         edges = tuple(sorted({*_CLOSURE_EDGES, *timeouts, *near_limits}))
@@ -145,12 +156,13 @@ class ClosureCounter:
                 (name, reason): self._idle.of((index, reason))
                 for index, name in enumerate(self._names)
                 for reason in Reason
+                if name in self._counted
             },
             idle_drops={
                 (name, reason): int(self._idle_drops[index, reason])
                 for index, name in enumerate(self._names)
                 for reason in Reason
-                if name != NO_PATH and reason in IDLE_DROP_REASONS
+                if name in self._counted - {NO_PATH} and reason in IDLE_DROP_REASONS
             },
             lost=lost,
         )

@@ -19,6 +19,7 @@ from exporter.cli.options import (
     format_option,
     load_or_exit,
     namespaces_option,
+    sysfs_option,
 )
 from exporter.collectors.sampler import Sampler
 from exporter.collectors.state import State
@@ -33,6 +34,7 @@ _COLLECTORS = ("settings", "sockets")
 
 @click.command(short_help="Check keepalive settings against paths.")
 @config_file_option
+@sysfs_option
 @namespaces_option
 @click.option(
     "--paths-from",
@@ -47,9 +49,10 @@ _COLLECTORS = ("settings", "sockets")
     is_flag=True,
     help="Print only one line per namespace that is not all right.",
 )
-def check(
+def check(  # noqa: PLR0913  one argument per flag
     *,
     config_file: Path | None,
+    sysfs: Path,
     namespaces: Namespaces | None,
     paths_file: Path | None,
     output_format: str,
@@ -63,22 +66,23 @@ def check(
     """
     if quiet and output_format == "json":
         raise click.UsageError("--quiet prints text; it cannot be combined with --format=json")
-    config = load_or_exit(config_file, namespaces)
+    config = load_or_exit(config_file, sysfs, namespaces)
     if paths_file is not None:
-        other = load_or_exit(paths_file)
+        other = load_or_exit(paths_file, sysfs)
         config = config.model_copy(update={"profile": other.profile, "own_paths": other.own_paths})
     log.configure_plain()
     snapshot = _sample(config)
     found, absent = reports(snapshot, config.paths), missing(snapshot)
     recommended = Recommended(**config.recommended.model_dump())
     if output_format == "json":
-        click.echo(as_json(found, recommended, absent, time.time()))
+        profile = config.chosen_profile
+        click.echo(as_json(found, recommended, profile, absent, time.time()))
     elif quiet:
         for report in found:
             if report.verdict is not Verdict.ALL_RIGHT:
                 click.echo(report.summary)
     else:
-        show(found, recommended)
+        show(found, recommended, config.chosen_profile.explanation)
     if absent and output_format == "text":
         click.echo(f"{plural(absent, 'network namespace')} cannot be read")
     sys.exit(_exit_code(found, absent))

@@ -7,16 +7,27 @@ from collections.abc import Sequence
 
 from exporter.analysis.report import PathReport, Report
 from exporter.model import Finding, Recommended
+from exporter.paths.choice import ChosenProfile
 from exporter.text.json_envelope import envelope
 
 
 def as_json(
-    reports: Sequence[Report], recommended: Recommended, absent: int, timestamp: float
+    reports: Sequence[Report],
+    recommended: Recommended,
+    profile: ChosenProfile,
+    absent: int,
+    timestamp: float,
 ) -> str:
     """
     The reports as JSON. absent is the number of unreadable namespaces.
     """
     body = {
+        "profile": {
+            "profiles": list(profile.profiles),
+            "source": profile.source,
+            "cloud": profile.cloud.cloud,
+            "explanation": profile.explanation,
+        },
         "recommended": {
             "time_seconds": recommended.time,
             "interval_seconds": recommended.interval,

@@ -34,16 +34,22 @@ _COLOURS: dict[str, str] = {
 
 
 def show(
-    reports: Sequence[Report], recommended: Recommended, console: Console | None = None
+    reports: Sequence[Report],
+    recommended: Recommended,
+    profile: str,
+    console: Console | None = None,
 ) -> None:
     """
-    Print the reports, then one summary line per report, so that the summaries stay visible.
+    Print the explanation of the profile, the reports, and one summary line per report, last so that
+    the summaries stay visible.
 
     The console defaults to standard output.
     """
     if console is None:
         console = Console(highlight=False, emoji=False)
         console.width = min(console.width, _WIDEST)
+    console.print(Text(profile))
+    console.print()
     for report in reports:
         console.print(Text(report.netns, "bold"))
         for part in _parts(report, recommended):

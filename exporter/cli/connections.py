@@ -19,6 +19,7 @@ from exporter.cli.options import (
     format_option,
     load_or_exit,
     namespaces_option,
+    sysfs_option,
 )
 from exporter.collectors.operating_system import SUPPORTED
 from exporter.collectors.state import State
@@ -43,6 +44,7 @@ def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote 
 
 @click.command(short_help="List connections, highest risk first.")
 @config_file_option
+@sysfs_option
 @namespaces_option
 @click.option(
     "--all",
@@ -86,6 +88,7 @@ def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote 
 def connections(  # noqa: PLR0913  one argument per flag
     *,
     config_file: Path | None,
+    sysfs: Path,
     namespaces: Namespaces | None,
     everything: bool,
     watch: bool,
@@ -104,7 +107,7 @@ def connections(  # noqa: PLR0913  one argument per flag
     Without --all, only connections with a problem are listed. Processes and exact socket options of
     other users require root, or CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.
     """
-    config = load_or_exit(config_file, namespaces)
+    config = load_or_exit(config_file, sysfs, namespaces)
     if limit is None:
         limit = _ROWS if output_format == "text" else 0
     query = Query(

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import click
 
-from exporter.cli.options import EXIT_USAGE, config_file_option, duration, load_or_exit
+from exporter.cli.options import (
+    EXIT_USAGE,
+    config_file_option,
+    duration,
+    load_or_exit,
+    sysfs_option,
+)
 from exporter.model import WINDOWS_PROBES, Platform, Recommended
 from exporter.remedies import TARGETS, problems, remedy
 from exporter.text.wording import plural, seconds
@@ -23,6 +29,7 @@ from exporter.text.wording import plural, seconds
     help="Target that receives the settings.",
 )
 @config_file_option
+@sysfs_option
 @click.option(
     "--time", callback=duration, metavar="DURATION", help="Idle time before the first probe."
 )
@@ -34,10 +41,11 @@ from exporter.text.wording import plural, seconds
     type=click.IntRange(1, 255),
     help="Unanswered probes until the connection is closed; always 10 on Windows.",
 )
-def fix(
+def fix(  # noqa: PLR0913  one argument per flag
     *,
     target: str,
     config_file: Path | None,
+    sysfs: Path,
     time: float | None,
     interval: float | None,
     probes: int | None,
@@ -48,7 +56,7 @@ def fix(
     Nothing is changed. The output includes instructions to apply, verify and undo it. --time,
     --interval and --probes default to the recommended values of the configuration file.
     """
-    config = load_or_exit(config_file)
+    config = load_or_exit(config_file, sysfs)
     recommended = Recommended(**config.recommended.model_dump())
     values = Recommended(
         time=recommended.time if time is None else time,

@@ -22,6 +22,7 @@ from exporter.cli.options import (
     exit_for,
     load_or_exit,
     namespaces_option,
+    sysfs_option,
 )
 from exporter.cli.reload import ReloadableConfig
 from exporter.cli.serve import serve
@@ -63,6 +64,7 @@ def _url_path(_: click.Context, __: click.Parameter, value: str) -> str:
     cls=LazyGroup, invoke_without_command=True, context_settings={"max_content_width": 100}
 )
 @config_file_option
+@sysfs_option
 @namespaces_option
 @click.option(
     "--config.check",
@@ -161,6 +163,7 @@ def main(  # noqa: PLR0913  one argument per flag
     /,
     *,
     config_file: Path | None,
+    sysfs: Path,
     namespaces: Namespaces | None,
     config_check: bool,
     web_config_file: Path | None,
@@ -188,7 +191,7 @@ def main(  # noqa: PLR0913  one argument per flag
     if show_connections and not SUPPORTED:
         raise click.UsageError(f"--web.enable-connections requires Linux; this is {sys.platform}")
     log.configure(log_level, log_format)
-    live = ReloadableConfig(config_file, load_or_exit(config_file, namespaces), namespaces)
+    config = load_or_exit(config_file, sysfs, namespaces)
     inherited = _inherited_or_exit() if systemd_socket and not config_check else []
     exposed = not all(map(is_loopback, map(describe, inherited) if inherited else addresses))
     access = _access_or_exit(
@@ -197,7 +200,10 @@ def main(  # noqa: PLR0913  one argument per flag
     if config_check:
         for file in filter(None, (config_file, web_config_file)):
             click.echo(f"{file}: valid")
+        click.echo(config.chosen_profile.explanation)
         return
+    live = ReloadableConfig(config_file, config, sysfs, namespaces)
+    live.log_profile()
     enabled = [name for name in _COLLECTORS if collectors[name]]
     options = WebOptions(telemetry_path, max_requests, enable_lifecycle, connections_insecure)
     try:

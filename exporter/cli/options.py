@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_args
 
 import click
+from click.core import ParameterSource
 
 from exporter.config.schema import Config, ConfigError, Namespaces, load, parse_duration
 
@@ -23,6 +24,24 @@ config_file_option = click.option(
     help="Configuration file; without one, defaults apply.",
 )
 
+
+def _existing(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
+    by_default = context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT
+    if not by_default and not value.is_dir():  # the default is absent on other systems than Linux
+        raise click.BadParameter(f"{str(value)!r} is not a directory; example: /host/sys")
+    return value
+
+
+sysfs_option = click.option(
+    "--path.sysfs",
+    "sysfs",
+    type=click.Path(path_type=Path),
+    default=Path("/sys"),
+    show_default=True,
+    callback=_existing,
+    metavar="DIR",
+    help="Mount point of sysfs, which identifies the cloud.",
+)
 
 namespaces_option = click.option(
     "--namespaces",
@@ -70,12 +89,12 @@ def duration_option(*names: str, default: str, words: str) -> Callable[[_Command
     )
 
 
-def load_or_exit(file: Path | None, namespaces: Namespaces | None = None) -> Config:
+def load_or_exit(file: Path | None, sysfs: Path, namespaces: Namespaces | None = None) -> Config:
     """
-    The configuration. An invalid one ends the command with exit code 2.
+    The configuration on this host. An invalid one ends the command with exit code 2.
     """
     try:
-        return load(file, namespaces)
+        return load(file, namespaces, sysfs)
     except ConfigError as error:
         exit_for(error)
 

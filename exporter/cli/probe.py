@@ -21,6 +21,7 @@ from exporter.cli.options import (
     exit_for,
     format_option,
     load_or_exit,
+    sysfs_option,
 )
 from exporter.cli.probe_json import as_json
 from exporter.cli.probe_lines import LineReporter
@@ -49,6 +50,7 @@ def _source(_: click.Context, __: click.Parameter, value: str | None) -> str | N
 @click.command(short_help="Measure the idle timeout of the path to a server.")
 @click.argument("servers", nargs=-1, required=True, metavar="HOST:PORT...")
 @config_file_option
+@sysfs_option
 @duration_option("--from", "shortest", default="30s", words="Shortest idle time to try.")
 @duration_option("--to", "longest", default="10m", words="Longest idle time to try.")
 @duration_option("--step", default="15s", words="Step between the idle times of the first round.")
@@ -78,6 +80,7 @@ def probe(  # noqa: PLR0913  one argument per flag
     *,
     servers: tuple[str, ...],
     config_file: Path | None,
+    sysfs: Path,
     shortest: float,
     longest: float,
     step: float,
@@ -108,7 +111,7 @@ def probe(  # noqa: PLR0913  one argument per flag
         )
     names = tuple(dict.fromkeys(servers))
     _check_parallel(plan, len(names), parallel)
-    config = load_or_exit(config_file)
+    config = load_or_exit(config_file, sysfs)
     if not SUPPORTED:
         exit_for(TargetError(f"probe requires Linux; this is {sys.platform}"))
     try:

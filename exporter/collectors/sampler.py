@@ -139,7 +139,8 @@ class Sampler:
                 self._stale_timers(),
                 Recommended(**self._config.recommended.model_dump()),
                 self._config.paths,
-                self._idle_bounds(),
+                idle_bounds=self._idle_bounds(),
+                profile=self._config.chosen_profile,
             ),
             counts=self._counts,
         )

@@ -3,7 +3,10 @@ The schema of the config file. Every error has the file, the key and the allowed
 """
 
 import ipaddress
+import os
 import re
+import socket
+from collections import Counter
 from pathlib import Path as FilePath
 from typing import Annotated, Literal
 
@@ -11,6 +14,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from exporter.config.yaml_file import ConfigError, Section, read_yaml
 from exporter.model import NO_PATH, Direction, OnTimeout, Path, Recommended, Role
+from exporter.paths.choice import ChosenProfile, choose, paths_of
+from exporter.paths.cloud import DetectedCloud
+from exporter.paths.detection import detect_cloud
 from exporter.paths.matching import REMOTE_WORDS
 from exporter.paths.profiles import PROFILES, Profile
 
@@ -61,6 +67,22 @@ def _path_name(value: str) -> str:
             f" the first one a letter or digit, except {NO_PATH!r}"
         )
     return value
+
+
+def _profiles(value: object) -> tuple[Profile, ...]:
+    names = value if isinstance(value, list) else [value]
+    allowed = ", ".join(Profile)
+    unknown = [name for name in names if name not in list(Profile)]
+    if unknown or not names:
+        what = f"unknown profile {unknown[0]!r}" if unknown else "no profile"
+        raise ValueError(f"{what}; allowed: {allowed}, or a list of them")
+    profiles = tuple(map(Profile, names))
+    for profile, times in Counter(profiles).items():
+        if times > 1:
+            raise ValueError(f"duplicate profile {str(profile)!r}; each may occur once")
+    if Profile.NONE in profiles and len(profiles) > 1:
+        raise ValueError(f"'none' cannot be combined with other profiles; allowed: {allowed}")
+    return profiles
 
 
 def _at_least_1ms(value: float) -> float:
@@ -133,39 +155,69 @@ class Config(Section):
     The complete configuration, with defaults.
     """
 
-    profile: Annotated[Profile, Field(strict=False)] = Profile.AZURE
+    profile: Annotated[tuple[Profile, ...], BeforeValidator(_profiles)] = (Profile.AUTO,)
     own_paths: list[PathSection] = Field(default=[], alias="paths", max_length=_MAX_PATHS)
     recommended: RecommendedSection = RecommendedSection()
     near_limit_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.75
     sampling: SamplingSection = SamplingSection()
     namespaces: Namespaces = "host"
     workloads: WorkloadsSection = WorkloadsSection()
+    _cloud: DetectedCloud = DetectedCloud()
+
+    @property
+    def chosen_profile(self) -> ChosenProfile:
+        """
+        The profile in force on this host.
+        """
+        return choose(self.profile, self._cloud)
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """
-        All paths in order of precedence: those in the file, then the profile's.
+        All paths in force on this host: those in the file, then the profile's.
         """
-        return (*(own.path for own in self.own_paths), *PROFILES[self.profile])
+        return (*(own.path for own in self.own_paths), *self.chosen_profile.paths)
+
+    def on(self, cloud: DetectedCloud) -> "Config":
+        """
+        The same configuration on a host in this cloud.
+        """
+        config = self.model_copy()
+        config._cloud = cloud  # noqa: SLF001  of this class
+        return config
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Config":
-        seen: set[str] = set()
-        for path in self.paths:
-            if path.name in seen:
+        # The same file is valid on every host, whichever cloud is detected there.
+        possible = PROFILES if Profile.AUTO in self.profile else self.profile
+        seen = {path.name for path in paths_of(possible)}
+        for own in self.own_paths:
+            if own.name in seen:
                 raise ValueError(
-                    f"duplicate path name {path.name!r}; names must be unique, including those of"
-                    f" profile {self.profile}"
+                    f"duplicate path name {own.name!r}; names must be unique, including those of"
+                    f" profile {', '.join(self.profile)}"
                 )
-            seen.add(path.name)
+            seen.add(own.name)
         return self
 
 
-def load(file: FilePath | None, namespaces: Namespaces | None = None) -> Config:
+def load(
+    file: FilePath | None, namespaces: Namespaces | None = None, sysfs: FilePath | None = None
+) -> Config:
     """
     The configuration in the file, or the defaults if file is None. Raises ConfigError.
 
-    namespaces, if given, overrides the file's value.
+    namespaces, if given, overrides the file's value. The cloud is detected from the files in sysfs;
+    without it, none is.
     """
     config = Config() if file is None else read_yaml(file, Config)
-    return config if namespaces is None else config.model_copy(update={"namespaces": namespaces})
+    if namespaces is not None:
+        config = config.model_copy(update={"namespaces": namespaces})
+    return config if sysfs is None else config.on(detect_cloud(sysfs, _node_name()))
+
+
+def _node_name() -> str:
+    """
+    The name of the Kubernetes node, which the chart passes, or of this host.
+    """
+    return os.environ.get("NODE_NAME") or socket.gethostname()

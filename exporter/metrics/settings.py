@@ -113,8 +113,16 @@ def _derived(settings: ByNetns, config: Config) -> Iterator[Metric]:
 
 def of_config(config: Config) -> Iterator[Metric]:
     """
-    The recommended settings and the paths' timeouts.
+    The profile, the recommended settings, and the paths' timeouts.
     """
+    chosen = config.chosen_profile
+    yield gauge(
+        "profile_info",
+        "Always 1, labeled with the profile in force, its source (config, detected, default) and"
+        " the detected cloud.",
+        ("profile", "source", "cloud"),
+        {(chosen.label, chosen.source, chosen.cloud.cloud): 1},
+    )
     yield gauge(
         "recommended_time_seconds",
         "Recommended idle time before the first keepalive probe in seconds.",

@@ -58,5 +58,5 @@ class Path:
     remote: tuple[str, ...]
     idle_timeout: float
     on_timeout: OnTimeout
-    role: Role = Role.PROFILE
+    role: Role = Role.REPLACES
     snat_ports: int | None = None

@@ -165,6 +165,32 @@ class Routes:
         return matches
 
 
+def deciding_paths(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """
+    The paths that may be the deciding one of a connection.
+
+    A path of a profile never is if another one of it covers the same connections with a shorter
+    timeout, or with the same one and is listed before it.
+    """
+    return tuple(
+        path
+        for index, path in enumerate(paths)
+        if path.role is not Role.PROFILE
+        or not any(
+            _covers(other, path) and (other.idle_timeout, number) < (path.idle_timeout, index)
+            for number, other in enumerate(paths)
+        )
+    )
+
+
+def _covers(wide: Path, narrow: Path) -> bool:
+    return (
+        wide.role is Role.PROFILE
+        and wide.direction in (Direction.ANY, narrow.direction)
+        and ("any" in wide.remote or set(narrow.remote) <= set(wide.remote))
+    )
+
+
 def _shortest_last(paths: Sequence[Path]) -> list[int]:
     """
     The indices of the paths, the longest timeout first; of equal ones the last in order first.

@@ -24,6 +24,7 @@ from exporter.model import (
     SocketsReading,
     since_boot,
 )
+from exporter.paths.matching import deciding_paths
 from exporter.web.exposition import DataSources
 from exporter.web.templating import render
 
@@ -127,7 +128,7 @@ def _path_rows(
     sockets: SocketsReading | None, closures: ClosureReading | None, config: Config
 ) -> Iterator[PathRow]:
     known: Mapping[str, PathSums] = sockets.connections.paths if sockets else {}
-    for path in config.paths:
+    for path in deciding_paths(config.paths):
         sums = known.get(path.name)
         yield PathRow(
             path,
@@ -211,6 +212,7 @@ def make_landing(
             telemetry_path=telemetry_path,
             connections=connections,
             recommended=config.recommended,
+            profile=config.chosen_profile.explanation,
             host=overview(sources.snapshot(), sources.closures(), config, since_boot()),
         )
 

@@ -27,12 +27,13 @@ from exporter.cli.check_text import show
 from exporter.collectors import namespace_connections as reader
 from exporter.collectors import sampler
 from exporter.collectors.operating_system import NamespaceSockets
+from exporter.config.schema import Config
 from exporter.model import HOST_NETNS, Counters, Recommended, Settings, Snapshot, StrandedError
 from exporter.model import Path as NetworkPath
 from exporter.paths.matching import LocalEndpoints
 from exporter.paths.profiles import PROFILES, Profile
 from tests.analysis.findings import linux, path, windows
-from tests.exporter_process import AS_NOBODY, COMMAND, ROOT, run_exporter
+from tests.exporter_process import AS_NOBODY, COMMAND, NO_CLOUD, ROOT, run_exporter
 from tests.lab import Host, requires_lab
 
 AZURE = PROFILES[Profile.AZURE]
@@ -61,7 +62,7 @@ def invoke(monkeypatch: pytest.MonkeyPatch, settings: Settings, *flags: str) -> 
     nothing = NamespaceSockets(Counters(0, 0, 0), LocalEndpoints(frozenset(), frozenset()), ())
     monkeypatch.setattr(sampler, "read_settings", lambda: settings)
     monkeypatch.setattr(reader, "read_sockets", lambda: nothing)
-    return CliRunner().invoke(main, ["check", *flags])
+    return CliRunner().invoke(main, ["check", NO_CLOUD, *flags])
 
 
 def snapshot(settings: dict[str, Settings], paths: tuple[NetworkPath, ...]) -> Snapshot:
@@ -91,7 +92,7 @@ def text(settings: dict[str, Settings], *paths: NetworkPath, colour: bool = Fals
         color_system="standard" if colour else None,
     )
     with console.capture() as printed:
-        show(reports(snapshot(settings, paths), paths), Recommended(), console)
+        show(reports(snapshot(settings, paths), paths), Recommended(), "Profile azure.", console)
     return printed.get()
 
 
@@ -185,7 +186,7 @@ def test_text() -> None:
     """
     printed = text({HOST_NETNS: linux(-1, 30, 8, 15)}, *AZURE)
     lines = [" ".join(line.split()) for line in printed.splitlines()]
-    assert lines[0] == "host"
+    assert lines[:3] == ["Profile azure.", "", "host"]
     assert "time -1 s 120 s" in lines
     assert any(line.startswith("azure-outbound outbound 240 s unprotected") for line in lines)
     heads = [line.partition(":")[0] for line in lines if line.startswith("KA")]
@@ -271,7 +272,7 @@ def test_terminal(environment: dict[str, str], coloured: bool) -> None:
     plain = {name: value for name, value in os.environ.items() if "COLOR" not in name}
     terminal, end = pty.openpty()
     ended = subprocess.run(
-        [*COMMAND, "check"],
+        [*COMMAND, "check", NO_CLOUD],
         cwd=ROOT,
         env=plain | {"TERM": "xterm-256color"} | environment,
         stdout=end,
@@ -306,6 +307,12 @@ def test_json(monkeypatch: pytest.MonkeyPatch) -> None:
         "command": "check",
         "timestamp": pytest.approx(time.time(), abs=60),
         "unreadable_namespaces": 0,
+        "profile": {
+            "profiles": ["azure"],
+            "source": "default",
+            "cloud": "unknown",
+            "explanation": Config().chosen_profile.explanation,
+        },
         "recommended": {"time_seconds": 120, "interval_seconds": 30, "probes": 8},
     }
     findings = namespace.pop("findings")
@@ -368,9 +375,11 @@ def test_paths_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert of_own["recommended"] == both["recommended"]
     assert both["recommended"]["time_seconds"] == 60
     assert [path["path"] for path in of_own["namespaces"][0]["paths"]] == [
+        "aws-eni",
         "aws-nat-gateway",
         "aws-nlb",
     ]
+    assert both["profile"]["profiles"] == ["none"]
     assert [path["path"] for path in both["namespaces"][0]["paths"]] == ["office"]
 
 

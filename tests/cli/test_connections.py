@@ -24,7 +24,7 @@ from click.testing import CliRunner
 from exporter.cli import main
 from exporter.cli.connections import connections
 from tests.cgroups import needs_cgroups
-from tests.exporter_process import COMMAND, INTERRUPTIBLE, ROOT, run_exporter
+from tests.exporter_process import COMMAND, INTERRUPTIBLE, NO_CLOUD, ROOT, run_exporter
 
 pytestmark = [
     pytest.mark.system,
@@ -53,7 +53,7 @@ def list_connections(*flags: str) -> Any:
     """
     The JSON document that the command prints.
     """
-    ended = CliRunner().invoke(main, ["connections", "--format=json", *flags])
+    ended = CliRunner().invoke(main, ["connections", NO_CLOUD, "--format=json", *flags])
     assert (ended.exit_code, ended.stderr) == (0, "")
     return json.loads(ended.stdout)
 
@@ -118,7 +118,7 @@ def test_wrong_flags(flags: tuple[str, ...], facts: tuple[str, ...]) -> None:
     """
     A wrong flag leads to exit code 2. The message names the value and what is allowed.
     """
-    ended = CliRunner().invoke(main, ["connections", *flags])
+    ended = CliRunner().invoke(main, ["connections", NO_CLOUD, *flags])
     assert ended.exit_code == 2
     message = " ".join(ended.stderr.split())
     assert all(fact in message for fact in facts)
@@ -152,7 +152,7 @@ def test_watch(server: tuple[int, socket.socket]) -> None:
     """
     flags = ["--format=json", "--watch", "--interval=200ms", "--all", f"--remote=:{server[0]}"]
     with subprocess.Popen(
-        [*INTERRUPTIBLE, *COMMAND, "connections", *flags],
+        [*INTERRUPTIBLE, *COMMAND, "connections", NO_CLOUD, *flags],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -172,7 +172,7 @@ def test_watch_on_a_terminal(server: tuple[int, socket.socket]) -> None:
     flags = ["--watch", "--interval=200ms", "--all", f"--remote={remote}"]
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [*INTERRUPTIBLE, *COMMAND, "connections", *flags],
+        [*INTERRUPTIBLE, *COMMAND, "connections", NO_CLOUD, *flags],
         cwd=ROOT,
         stdin=theirs,
         stdout=theirs,

@@ -47,7 +47,7 @@ def test_signal(number: signal.Signals) -> None:
         exporter.wait_for({READY: 1})
         code, seconds = exporter.end(number)
         assert exporter.log[-1].endswith('level=info msg="shutting down"')
-        assert len(exporter.log) == 2
+        assert len(exporter.log) == 3  # profile, address, end
     assert code == 0
     assert seconds < SOON
 

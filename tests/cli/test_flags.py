@@ -15,6 +15,7 @@ from tests.exporter_process import run_exporter
 
 FLAGS = {
     "--config.file",
+    "--path.sysfs",
     "--namespaces",
     "--config.check",
     "--web.config.file",

@@ -35,7 +35,7 @@ def test_other_telemetry_path() -> None:
         assert "tcp_keepalive_exporter_build_info" in exporter.get("/probe/metrics")[1]
         assert 'href="/probe/metrics"' in exporter.get("/")[1]
         assert exporter.get("/metrics")[0] == 404
-        assert exporter.log[0].endswith("path=/probe/metrics")
+        assert exporter.log[1].endswith("path=/probe/metrics")
 
 
 def test_port_in_use() -> None:

@@ -130,6 +130,10 @@ def test_levels(capsys: pytest.CaptureFixture[str], level: str, logged: list[str
     assert [from_logfmt(line)["level"] for line in lines] == logged * 2
 
 
+LOGGED = ["profile in force", "listening", "shutting down"]
+"""Events of an exporter that starts and ends."""
+
+
 @pytest.mark.system
 def test_process_logs_json() -> None:
     """
@@ -139,8 +143,8 @@ def test_process_logs_json() -> None:
     with exporter_process("--log.format=json") as exporter:
         exporter.end()
         entries = [json.loads(line) for line in exporter.log]
-    assert [entry["msg"] for entry in entries] == ["listening", "shutting down"]
-    assert entries[0]["address"].startswith("127.0.0.1:")
+    assert [entry["msg"] for entry in entries] == LOGGED
+    assert entries[1]["address"].startswith("127.0.0.1:")
     assert_now(entries[0]["ts"])
 
 
@@ -154,8 +158,8 @@ def test_process_logs_logfmt() -> None:
         exporter.metrics()
         exporter.end()
         entries = [from_logfmt(line) for line in exporter.log]
-    assert [entry["msg"] for entry in entries] == ["listening", "shutting down"]
-    assert entries[0]["path"] == "/metrics"
+    assert [entry["msg"] for entry in entries] == LOGGED
+    assert entries[1]["path"] == "/metrics"
     assert_now(entries[0]["ts"])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.exporter_process import ExporterProcess, exporter_process, run_exporter
+from tests.exporter_process import NO_CLOUD, ExporterProcess, exporter_process, run_exporter
 
 pytestmark = pytest.mark.system
 
@@ -88,7 +88,7 @@ def test_broken(file: Path, method: str) -> None:
     """
     with exporter_process(f"--config.file={file}", LIFECYCLE) as exporter:
         file.write_text("profile: oracle\n")
-        problem = f"{file}: profile: Input should be 'azure'"
+        problem = f"{file}: profile: unknown profile 'oracle'; allowed: auto, azure"
         if method == "SIGHUP":
             hang_up(exporter)
         else:
@@ -126,13 +126,15 @@ def test_without_file() -> None:
 
 def test_check(file: Path, tmp_path: Path) -> None:
     """
-    --config.check reports valid files and exits.
+    --config.check reports valid files and the resulting profile, and exits.
     """
     web = tmp_path / "web.yml"
     web.write_text("rate_limit: {interval: 1s, burst: 5}")
-    ended = run_exporter("--config.check", f"--config.file={file}", f"--web.config.file={web}")
+    ended = run_exporter(
+        "--config.check", NO_CLOUD, f"--config.file={file}", f"--web.config.file={web}"
+    )
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == f"{file}: valid\n{web}: valid\n"
+    assert ended.stdout == (f"{file}: valid\n{web}: valid\nProfile none, from the config file.\n")
 
 
 @pytest.mark.parametrize("flag", ["--config.file", "--web.config.file"])

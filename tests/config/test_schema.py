@@ -2,6 +2,7 @@
 The config file: valid content, and the errors of invalid content.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,13 @@ import pytest
 from exporter import model
 from exporter.config.schema import Config, ConfigError, load, parse_duration
 from exporter.model import Direction, OnTimeout, Role
+from exporter.paths.choice import paths_of
 from exporter.paths.profiles import PROFILES, Profile
 from tests.exporter_process import ROOT, run_exporter
 
 EXAMPLE = """
-profile: azure             # azure, azure-nat-gateway, aks, aws, gcp, none
-paths:                     # before the profile's own; first match wins
+profile: auto              # auto, azure, azure-nat-gateway, azure-firewall, aks, aws, gcp, ...
+paths:                     # instead of the profile's, for the connections they match
   - {name: office-firewall, direction: outbound, remote: [10.0.0.0/8], idle_timeout: 1h,
      on_timeout: drop}
 recommended: {time: 120s, interval: 30s, probes: 8}
@@ -48,7 +50,8 @@ def error_of(file: Path, content: str) -> str:
 
 def test_defaults() -> None:
     """
-    Without a file, the configuration has profile azure and the documented values.
+    Without a file and a detected cloud, the configuration has the paths of azure and the documented
+    values.
     """
     config = load(None)
     assert config == Config()
@@ -83,8 +86,51 @@ def test_example(file: Path, content: str) -> None:
     """
     file.write_text(content)
     config = load(file)
-    assert config.paths == (OFFICE, *PROFILES[Profile.AZURE])
+    own, *others = config.paths
+    assert replace(own, snat_ports=None) == OFFICE
+    assert tuple(others) == PROFILES[Profile.AZURE]
     assert config.model_copy(update={"own_paths": []}) == Config()
+
+
+@pytest.mark.parametrize(
+    ("profile", "names"),
+    [
+        ("aws-nat-gateway", ["aws-nat-gateway", "aws-nlb"]),
+        ("[azure, ipvs]", ["azure-outbound", "azure-inbound", "ipvs"]),
+        ("[auto, ipvs]", ["azure-outbound", "azure-inbound", "ipvs"]),
+        ("[azure, aks]", ["azure-outbound", "azure-inbound", "aks-outbound"]),
+        ("[aws-eni, aws]", ["aws-eni", "aws-nat-gateway", "aws-nlb"]),
+        ("[none]", []),
+    ],
+)
+def test_profiles(file: Path, profile: str, names: list[str]) -> None:
+    """
+    A list of profiles has the paths of all of them, each once.
+    """
+    file.write_text(f"profile: {profile}")
+    assert [path.name for path in load(file).paths] == names
+
+
+def test_also_and_snat_ports(file: Path) -> None:
+    """
+    With `also`, a path is added to the profile's. snat_ports is optional.
+    """
+    file.write_text(
+        "paths: [{name: a, idle_timeout: 4m, also: true, snat_ports: 64},"
+        " {name: b, idle_timeout: 4m}]"
+    )
+    added, replacing, *_ = load(file).paths
+    assert (added.role, added.snat_ports) == (Role.ADDS, 64)
+    assert (replacing.role, replacing.snat_ports) == (Role.REPLACES, None)
+
+
+def test_built_in_names_are_consistent() -> None:
+    """
+    A path name has the same meaning in all profiles, and all of them can be in one list.
+    """
+    every = paths_of(PROFILES)
+    assert len({path.name for path in every}) == len(every)
+    assert set(PROFILES) == set(Profile) - {Profile.AUTO}
 
 
 def test_shortest_path(file: Path) -> None:
@@ -92,7 +138,7 @@ def test_shortest_path(file: Path) -> None:
     A path with only a name and a timeout matches any connection, and drops on timeout.
     """
     file.write_text("profile: none\npaths: [{name: vpn, idle_timeout: 90s}]")
-    vpn = model.Path("vpn", Direction.ANY, ("any",), 90.0, OnTimeout.DROP, Role.REPLACES)
+    vpn = model.Path("vpn", Direction.ANY, ("any",), 90.0, OnTimeout.DROP)
     assert load(file).paths == (vpn,)
 
 
@@ -162,7 +208,7 @@ def in_path(entry: str) -> str:
 
 
 SECTIONS = "profile, paths, recommended, near_limit_ratio, sampling, namespaces, workloads"
-PROFILE_NAMES = "'azure', 'azure-nat-gateway', 'aks', 'aws', 'gcp' or 'none'"
+PROFILE_NAMES = "allowed: auto, azure, azure-nat-gateway, azure-firewall, aks, aws, "
 DURATIONS = "350s, 4m, 1h30m, 500ms"
 NETWORKS = "10.0.0.0/8, public, private, any"
 NAMES = "63 characters a-z, 0-9, '.', '_', '-'"
@@ -173,8 +219,21 @@ UNUSABLE = {
     "recommended: {times: 120s}": ("recommended.times", "unknown key", "time, interval, probes"),
     in_path("timeout: 4m"): ("paths[0].timeout", "unknown key", PATH_KEYS),
     "1: 2": ("[1]", "should be strings", "not 1"),
-    "profile: oracle": ("profile", PROFILE_NAMES, "not 'oracle'"),
-    "profile: [azure]": ("profile", PROFILE_NAMES, "not ['azure']"),
+    "profile: oracle": ("profile", "unknown profile 'oracle'", PROFILE_NAMES),
+    "profile: [azure, ipvs, swarm]": ("profile", "unknown profile 'swarm'", PROFILE_NAMES),
+    "profile: [azure, 1]": ("profile", "unknown profile 1", PROFILE_NAMES),
+    "profile: [[azure]]": ("profile", "unknown profile ['azure']", PROFILE_NAMES),
+    "profile: {azure: 240s}": ("profile", "unknown profile {'azure': '240s'}", PROFILE_NAMES),
+    "profile:": ("profile", "unknown profile None", PROFILE_NAMES),
+    "profile: []": ("profile", "no profile", PROFILE_NAMES, "list of them"),
+    "profile: [aws, azure, aws]": ("profile", "duplicate profile 'aws'"),
+    "profile: [none, azure]": ("profile", "'none' cannot be combined"),
+    "profile: [auto, none]": ("profile", "'none' cannot be combined"),
+    in_path("also: 1"): ("paths[0].also", "valid boolean, not 1"),
+    in_path("snat_ports: 0"): ("paths[0].snat_ports", "greater than or equal to 1, not 0"),
+    in_path("snat_ports: 64k"): ("paths[0].snat_ports", "valid integer, not '64k'"),
+    in_path("snat_ports: 10000001"): ("paths[0].snat_ports", "10000000, not 10000001"),
+    in_path("snat_ports: 1.5"): ("paths[0].snat_ports", "not 1.5"),
     "namespaces: some": ("namespaces", "'host' or 'all'", "not 'some'"),
     "sampling: 5": ("sampling", "mapping", "interval, max_duty_cycle"),
     "sampling:": ("sampling", "mapping", "interval, max_duty_cycle"),
@@ -204,7 +263,12 @@ UNUSABLE = {
     "paths: [{name: azure-inbound, idle_timeout: 4m}]": (
         "",
         "duplicate path name 'azure-inbound'",
-        "profile azure",
+        "profile auto",
+    ),
+    "profile: [aws-nat-gateway, ipvs]\npaths: [{name: ipvs, idle_timeout: 4m}]": (
+        "",
+        "duplicate path name 'ipvs'",
+        "profile aws-nat-gateway, ipvs",
     ),
     f"paths: [{', '.join(f'{{name: p{n}, idle_timeout: 4m}}' for n in range(33))}]": (
         "paths",
@@ -276,7 +340,7 @@ def test_command_rejects_bad_file(file: Path) -> None:
     assert (ended.returncode, ended.stdout) == (2, "")
     first, second = ended.stderr.splitlines()
     assert first.startswith(f"Error: {file}: profile: ")
-    assert first.endswith(f"{PROFILE_NAMES}, not 'oracle'")
+    assert PROFILE_NAMES in first
     assert second.startswith(f"{file}: sampling.interval: 15 ")
     assert second.endswith(DURATIONS)
 

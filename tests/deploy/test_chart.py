@@ -75,6 +75,18 @@ def test_default_has_no_privilege() -> None:
     assert all(mount["readOnly"] for mount in container["volumeMounts"])
 
 
+def test_detects_the_cloud() -> None:
+    """
+    By default the profile is that of the detected cloud, and the pod knows the name of its node.
+    """
+    (config,) = of_kind("ConfigMap")
+    assert yaml.safe_load(config["data"]["config.yml"]) == {"profile": "auto"}
+    (container,) = pod()["containers"]
+    assert {each["name"]: each["valueFrom"] for each in container["env"]} == {
+        "NODE_NAME": {"fieldRef": {"fieldPath": "spec.nodeName"}}
+    }
+
+
 def test_all_namespaces() -> None:
     """
     All namespaces add two capabilities and the node's PID namespace, and no more.

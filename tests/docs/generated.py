@@ -103,7 +103,7 @@ def _flags(*command: str) -> str:
 def _check() -> str:
     console = Console(file=io.StringIO(), width=80, highlight=False, color_system=None)
     with console.capture() as text:
-        show(_reports(), Recommended(), console)
+        show(_reports(), Recommended(), Config().chosen_profile.explanation, console)
     lines = [line.rstrip() for line in text.get().splitlines()]
     return "\n".join(["```console", "$ tcp-keepalive-exporter check", *lines, "```", ""])
 
@@ -119,7 +119,9 @@ def _probe_json() -> str:
 
 
 def _check_json() -> str:
-    return f"```json\n{as_json(_reports(), Recommended(), absent=0, timestamp=_TIMESTAMP)}\n```\n"
+    chosen = Config().chosen_profile
+    text = as_json(_reports(), Recommended(), chosen, absent=0, timestamp=_TIMESTAMP)
+    return f"```json\n{text}\n```\n"
 
 
 def _reports() -> tuple[Report, ...]:
@@ -159,7 +161,7 @@ def _finding(rule: Rule) -> str:
 def _profiles() -> str:
     return "".join(
         f"| `{profile}` | `{path.name}` | {path.direction} | {', '.join(path.remote)} |"
-        f" {path.idle_timeout:g} s | {path.on_timeout} |\n"
+        f" {path.idle_timeout:g} s | {path.on_timeout} | {path.snat_ports or ''} |\n"
         for profile, paths in PROFILES.items()
         for path in paths
     )

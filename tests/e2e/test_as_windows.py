@@ -90,9 +90,11 @@ def test_connections(exporter: ExporterProcess) -> None:
 
 def test_logged_once(exporter: ExporterProcess) -> None:
     """
-    The limitation is logged once, at level info. The only other line has the listen address.
+    The limitation is logged once, at level info. The only other lines have the profile and the
+    listen address.
     """
-    limitation, listening = exporter.log
+    profile, limitation, listening = exporter.log
+    assert "profile in force" in profile
     assert "level=info" in limitation
     assert "address=" not in limitation
     assert "address=" in listening

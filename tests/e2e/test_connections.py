@@ -17,7 +17,7 @@ from exporter.connections.query import Query
 from exporter.connections.rows import Connection
 from tests.e2e.proxies import start_haproxy, start_nginx
 from tests.e2e.servers import software, wait_for_ports
-from tests.exporter_process import COMMAND, ROOT
+from tests.exporter_process import COMMAND, NO_CLOUD, ROOT
 from tests.lab import LAB_MARKS, Host, pair
 from tests.linux.rights import (
     CAP_DAC_READ_SEARCH,
@@ -155,7 +155,7 @@ def list_as_root(host: Host) -> list[dict[str, Any]]:
     """
     All connections of a host, from the command's JSON output.
     """
-    ended = host.run([*COMMAND, "connections", "--all", "--format=json"], cwd=ROOT)
+    ended = host.run([*COMMAND, "connections", NO_CLOUD, "--all", "--format=json"], cwd=ROOT)
     rows: list[dict[str, Any]] = json.loads(ended.stdout)["connections"]
     return rows
 

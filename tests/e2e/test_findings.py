@@ -21,7 +21,7 @@ from exporter.paths.profiles import PROFILES, Profile
 from tests.e2e.exporter_inside import Exporter
 from tests.e2e.exporting import exporter_inside
 from tests.e2e.servers import Client, PostgreSQL, Redis, wait_for_ports
-from tests.exporter_process import COMMAND, ROOT
+from tests.exporter_process import COMMAND, NO_CLOUD, ROOT
 from tests.lab import LAB_MARKS, Host, Keepalive, NatLab, nat_lab
 
 pytestmark = LAB_MARKS
@@ -85,7 +85,7 @@ def check(host: Host, *flags: str) -> Checked:
     """
     Run `check` inside the host.
     """
-    argv = [*COMMAND, "check", "--format=json", *flags]
+    argv = [*COMMAND, "check", NO_CLOUD, "--format=json", *flags]
     ended = host.run(argv, cwd=ROOT, check=False)
     assert ended.stderr == ""
     (report,) = json.loads(ended.stdout)["namespaces"]
@@ -296,7 +296,7 @@ def test_other_namespaces() -> None:
     """
     with Host() as host, Host("web") as web:
         configure(host, *RECOMMENDED)
-        argv = [*COMMAND, "check", "--format=json", "--namespaces=all"]
+        argv = [*COMMAND, "check", NO_CLOUD, "--format=json", "--namespaces=all"]
         ended = host.run(argv, cwd=ROOT, check=False)
     reports = {each["netns"]: each for each in json.loads(ended.stdout)["namespaces"]}
     assert ended.returncode == 1

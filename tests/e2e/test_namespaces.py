@@ -112,7 +112,7 @@ def test_settings(node: Node) -> None:
         assert scrape.by("netns", "path_protected", path="azure-outbound") == dict.fromkeys(
             ("host", first[1], nested[0]), 1
         )
-        assert len(exporter.log) == 1, "only the listen address is logged"
+        assert len(exporter.log) == 2, "only the profile and the listen address are logged"
 
 
 def test_connections_and_closures(node: Node) -> None:
@@ -202,7 +202,7 @@ def test_churn(node: Node) -> None:
         print(f"{grown / MB:.1f} MB more after 400 more namespaces")
         assert grown < 10 * MB
         assert after.by("readable", "namespaces") == {"true": 1}
-        assert len(exporter.log) == 1, "only the listen address is logged"
+        assert len(exporter.log) == 2, "only the profile and the listen address are logged"
 
 
 def test_removed_namespaces_are_released(node: Node) -> None:

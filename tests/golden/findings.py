@@ -9,10 +9,14 @@ from pathlib import Path as FilePath
 from exporter.analysis.findings import RuleContext, find
 from exporter.analysis.report import reports
 from exporter.model import IdleBounds, Platform, Recommended, Snapshot, StaleTimers
+from exporter.paths.choice import choose
+from exporter.paths.cloud import Cloud, DetectedCloud
+from exporter.paths.profiles import Profile
 from tests.analysis.findings import AZURE, context, linux, path, windows
 
 FILE = FilePath(__file__).with_name("findings.txt")
 
+_ON_AZURE = DetectedCloud(Cloud.AZURE, "/sys/class/dmi/id/chassis_asset_tag")
 _OFFICE = path("office", 350.5)
 _SEVERAL = [path(f"path-{number}", 240 + number) for number in range(5)]
 
@@ -53,6 +57,10 @@ CONTEXTS: dict[str, RuleContext] = {
     "lost early": replace(
         context(linux(), AZURE, _OFFICE),
         idle_bounds={"azure": IdleBounds(fatal=100.2), "office": IdleBounds(fatal=200)},
+    ),
+    "another cloud": replace(context(linux(), AZURE), profile=choose([Profile.AWS], _ON_AZURE)),
+    "another cloud, several profiles": replace(
+        context(linux(), AZURE), profile=choose([Profile.AWS, Profile.IPVS], _ON_AZURE)
     ),
     "survives": replace(
         context(linux(), AZURE, _OFFICE), idle_bounds={"azure": IdleBounds(survived=300)}

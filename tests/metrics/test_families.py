@@ -48,6 +48,7 @@ OF_SETTINGS = {
 }
 OF_CONFIG = {
     "exporter_build_info",
+    "profile_info",
     "recommended_time_seconds",
     "recommended_interval_seconds",
     "recommended_probes",

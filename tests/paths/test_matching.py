@@ -4,6 +4,7 @@ Assignment of connections to paths.
 
 import ipaddress
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from exporter.paths.matching import (
     LocalEndpoints,
     Network,
     Routes,
+    deciding_paths,
     halves,
     is_listened_on,
     stays_on_host,
@@ -69,9 +71,21 @@ def names(paths: Sequence[Path], *ends: tuple[str, str]) -> list[str | None]:
     [
         (Profile.AZURE, "azure-outbound", "azure-inbound", None),
         (Profile.AZURE_NAT_GATEWAY, "azure-nat-gateway", "azure-inbound", None),
+        (
+            Profile.AZURE_FIREWALL,
+            "azure-firewall-outbound",
+            "azure-inbound",
+            "azure-firewall-private",
+        ),
         (Profile.AKS, "aks-outbound", "azure-inbound", None),
-        (Profile.AWS, "aws-nat-gateway", "aws-nlb", None),
+        (Profile.AWS, "aws-eni", "aws-eni", "aws-eni"),
+        (Profile.AWS_NAT_GATEWAY, "aws-nat-gateway", "aws-nlb", None),
+        (Profile.AWS_ENI, "aws-eni", "aws-eni", "aws-eni"),
         (Profile.GCP, "gcp-firewall", "gcp-firewall", "gcp-firewall"),
+        (Profile.OCI, None, "oci-nlb", None),
+        (Profile.ALIBABA, "alibaba-nat-gateway", None, None),
+        (Profile.CALICO_EBPF, "calico-ebpf", "calico-ebpf", "calico-ebpf"),
+        (Profile.CILIUM, "cilium", "cilium", "cilium"),
         (Profile.NONE, None, None, None),
     ],
 )
@@ -79,7 +93,7 @@ def test_profiles(
     profile: Profile, outbound: str | None, inbound: str | None, private: str | None
 ) -> None:
     """
-    Each profile's paths match public peers; GCP's also match private ones.
+    Each profile's paths match the traffic that its devices forget.
     """
     assert names(
         PROFILES[profile],
@@ -357,3 +371,25 @@ def test_every_device_is_crossed() -> None:
         [True, True, True],
     ]
     assert routes.deciding().tolist() == [0, 0, 2]
+
+
+def test_paths_that_never_decide() -> None:
+    """
+    A profile's path never decides if another one of it covers the same connections and is shorter,
+    or as short and listed before it. Other paths may decide, and those of the config file always.
+    """
+    longer = replace(INTERFACE, name="longer", idle_timeout=600)
+    private = path("private", "private", timeout=900, role=Role.PROFILE)
+    assert names_of(deciding_paths((INTERFACE, NAT, longer))) == ["interface"]
+    assert names_of(deciding_paths((NAT, INTERFACE, longer))) == ["nat", "interface"]
+    assert names_of(deciding_paths((NAT, private))) == ["nat", "private"]
+    assert names_of(deciding_paths((NAT, replace(NAT, name="late", idle_timeout=400)))) == ["nat"]
+    own = [replace(longer, name=role, role=role) for role in (Role.REPLACES, Role.ADDS)]
+    assert names_of(deciding_paths((*own, INTERFACE))) == ["replaces", "adds", "interface"]
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """
+    The names of paths.
+    """
+    return [each.name for each in paths]

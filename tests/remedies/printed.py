@@ -7,6 +7,7 @@ from click.testing import CliRunner, Result
 from exporter.cli import main
 from exporter.model import Platform
 from exporter.remedies import TARGETS
+from tests.exporter_process import NO_CLOUD
 
 TIME, INTERVAL, PROBES = 100, 20, 6
 """Neither the recommended values nor defaults of a platform."""
@@ -16,7 +17,7 @@ def run_fix(*arguments: str) -> Result:
     """
     Run `fix`.
     """
-    return CliRunner().invoke(main, ["fix", *arguments])
+    return CliRunner().invoke(main, ["fix", NO_CLOUD, *arguments])
 
 
 def printed(target: str, *flags: str) -> str:

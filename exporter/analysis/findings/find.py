@@ -5,7 +5,7 @@ All rules, and the findings they make.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from exporter.analysis.findings import discrepancies, traffic, values, windows
+from exporter.analysis.findings import cloud_profile, discrepancies, traffic, values, windows
 from exporter.analysis.findings import paths as of_paths
 from exporter.analysis.findings.rule_context import Rule, RuleContext
 from exporter.model import (
@@ -18,6 +18,7 @@ from exporter.model import (
     Severity,
     StaleTimers,
 )
+from exporter.paths.choice import ChosenProfile
 
 _ABOUT_VALUES = frozenset(
     {"KA001", "KA002", "KA004", "KA005", "KA006", "KA011", "KA012", "KA013", "KA014"}
@@ -129,6 +130,12 @@ RULES = (
         "Connections survive a path's configured idle timeout",
         traffic.lives_longer,
     ),
+    Rule(
+        "KA018",
+        Severity.WARNING,
+        "The configured profile contradicts the detected cloud",
+        cloud_profile.of_another_cloud,
+    ),
 )
 """By id. A published id keeps its meaning; new rules are added at the end."""
 
@@ -148,12 +155,14 @@ def find(context: RuleContext) -> tuple[Finding, ...]:
     )
 
 
-def find_all(
+def find_all(  # noqa: PLR0913  everything that rules check
     settings: Mapping[str, Settings],
     stale_timers: Mapping[str, StaleTimers],
     recommended: Recommended,
     paths: tuple[Path, ...],
+    *,
     idle_bounds: Mapping[str, IdleBounds] = MappingProxyType({}),
+    profile: ChosenProfile | None = None,
 ) -> tuple[Finding, ...]:
     """
     The findings of all namespaces, in the order of settings.
@@ -172,6 +181,7 @@ def find_all(
                 paths=paths,
                 stale_timers=stale_timers.get(netns, StaleTimers()),
                 idle_bounds=idle_bounds,
+                profile=profile,
             )
         )
     )

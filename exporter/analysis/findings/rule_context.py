@@ -16,6 +16,7 @@ from exporter.model import (
     Severity,
     StaleTimers,
 )
+from exporter.paths.choice import ChosenProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class RuleContext:
     """
     What rules check: one network namespace and all paths.
 
-    host has the settings of the exporter's own namespace; idle_bounds are by path name.
+    host has the settings of the exporter's own namespace; idle_bounds are by path name; profile is
+    None if the paths do not come from a profile.
     """
 
     netns: str
@@ -33,6 +35,7 @@ class RuleContext:
     paths: tuple[Path, ...]
     stale_timers: StaleTimers
     idle_bounds: Mapping[str, IdleBounds] = field(default_factory=dict)
+    profile: ChosenProfile | None = None
 
     @property
     def is_host(self) -> bool:

@@ -87,5 +87,5 @@ def test_of_all_namespaces() -> None:
     """
     settings = {HOST_NETNS: linux(), "web": linux()}
     bounds = {AZURE.name: IdleBounds(fatal=100)}
-    findings = find_all(settings, {}, Recommended(), (AZURE,), bounds)
+    findings = find_all(settings, {}, Recommended(), (AZURE,), idle_bounds=bounds)
     assert [(each.id, each.netns) for each in findings] == [("KA016", HOST_NETNS)]
