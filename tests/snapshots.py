@@ -35,6 +35,7 @@ def full_snapshot() -> Snapshot:
         settings=by_netns,
         sockets=SocketsReading(
             connections=ConnectionCounter(Config().paths).sums(),
+            busiest_destinations={"azure-outbound": 0},
             namespaces={HOST_NETNS: NamespaceReading(counters, at_risk=0)},
             workloads={OTHER_WORKLOADS: WorkloadSums(connections=0, at_risk=0, stalled=0)},
             idle_bounds={path.name: IdleBounds(60.0, 240.0) for path in Config().paths},

@@ -37,8 +37,9 @@ from exporter.paths.matching import LocalEndpoints, Routes, idle_timeouts
 class AnalyzedConnections:
     """
     Connections, their history rows, the index of each one's path (-1: none), verdicts, the idle
-    spells survived since the previous sample, as returned by survived(), and whether data refreshes
-    the mapping often enough.
+    spells survived since the previous sample, as returned by survived(), whether data refreshes the
+    mapping often enough, and which paths with snat_ports each one crosses, as returned by
+    Routes.translated().
     """
 
     table: ConnectionTable
@@ -47,6 +48,7 @@ class AnalyzedConnections:
     verdicts: Verdicts
     survived: FloatArray
     refreshed: BoolArray
+    translated: BoolArray
 
     def __len__(self) -> int:
         return len(self.table)
@@ -115,6 +117,7 @@ class AnalyzedConnections:
             self.verdicts.rows(which),
             self.survived[which],
             self.refreshed[which],
+            self.translated[which],
         )
 
     @classmethod
@@ -129,6 +132,7 @@ class AnalyzedConnections:
             Verdicts.concatenate([part.verdicts for part in parts]),
             np.concatenate([part.survived for part in parts]),
             np.concatenate([part.refreshed for part in parts]),
+            np.concatenate([part.translated for part in parts]),
         )
 
 
@@ -146,7 +150,8 @@ def analyze(
     observe(table, past, known, recorder.previous_at)
     found = course(table, known, endpoints)
     known["listened_on"], known["redirected"] = found.listened_on, found.redirected
-    path_of = Routes(table.remote, paths, found.inbound, ~found.on_host).deciding()
+    routes = Routes(table.remote, paths, found.inbound, ~found.on_host)
+    path_of = routes.deciding()
     idle_timeout = idle_timeouts(paths)[path_of]
     known["neared_limit"] = neared_limit(known, past, near_limit_ratio * idle_timeout)
     return AnalyzedConnections(
@@ -156,4 +161,5 @@ def analyze(
         evaluate(table, known, idle_timeout, near_limit_ratio),
         survived(known, past),
         is_refreshed_by_data(known, idle_timeout),
+        routes.translated(),
     )

@@ -210,6 +210,7 @@ class Sampler:
         evidence.note_sample(reading.survivals, started)
         self._sockets = SocketsReading(
             connections=reading.connections,
+            busiest_destinations=reading.busiest_destinations,
             namespaces=reading.namespaces,
             workloads=None,
             idle_bounds={path.name: evidence.bounds(path, started) for path in self._config.paths},

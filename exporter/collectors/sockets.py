@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from exporter.analysis.analyze import AnalyzedConnections
+from exporter.analysis.destinations import DestinationCounter
 from exporter.analysis.history import HistoryRecorder
 from exporter.analysis.sums import ConnectionCounter, count_stale
 from exporter.analysis.survivals import Survivals
@@ -48,9 +49,12 @@ class ClosureSubscriber(Protocol):
 class CollectedSockets:
     """
     The sums over all namespaces, also by cgroup, and the readings of each namespace.
+
+    busiest_destinations is as in SocketsReading.
     """
 
     connections: ConnectionSums
+    busiest_destinations: dict[str, int]
     cgroups: dict[int, Count]
     survivals: Survivals
     namespaces: dict[str, NamespaceReading]
@@ -105,6 +109,7 @@ class SocketCollector:
         self._cgroups = totals.cgroups.counts()
         return CollectedSockets(
             totals.connections.sums(),
+            totals.destinations.busiest(),
             self._cgroups,
             totals.survivals,
             {
@@ -132,6 +137,7 @@ class _Totals:
         settings: Mapping[str, Settings],
     ) -> None:
         self.connections = ConnectionCounter(paths)
+        self.destinations = DestinationCounter(paths)
         self.cgroups = CgroupCounter(expected_cgroups)
         self.survivals = Survivals(paths)
         self.at_risk: dict[str, int] = {}
@@ -142,6 +148,7 @@ class _Totals:
         other = copy.copy(self)
         counters = (self.connections, self.cgroups, self.survivals)
         other.connections, other.cgroups, other.survivals = copy.deepcopy(counters)
+        other.destinations = self.destinations.copy()
         # Their values never change. Copying them too would cost the square of the namespaces.
         other.at_risk, other.stale = dict(self.at_risk), dict(self.stale)
         return other
@@ -150,6 +157,7 @@ class _Totals:
         table, known, verdicts = connections.table, connections.known, connections.verdicts
         at_risk = verdicts.at_risk
         self.connections.add(table, known, verdicts, connections.path_of)
+        self.destinations.add(table, connections.translated)
         self.cgroups.add(table.cgroup, verdicts)
         self.survivals.add(connections.path_of, connections.survived)
         stale = count_stale(table, known, verdicts, self._settings.get(netns))

@@ -51,6 +51,13 @@ def of_connections(reading: SocketsReading) -> Iterator[Metric]:
         ("netns",),
         {(netns,): each.at_risk for netns, each in reading.namespaces.items()},
     )
+    yield gauge(
+        "path_busiest_destination_connections",
+        "ESTABLISHED and CLOSE_WAIT connections over the path to the remote address and port that"
+        " has most of them. No series for paths without configured SNAT ports.",
+        ("path",),
+        {(path,): number for path, number in reading.busiest_destinations.items()},
+    )
     if reading.workloads is not None:
         yield from _of_workloads(reading.workloads)
     time_wait = sum(each.counters.time_wait for each in reading.namespaces.values())

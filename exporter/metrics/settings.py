@@ -113,7 +113,7 @@ def _derived(settings: ByNetns, config: Config) -> Iterator[Metric]:
 
 def of_config(config: Config) -> Iterator[Metric]:
     """
-    The profile, the recommended settings, and the paths' timeouts.
+    The profile, the recommended settings, and the paths' timeouts and ports.
     """
     chosen = config.chosen_profile
     yield gauge(
@@ -146,6 +146,13 @@ def of_config(config: Config) -> Iterator[Metric]:
         "Configured idle timeout of the path in seconds.",
         ("path", "direction"),
         {(path.name, path.direction): path.idle_timeout for path in config.paths},
+    )
+    yield gauge(
+        "path_snat_ports",
+        "Configured number of SNAT ports that this host has on the path for each remote address and"
+        " port. No series for paths where it is not configured.",
+        ("path",),
+        {(path.name,): path.snat_ports for path in config.paths},
     )
 
 

@@ -55,13 +55,15 @@ class SocketsReading:
     """
     One successful reading of the sockets.
 
-    connections has the sums over all namespaces. namespaces is keyed by netns label, HOST_NETNS
-    first. workloads is keyed by workload label; None if unknown. idle_bounds is keyed by path name.
-    timestamp is the time of the reading as Unix time; after fresh_until, on the clock
-    since_boot(), the reading is too old to be exported.
+    connections has the sums over all namespaces. busiest_destinations has the most connections to
+    one remote address and port in all namespaces together, by name of each path with snat_ports.
+    namespaces is keyed by netns label, HOST_NETNS first. workloads is keyed by workload label; None
+    if unknown. idle_bounds is keyed by path name. timestamp is the time of the reading as Unix
+    time; after fresh_until, on the clock since_boot(), the reading is too old to be exported.
     """
 
     connections: ConnectionSums
+    busiest_destinations: dict[str, int]
     namespaces: dict[str, NamespaceReading]
     workloads: dict[str, WorkloadSums] | None
     idle_bounds: dict[str, IdleBounds]

@@ -1,5 +1,5 @@
 """
-Sets of many addresses, with vectorized lookup.
+Sets of many addresses, with vectorized lookup, and keys of addresses with ports.
 """
 
 from collections import Counter
@@ -16,6 +16,11 @@ Address = tuple[int, int]
 
 
 Unsigned = npt.NDArray[np.unsignedinteger[Any]]
+
+Keys = npt.NDArray[np.uint64]
+
+_PORT_SHIFT = np.uint64(48)
+_SCATTER = np.uint64(0x9E3779B97F4A7C15)
 
 
 class AddressSet:
@@ -61,3 +66,13 @@ def is_any_of(values: Unsigned, known: Unsigned) -> BoolArray:
     place = np.minimum(np.searchsorted(known, values), len(known) - 1)
     found: BoolArray = known[place] == values
     return found
+
+
+def endpoint_keys(addresses: AddressArray, ports: npt.NDArray[np.uint16]) -> Keys:
+    """
+    A number for each address with its port: unique for IPv4, for IPv6 a hash of 64 bits.
+    """
+    # The upper 16 bits of IPv4 addresses in mapped form are 0, as is their upper half.
+    keys: Keys = addresses[:, 1] ^ (ports.astype(np.uint64) << _PORT_SHIFT)
+    keys ^= addresses[:, 0] * _SCATTER
+    return keys

@@ -146,6 +146,20 @@ class Routes:
         replaces: BoolArray = self._replacement == index
         return replaces
 
+    def translated(self) -> BoolArray:
+        """
+        Whether each connection crosses each path with snat_ports: a row per connection, a column
+        per such path, in the order of the paths.
+        """
+        columns = [
+            self.crosses(index)
+            for index, path in enumerate(self._paths)
+            if path.snat_ports is not None
+        ]
+        shape = len(columns), len(self._crossing)
+        translated: BoolArray = np.array(columns, np.bool_).reshape(shape).T
+        return translated
+
     def deciding(self) -> npt.NDArray[np.int16]:
         """
         The index of each connection's path with the shortest timeout, which is the first one to

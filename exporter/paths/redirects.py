@@ -10,19 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.model import AddressArray, BoolArray, ConnectionTable, TcpState
-from exporter.paths.addresses import AddressSet, is_any_of
+from exporter.paths.addresses import AddressSet, Keys, endpoint_keys, is_any_of
 
-Keys = npt.NDArray[np.uint64]
-
-_PORT_SHIFT = np.uint64(48)
 _SCATTER = np.uint64(0x9E3779B97F4A7C15)
 _NONE = np.empty(0, np.uint64)
 
 
 class EndpointSet:
     """
-    An immutable set of addresses with ports. Exact for IPv4, and for IPv6 up to the collisions of
-    a hash of 64 bits.
+    An immutable set of addresses with ports, as exact as endpoint_keys().
     """
 
     def __init__(self, keys: Keys = _NONE) -> None:
@@ -37,7 +33,7 @@ class EndpointSet:
         """
         if not len(self._keys):
             return np.zeros(len(ports), np.bool_)
-        return is_any_of(_keys(addresses, ports), self._keys)
+        return is_any_of(endpoint_keys(addresses, ports), self._keys)
 
 
 class ConnectionsWithin:
@@ -57,8 +53,8 @@ class ConnectionsWithin:
         # The other end of one that the peer has closed is in FIN_WAIT, and not in a dump.
         rows = np.flatnonzero(candidates & (table.state == TcpState.ESTABLISHED))
         within = rows[self._own_addresses.contains(table.remote[rows])]
-        self._local.append(_keys(table.local[within], table.local_port[within]))
-        self._remote.append(_keys(table.remote[within], table.remote_port[within]))
+        self._local.append(endpoint_keys(table.local[within], table.local_port[within]))
+        self._remote.append(endpoint_keys(table.remote[within], table.remote_port[within]))
 
     def redirected(self) -> EndpointSet:
         """
@@ -70,12 +66,3 @@ class ConnectionsWithin:
         local, remote = np.concatenate(self._local), np.concatenate(self._remote)
         forward, backward = local * _SCATTER + remote, remote * _SCATTER + local
         return EndpointSet(remote[~is_any_of(backward, np.sort(forward))])
-
-
-def _keys(addresses: AddressArray, ports: npt.NDArray[np.uint16]) -> Keys:
-    """
-    A number for each address and port. The upper 16 bits of IPv4 addresses in mapped form are 0.
-    """
-    keys: Keys = addresses[:, 1] ^ (ports.astype(np.uint64) << _PORT_SHIFT)
-    keys ^= addresses[:, 0] * _SCATTER
-    return keys

@@ -33,12 +33,14 @@ from exporter.model import (
 from exporter.paths.matching import LocalEndpoints
 from tests.analysis.rows import connection
 from tests.collectors.stopping import stop
+from tests.tables import connections
 
 SETTINGS = Settings(
     time=120, interval=30, probes=8, data_retransmissions=15, configured=frozenset()
 )
 REFUSED = CollectorError("netlink is refused")
 CONNECTIONS = "tcp_keepalive_connections"
+BUSIEST = "tcp_keepalive_path_busiest_destination_connections"
 TIME = "tcp_keepalive_time_seconds"
 
 
@@ -327,6 +329,55 @@ def test_suspension(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = shown(sampler)
     assert CONNECTIONS not in kept
     assert set(kept["tcp_keepalive_collector_success"].values()) == {0}
+
+
+def test_busiest_destination(kernel: Kernel) -> None:
+    """
+    Connections of all tables to one destination are counted together, for each path with SNAT
+    ports that they cross; the metric is absent when the reading is too old.
+    """
+    kernel.tables = (
+        connections(("10.0.0.4:1", "203.0.113.1:443"), ("10.0.0.4:2", "203.0.113.2:443")),
+        connections(("10.0.0.4:3", "203.0.113.1:443")),
+    )
+    firewall = {"name": "firewall", "idle_timeout": "60s", "also": True}
+    paths = [
+        firewall,
+        {"name": "nat", "remote": "public", "idle_timeout": "10m", "snat_ports": 64},
+        {"name": "vpn", "remote": "private", "idle_timeout": "10m", "snat_ports": 9},
+    ]
+    config = Config.model_validate({"profile": "none", "paths": paths})
+    sampler = Sampler(config, State(), ("sockets",))
+    sampler.snapshot = sampler.sample()
+    assert shown(sampler)[BUSIEST] == {"nat": 2, "vpn": 0}
+    assert BUSIEST not in shown(sampler, since_boot() + 60)
+
+
+def test_interrupted_tables(kernel: Kernel) -> None:
+    """
+    Connections of a dump that is repeated are counted once.
+    """
+    parts = [connections(("10.0.0.4:1", "203.0.113.1:443")) for _ in range(2)]
+
+    class Interrupted(tuple[ConnectionTable, ...]):
+        """Tables whose first dump is interrupted after one of them."""
+
+        __slots__ = ()
+        interruptions = iter([InterruptedReadError("the tables changed")])
+
+        def __iter__(self) -> Iterator[ConnectionTable]:
+            yield parts[0]
+            for error in self.interruptions:
+                raise error
+            yield parts[1]
+
+    kernel.tables = Interrupted()
+    path = {"name": "nat", "idle_timeout": "10m", "snat_ports": 64}
+    config = Config.model_validate({"profile": "none", "paths": [path]})
+    sampler = Sampler(config, State(), ("sockets",))
+    sampler.snapshot = sampler.sample()
+    assert shown(sampler)[BUSIEST] == {"nat": 2}
+    assert shown(sampler)["tcp_keepalive_sampled_sockets"] == {"": 2}
 
 
 def test_interrupted_reading(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:

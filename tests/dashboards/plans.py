@@ -9,7 +9,9 @@ from tests.dashboards.hosts import DEFAULT, TUNED, HostPlan
 from tests.dashboards.pools import BY_SYSCTL, Pool
 
 CONFIG = """
-paths: [{name: office-firewall, direction: outbound, remote: [10.0.0.0/8], idle_timeout: 1h}]
+paths:
+  - {name: office-firewall, direction: outbound, remote: [10.0.0.0/8], idle_timeout: 1h,
+     snat_ports: 1024}
 """
 """The exporters' config file."""
 HOURS = 24

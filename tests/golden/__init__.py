@@ -42,7 +42,11 @@ from exporter.model import (
 FILE = Path(__file__).with_name("metrics.txt")
 
 CONFIG = Config.model_validate(
-    {"paths": [{"name": "office", "direction": "outbound", "idle_timeout": "1h"}]}
+    {
+        "paths": [
+            {"name": "office", "direction": "outbound", "idle_timeout": "1h", "snat_ports": 1024}
+        ]
+    }
 )
 _STATES = len(Protection) * len(IdleState)
 
@@ -84,6 +88,7 @@ SNAPSHOT = Snapshot(
             at_risk=42,
             sampled=4711,
         ),
+        busiest_destinations={"office": 812},
         namespaces={
             HOST_NETNS: NamespaceReading(
                 Counters(probes_sent=1234567, timeout_aborts=89, time_wait=16), at_risk=40

@@ -23,6 +23,7 @@ OF_CONNECTIONS = {
     "shortest_idle_fatal_seconds",
     "connections",
     "at_risk_connections",
+    "path_busiest_destination_connections",
     "connection_timers",
     "connection_idle_seconds",
     "connection_keepalive_time_seconds",
@@ -53,6 +54,7 @@ OF_CONFIG = {
     "recommended_interval_seconds",
     "recommended_probes",
     "path_idle_timeout_seconds",
+    "path_snat_ports",
 }
 OF_COLLECTORS = {"collector_success", "collector_duration_seconds", "namespaces"}
 OF_CLOSURES = {"closure_idle_seconds", "idle_drops", "closure_events_lost"}
@@ -231,7 +233,12 @@ def test_profile_without_paths() -> None:
     Without any path, connections are counted under the path `none`.
     """
     text = render(config=Config.model_validate({"profile": "none"}))
-    of_paths = {"path_idle_timeout_seconds", "path_protected", "path_probes_before_timeout"}
+    of_paths = {
+        "path_idle_timeout_seconds",
+        "path_protected",
+        "path_probes_before_timeout",
+        "path_snat_ports",
+    }
     assert family_names(text) == EVERYTHING - of_paths
     assert f'{PREFIX}connections{{idle_state="active",path="none",protection="own"}}' in text
 

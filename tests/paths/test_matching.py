@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -393,3 +394,29 @@ def names_of(paths: Sequence[Path]) -> list[str]:
     The names of paths.
     """
     return [each.name for each in paths]
+
+
+def test_translated_by_paths_with_ports() -> None:
+    """
+    The paths with SNAT ports that a connection crosses, also where another path decides.
+    """
+    table = connections((OUTBOUND, PARTNER), (INBOUND, PARTNER), (OUTBOUND, "10.9.0.1:443"))
+    paths = (
+        path("also", "203.0.113.0/24", timeout=60, role=Role.ADDS),
+        replace(NAT, snat_ports=1024),
+        INTERFACE,
+        replace(path("office", "10.0.0.0/8"), snat_ports=64),
+    )
+    inbound = is_listened_on(table, ENDPOINTS)
+    routes = Routes(table.remote, paths, inbound, ~stays_on_host(table, ENDPOINTS))
+    assert routes.translated().tolist() == [[True, False], [False, False], [False, True]]
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+def test_translated_by_no_path(rows: int) -> None:
+    """
+    Without paths with SNAT ports, there is a row without columns for each connection.
+    """
+    table = connections(*[(OUTBOUND, PARTNER)] * rows)
+    routes = Routes(table.remote, (NAT,), np.zeros(rows, np.bool_), np.ones(rows, np.bool_))
+    assert routes.translated().shape == (rows, 0)
