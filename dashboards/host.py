@@ -11,6 +11,7 @@ from dashboards import style
 from dashboards.columns import count, finding, gauge, seconds, severity, text, yes_or_no
 from dashboards.frame import frame
 from dashboards.health import health
+from dashboards.links import runbook
 from dashboards.panels import (
     bars_over_time,
     bucket_bars,
@@ -212,6 +213,33 @@ def _connections() -> Iterator[heatmap.Panel | timeseries.Panel]:
         buckets(f"{idle} or {_gap_at_timeouts(idle)}"),
         size=(24, 9),
     )
+    yield _snat_ports()
+
+
+def _snat_ports() -> timeseries.Panel:
+    ports = f"max by (path) ({own('path_snat_ports', PATH)})"
+    threshold = f"{100 * style.SNAT_PORTS_USED:.0f} %"
+    return (
+        graph(
+            "SNAT ports of the busiest destination",
+            "The most connections to one remote address and port, against the ports that the path's"
+            " NAT has for them (dashed red). When all are used, new connections to that destination"
+            f" fail; from {threshold} on (dashed orange) an alert fires. A line that only grows is"
+            " a leak. Pool connections and close idle ones, or add public addresses."
+            " `tcp-keepalive-exporter connections --all --group-by destination` on the host lists"
+            " the destinations and their workloads. Empty without paths that have snat_ports.",
+            Query(
+                f"max by (path) ({own('path_busiest_destination_connections', PATH)})",
+                "connections, {{path}}",
+            ),
+            Query(ports, "ports, {{path}}"),
+            Query(f"{style.SNAT_PORTS_USED} * {ports}", f"{threshold} of the ports, {{{{path}}}}"),
+            size=(24, 7),
+        )
+        .override_by_regexp("ports, .*", style.dashed(style.RED))
+        .override_by_regexp(".* of the ports, .*", style.dashed(style.ORANGE))
+        .links([runbook("TCPKeepaliveSNATPortsExhausting")])
+    )
 
 
 def _workloads() -> Iterator[table.Panel | timeseries.Panel]:
@@ -321,29 +349,16 @@ def _namespaces() -> Row:
 
 
 def _timers() -> Row:
-    expires = own("timer_expires_seconds_bucket", PATH)
-    return (
-        Row("Kernel timers: what the kernel reports for each connection")
-        .with_panel(
-            stacked(
-                graph(
-                    "Connections by timer",
-                    "keepalive: SO_KEEPALIVE is on and nothing is in flight. none: keepalive is"
-                    " off. Many in retransmit or zero_window: peers do not answer, or do not read"
-                    " their data.",
-                    Query(
-                        f"sum by (timer) ({own('connection_timers', NO_TIME_WAIT)})", "{{timer}}"
-                    ),
-                    colors=style.TIMER,
-                )
-            )
-        )
-        .with_panel(
-            heat(
-                "Time to the next keepalive check",
-                "Time until the kernel next checks the connections' keepalive. Rows above the"
-                " path's timeout are connections whose keepalive will come too late.",
-                buckets(f"sum by (le) ({expires})"),
+    return Row("Kernel timers: what the kernel reports for each connection").with_panel(
+        stacked(
+            graph(
+                "Connections by timer",
+                "keepalive: SO_KEEPALIVE is on and nothing is in flight. none: keepalive is off."
+                " Many in retransmit or zero_window: peers do not answer, or do not read their"
+                " data.",
+                Query(f"sum by (timer) ({own('connection_timers', NO_TIME_WAIT)})", "{{timer}}"),
+                colors=style.TIMER,
+                size=(24, 7),
             )
         )
     )

@@ -68,6 +68,9 @@ RED_IF_ANY = bad_from(0.5)
 """For counts. Not 1, because increase() extrapolates to fractions."""
 ORANGE_IF_ANY = bad_from(0.5, ORANGE)
 
+SNAT_PORTS_USED = 0.8
+"""Fraction of the SNAT ports from which TCPKeepaliveSNATPortsExhausting fires."""
+
 
 def color(name: str) -> model.DynamicConfigValue:
     """

@@ -21,6 +21,11 @@ from exporter.model import (
     WorkloadSums,
 )
 
+WITH_PORTS = Config.model_validate(
+    {"paths": [{"name": "office", "idle_timeout": "1h", "snat_ports": 1000}]}
+)
+"""A configuration with which every family of the snapshot has series."""
+
 
 def full_snapshot() -> Snapshot:
     """
@@ -35,7 +40,7 @@ def full_snapshot() -> Snapshot:
         settings=by_netns,
         sockets=SocketsReading(
             connections=ConnectionCounter(Config().paths).sums(),
-            busiest_destinations={"azure-outbound": 0},
+            busiest_destinations={"office": 0},
             namespaces={HOST_NETNS: NamespaceReading(counters, at_risk=0)},
             workloads={OTHER_WORKLOADS: WorkloadSums(connections=0, at_risk=0, stalled=0)},
             idle_bounds={path.name: IdleBounds(60.0, 240.0) for path in Config().paths},

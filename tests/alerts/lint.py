@@ -145,7 +145,7 @@ def has_the_parts_of_an_alert(rule: Rule) -> Iterator[str]:
     """
     if not rule.is_alert:
         return
-    if not re.fullmatch(r"TCPKeepalive([A-Z][a-z]+)+", rule.name):
+    if not re.fullmatch(r"TCPKeepalive([A-Z]+[a-z]+)+", rule.name):
         yield "its name is not TCPKeepalive with words in CamelCase"
     if set(rule.text["labels"]) != {"severity"} or rule.severity not in SEVERITIES:
         yield f"its one label is not severity, one of {', '.join(SEVERITIES)}"
@@ -194,7 +194,10 @@ def is_named_for_its_labels(rule: Rule) -> Iterator[str]:
             if by != (level[0] == "job") or (by and modifier and modifier.labels != level):
                 yield f"its labels are not those of level {match[1]}"
             return
-    yield "it does not aggregate"
+    known = metrics()
+    selected = [known[selector.name or ""][1] for selector in selectors(rule.expression)]
+    if level[0] != "instance" or any(labels != set(level[1:]) for labels in selected):
+        yield f"without aggregation, its labels are not those of level {match[1]}"
 
 
 CHECKS: tuple[Check, ...] = (

@@ -111,6 +111,23 @@ def test_the_linter_finds_a_bad_recording(name: str, problem: str) -> None:
     assert problem in found
 
 
+@pytest.mark.parametrize(
+    ("level", "expression"),
+    [
+        ("job_path", "tcp_keepalive_path_snat_ports / 2"),
+        ("instance", "tcp_keepalive_path_snat_ports / 2"),
+        ("instance_path", "tcp_keepalive_connections / 2"),
+    ],
+)
+def test_the_linter_finds_a_bad_level_without_aggregation(level: str, expression: str) -> None:
+    """
+    The name does not fit the labels of the metric, all of which the expression keeps.
+    """
+    rule = {"record": f"{level}:tcp_keepalive_example:half", "expr": expression}
+    (found,) = problems(Rule(rule))
+    assert "without aggregation" in found
+
+
 def test_names_are_used_once_for_each_severity() -> None:
     """
     Two alerts may share a name and its runbook, but then have different severities.

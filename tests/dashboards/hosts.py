@@ -151,6 +151,7 @@ class Host:
                 risky[pool.workload] += 1
         for (path, protection, state), number in states.items():
             self._set("connections", number, path=path, protection=protection, idle_state=state)
+        self._publish_destinations(states)
         for netns, number in at_risk.items():
             self._set("at_risk_connections", number, netns=netns)
         for workload, number in workloads.items():
@@ -169,6 +170,16 @@ class Host:
         for path, seconds in table.survived.items():
             if path in self._timeouts:
                 self._set("longest_idle_survived_seconds", seconds, path=path)
+
+    def _publish_destinations(self, states: Counter[tuple[str, str, str]]) -> None:
+        """
+        All connections over a path have the same destination.
+        """
+        for name, pairs in self._base:
+            if name == "path_snat_ports":
+                path = dict(pairs)["path"]
+                number = sum(count for (of, *_), count in states.items() if of == path)
+                self._set("path_busiest_destination_connections", number, path=path)
 
     def _publish_histograms(self, idle: FloatArray) -> None:
         table = self._connections

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from exporter.config.schema import Config
 from exporter.metrics import families
 from tests.dashboards.committed import Query, dashboards, fill_in, queries
 from tests.dashboards.plans import CONFIG, plans
 from tests.dashboards.prometheus import Prometheus, prometheus, real_exposition, write_blocks
 from tests.lab.requirements import needs
-from tests.snapshots import full_snapshot, no_closures
+from tests.snapshots import WITH_PORTS, full_snapshot, no_closures
 
 pytestmark = pytest.mark.system
 
@@ -125,7 +124,7 @@ def test_invented_series_are_real(story: Story) -> None:
     snapshot = full_snapshot()
     real = {
         (sample.name, frozenset(sample.labels))
-        for family in families(snapshot, no_closures(), Config(), now=snapshot.due)
+        for family in families(snapshot, no_closures(), WITH_PORTS, now=snapshot.due)
         for sample in family.samples
     }
     found = [each["metric"] for each in story.at_end('{__name__=~"tcp_keepalive_.+"}')]

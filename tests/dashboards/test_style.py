@@ -11,6 +11,7 @@ import pytest
 from dashboards.files import files
 from exporter.config.schema import Config
 from exporter.metrics import families
+from tests.alerts.rules import ALERTS
 from tests.dashboards.committed import (
     FOLDER,
     Panel,
@@ -296,6 +297,20 @@ def test_fleet_leads_to_host() -> None:
         assert url.startswith("/d/tcp-keepalive-host?")
         assert "var-instance=${__value.raw}" in url
         assert "${__url_time_range}" in url
+
+
+def test_threshold_of_snat_ports() -> None:
+    """
+    The host dashboard marks the fraction of the ports from which the alert fires.
+    """
+    (alert,) = (rule for rule in ALERTS if rule.name == "TCPKeepaliveSNATPortsExhausting")
+    threshold = alert.text["expr"].rpartition(" >= ")[2]
+    marked = [
+        query.expression.partition(" * ")[0]
+        for query in queries()
+        if "tcp_keepalive_path_snat_ports" in query.expression and " * " in query.expression
+    ]
+    assert marked == [threshold]
 
 
 def test_runbooks_exist() -> None:

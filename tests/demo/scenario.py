@@ -21,6 +21,7 @@ paths:
     direction: outbound
     remote: [203.0.113.0/24]
     idle_timeout: {IDLE_TIMEOUT}s
+    snat_ports: 1024
   - name: partner
     direction: outbound
     remote: [2001:db8::/32]

@@ -36,17 +36,13 @@ from tests.analysis.findings import linux
 from tests.connections.examples import EXAMPLES, look
 from tests.docs.packages import package_table
 from tests.probe.outcomes import measurement, outcome
-from tests.snapshots import full_snapshot, no_closures
+from tests.snapshots import WITH_PORTS, full_snapshot, no_closures
 
 ROOT = Path(__file__).parents[2]
 
 
 _TIMESTAMP = 1_700_000_000.25
 """Seconds since 1970; fixed, so that generated documents do not change."""
-_WITH_PORTS = Config.model_validate(
-    {"paths": [{"name": "office", "idle_timeout": "1h", "snat_ports": 1024}]}
-)
-"""Makes a series of every family, which shows its labels."""
 
 
 def regenerate(file: Path) -> str:
@@ -79,7 +75,7 @@ def _metrics() -> str:
 
 def _metric_rows() -> Iterator[str]:
     snapshot = full_snapshot()
-    for family in families(snapshot, no_closures(), _WITH_PORTS, now=snapshot.due):
+    for family in families(snapshot, no_closures(), WITH_PORTS, now=snapshot.due):
         cells = (f"`{_name(family)}`", _type(family), _labels(family), family.documentation)
         yield f"| {' | '.join(cells)} |\n"
 
