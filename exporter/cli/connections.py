@@ -1,5 +1,6 @@
 """
-The command `connections`: lists the connections of this host, highest risk first.
+The command `connections`: lists the connections of this host, highest risk first, or their
+destinations.
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from exporter.cli.options import (
     config_file_option,
@@ -28,8 +30,11 @@ from exporter.connections.query import Query, Remote, Sort, UnknownPathError, pa
 from exporter.model import CollectorError, StrandedError
 
 if TYPE_CHECKING:  # Linux only
-    from exporter.connections.listing import ConnectionListing
+    from exporter.connections.listing import ConnectionListing, DestinationListing
 
+    AnyListing = ConnectionListing | DestinationListing
+
+_DESTINATION = "destination"
 _ROWS = 50
 _WIDTH_OF_PIPES = 200
 """Columns. Wide enough for one line per connection, for less and grep."""
@@ -66,6 +71,11 @@ def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote 
     help="Sort order.",
 )
 @click.option(
+    "--group-by",
+    type=click.Choice([_DESTINATION]),
+    help="Show the number of connections to each remote address and port, highest first.",
+)
+@click.option(
     "--workload", metavar="NAME", help="Only connections of this workload; * and ? are wildcards."
 )
 @click.option(
@@ -82,10 +92,12 @@ def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote 
     "--limit",
     type=click.IntRange(min=0),
     metavar="N",
-    help=f"Maximum number of connections to show; 0: no limit.  [default: {_ROWS}; JSON: 0]",
+    help=f"Maximum number of rows to show; 0: no limit.  [default: {_ROWS}; JSON: 0]",
 )
 @format_option("Output format. With --watch, JSON is one document per line.")
+@click.pass_context
 def connections(  # noqa: PLR0913  one argument per flag
+    context: click.Context,
     *,
     config_file: Path | None,
     sysfs: Path,
@@ -94,6 +106,7 @@ def connections(  # noqa: PLR0913  one argument per flag
     watch: bool,
     interval: float,
     sort: str,
+    group_by: str | None,
     workload: str | None,
     path: str | None,
     remote: Remote | None,
@@ -107,6 +120,8 @@ def connections(  # noqa: PLR0913  one argument per flag
     Without --all, only connections with a problem are listed. Processes and exact socket options of
     other users require root, or CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.
     """
+    if group_by and context.get_parameter_source("sort") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--sort cannot be used with --group-by")
     config = load_or_exit(config_file, sysfs, namespaces)
     if limit is None:
         limit = _ROWS if output_format == "text" else 0
@@ -118,7 +133,7 @@ def connections(  # noqa: PLR0913  one argument per flag
         sort=Sort(sort),
         limit=limit or None,
     )
-    listings = _listings(query, config, interval if watch else None)
+    listings = _listings(query, config, interval if watch else None, grouped=group_by is not None)
     try:
         if output_format == "json":
             _print_documents(listings, indent=None if watch else 2)
@@ -133,8 +148,8 @@ def connections(  # noqa: PLR0913  one argument per flag
 
 
 def _listings(
-    query: Query, config: Config, interval: float | None
-) -> "Iterator[ConnectionListing]":
+    query: Query, config: Config, interval: float | None, *, grouped: bool
+) -> "Iterator[AnyListing]":
     """
     A single listing or, with an interval in seconds, one per interval. Each uses earlier histories.
     """
@@ -143,9 +158,10 @@ def _listings(
     from exporter.connections.listing import ConnectionLister, keep_histories  # noqa: PLC0415  Linux only
 
     lister, state = ConnectionLister(), State()
+    read = lister.list_destinations if grouped else lister.list_connections
     while True:
         started = time.monotonic()
-        listing = lister.list_connections(query, config, state)
+        listing = read(query, config, state)
         took = time.monotonic() - started
         yield listing
         if interval is None:
@@ -154,26 +170,33 @@ def _listings(
         time.sleep(max(interval - took, took))
 
 
-def _print_documents(listings: "Iterable[ConnectionListing]", indent: int | None) -> None:
+def _print_documents(listings: "Iterable[AnyListing]", indent: int | None) -> None:
     from exporter.connections.to_json import document  # noqa: PLC0415  Linux only
 
     for listing in listings:
         click.echo(json.dumps(document(listing), indent=indent))
 
 
-def _print_tables(listings: "Iterable[ConnectionListing]", *, watch: bool) -> None:
-    from rich.console import Console  # noqa: PLC0415  takes 0.1 s
+def _print_tables(listings: "Iterable[AnyListing]", *, watch: bool) -> None:
+    from rich.console import Console, ConsoleRenderable  # noqa: PLC0415  takes 0.1 s
     from rich.live import Live  # noqa: PLC0415
 
-    from exporter.cli.connections_table import render  # noqa: PLC0415
+    from exporter.cli import connections_table, destinations_table  # noqa: PLC0415
+    from exporter.connections.listing import DestinationListing  # noqa: PLC0415  Linux only
 
     console = Console(highlight=False)
+
+    def render(listing: "AnyListing", height: int | None = None) -> ConsoleRenderable:
+        if isinstance(listing, DestinationListing):
+            return destinations_table.render(listing, console, height)
+        return connections_table.render(listing, console, height)
+
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WIDTH_OF_PIPES
     if not (watch and console.is_terminal):
         for listing in listings:
-            console.print(render(listing, console))
+            console.print(render(listing))
         return
     with Live(console=console, screen=True, auto_refresh=False) as live:
         for listing in listings:
-            live.update(render(listing, console, height=console.height), refresh=True)
+            live.update(render(listing, height=console.height), refresh=True)

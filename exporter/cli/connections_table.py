@@ -2,35 +2,24 @@
 A listing as a terminal table: one line per connection on wide terminals, otherwise two.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleRenderable, Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from exporter.cli.page import STYLES, empty_table, heading, more, page
 from exporter.connections import format as words
 from exporter.connections.advice import Advice
 from exporter.connections.listing import ConnectionListing, notes
 from exporter.connections.rows import Connection
-from exporter.model import Protection, Risk
+from exporter.model import Protection
 
 _WIDE = 170
 """Minimum columns for one line per connection."""
 _COMFORTABLE, _SQUEEZED = 110, 14
 """On terminals with fewer columns, the timer column is limited, to leave room for names."""
-_STYLES = {
-    Risk.STALLED: "bold red",
-    Risk.UNANSWERED: "bold red",
-    Risk.AT_RISK: "red",
-    Risk.UNPROTECTED: "yellow",
-    Risk.PEER_CLOSED: "yellow",
-    Risk.UNKNOWN: "yellow",
-    Risk.SAFE: "green",
-    Risk.NO_PATH: "dim",
-}
 Cell = Callable[[Connection], Text]
 
 
@@ -40,51 +29,26 @@ def render(
     """
     The page. With a height in lines, only what fits; connections take precedence over advice.
     """
-
-    def fits(page: ConsoleRenderable) -> bool:
-        return height is None or len(console.render_lines(page)) <= height
-
-    rows = len(listing.connections)
-    full = Group(_above(listing, rows, console.width), _below(listing))
-    if fits(full):
-        return full
-    fitting = bisect_left(
-        range(1, rows), x=True, key=lambda number: not fits(_above(listing, number, console.width))
-    )
-    return _above(listing, max(fitting, 1), console.width)
+    rows, width = len(listing.connections), console.width
+    return page(lambda shown: _above(listing, shown, width), _below(listing), rows, console, height)
 
 
 def _above(listing: ConnectionListing, rows: int, width: int) -> Group:
-    parts: list[ConsoleRenderable] = [_heading(listing)]
+    parts: list[ConsoleRenderable] = [heading(listing)]
     if rows:
         parts.append(Text())
         parts.append(_table(listing.connections[:rows], width))
-    if more := listing.matching - rows:
-        parts.append(Text(f"... and {more:,} more.", style="dim"))
+    if missing := listing.matching - rows:
+        parts.append(more(missing))
     return Group(*parts)
-
-
-def _heading(listing: ConnectionListing) -> Text:
-    total = listing.by_risk.total()
-    heading = Text(f"{total:,} connection{'s' * (total != 1)}")
-    separator = ": "
-    for risk in Risk:
-        if number := listing.by_risk[risk]:
-            heading.append(separator)
-            heading.append(f"{number:,} {words.RISKS[risk]}", style=_STYLES[risk])
-            separator = ", "
-    heading.append(".")
-    if total and not listing.connections:
-        heading.append(" None has a problem; --all lists them.")
-    return heading
 
 
 def _table(rows: Sequence[Connection], width: int) -> Table:
     columns = _ONE_LINE if width >= _WIDE else _TWO_LINES
-    table = Table(box=SIMPLE_HEAD, show_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-    for heading, cells in columns:
+    table = empty_table()
+    for title, cells in columns:
         is_squeezed = _timer in cells and width < _COMFORTABLE
-        table.add_column(heading, overflow="fold", max_width=_SQUEEZED if is_squeezed else None)
+        table.add_column(title, overflow="fold", max_width=_SQUEEZED if is_squeezed else None)
     for row in rows:
         table.add_row(*(Text("\n").join(cell(row) for cell in cells) for _, cells in columns))
     return table
@@ -108,7 +72,7 @@ def _below(listing: ConnectionListing) -> Padding:
 
 
 def _risk(row: Connection) -> Text:
-    return Text(words.risk(row), style=_STYLES[row.risk])
+    return Text(words.risk(row), style=STYLES[row.risk])
 
 
 def _protection(row: Connection) -> Text:

@@ -4,6 +4,7 @@ Reads the connections of the configured network namespaces, and selects by a que
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from exporter.analysis.history import History, HistoryRecorder
 from exporter.collectors.namespace_connections import read_connections
@@ -11,30 +12,33 @@ from exporter.collectors.namespace_visits import NamespaceProblem, NamespaceVisi
 from exporter.collectors.operating_system import NamespaceSockets, read_settings
 from exporter.collectors.state import State
 from exporter.config.schema import Config
-from exporter.connections.selection import Selection
+from exporter.connections.selection import Matches
 from exporter.model import DiscoveredNamespaces, Namespace
 
 Histories = dict[Namespace, History]
 
 
+_Matches = TypeVar("_Matches", bound=Matches)
+
+
 @dataclass(frozen=True, slots=True)
-class CollectedConnections:
+class CollectedConnections(Generic[_Matches]):
     """
-    The selected connections, and each namespace's history for the next collection.
+    The matching connections, and each namespace's history for the next collection.
 
     times has the keepalive time settings in seconds, by `netns` label. problems has the reasons why
     namespaces could not be read.
     """
 
-    selection: Selection
+    matches: _Matches
     histories: Histories
     times: dict[str, float | None]
     problems: dict[str, NamespaceProblem]
 
 
 def collect(
-    selection: Selection, config: Config, state: State, find: Callable[[], DiscoveredNamespaces]
-) -> CollectedConnections:
+    matches: _Matches, config: Config, state: State, find: Callable[[], DiscoveredNamespaces]
+) -> CollectedConnections[_Matches]:
     """
     Read the namespaces found. state, of earlier listings or samples, is not modified.
 
@@ -53,13 +57,13 @@ def collect(
     ) -> None:
         histories[namespace] = recorder.finish(started, None)
 
-    selection, _ = read_connections(
+    matches, _ = read_connections(
         visits,
         config,
-        selection,
+        matches,
         history_of=state.history_of,
         may_redirect=True,
         on_entry=note_time,
         on_read=note_history,
     )
-    return CollectedConnections(selection, histories, times, visits.problems)
+    return CollectedConnections(matches, histories, times, visits.problems)

@@ -91,9 +91,15 @@ def remote(row: Connection) -> str:
     """
     The remote address, with an arrow for the direction.
     """
-    address = f"[{row.remote}]" if ":" in row.remote else row.remote
     arrow = "<-" if row.direction is Direction.INBOUND else "->"
-    return f"{arrow} {address}:{row.remote_port}"
+    return f"{arrow} {endpoint(row.remote, row.remote_port)}"
+
+
+def endpoint(address: str, port: int) -> str:
+    """
+    An address and port, as in 203.0.113.1:443 and [2001:db8::1]:443.
+    """
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def path(row: Connection) -> str:

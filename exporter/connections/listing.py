@@ -1,11 +1,12 @@
 """
-A listing: read the sockets, analyze them, select by a query, and find their owners.
+A listing: read the sockets, analyze them, select by a query, and find their owners or group them.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from exporter.analysis.analyze import AnalyzedConnections
 from exporter.analysis.exact_options import with_options
@@ -14,10 +15,11 @@ from exporter.collectors.operating_system import namespace_finder
 from exporter.collectors.state import State
 from exporter.config.schema import Config, Namespaces
 from exporter.connections.advice import Advice, sentences
-from exporter.connections.collect import Histories, collect
+from exporter.connections.collect import CollectedConnections, Histories, collect
+from exporter.connections.destinations import Destination, Destinations
 from exporter.connections.query import Query, Sort
 from exporter.connections.rows import Connection, Owners, make_rows
-from exporter.connections.selection import Page, Selection
+from exporter.connections.selection import Matches, Selection
 from exporter.linux.procfs.cgroups import WorkloadNames
 from exporter.linux.procfs.processes import ProcessFinder
 from exporter.linux.procfs.socket_options import read_options
@@ -31,25 +33,45 @@ from exporter.model import (
 from exporter.paths.matching import idle_timeouts
 from exporter.text.wording import plural
 
+_Matches = TypeVar("_Matches", bound=Matches)
+
 
 @dataclass(frozen=True, slots=True)
-class ConnectionListing:
+class Listing:
     """
-    The result of one listing.
+    What every listing has.
 
-    by_risk counts all connections, matching those selected by the query; connections is one page of
-    them. histories is for the next listing. unnamed is the reason why workloads have no names,
-    unread the reasons why network namespaces were not read. timestamp is in seconds since 1970.
+    by_risk counts all connections, matching those selected by the query. histories is for the next
+    listing. unnamed is the reason why workloads have no names, unread the reasons why network
+    namespaces were not read. timestamp is in seconds since 1970.
     """
 
     timestamp: float
-    connections: tuple[Connection, ...]
     by_risk: Counter[Risk]
     matching: int
     histories: Histories
-    advice: dict[Advice, str]
     unnamed: str | None
     unread: dict[str, NamespaceProblem]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionListing(Listing):
+    """
+    One page of the matching connections, and advice for them.
+    """
+
+    connections: tuple[Connection, ...]
+    advice: dict[Advice, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationListing(Listing):
+    """
+    The destinations with the most matching connections; number is that of all destinations.
+    """
+
+    destinations: tuple[Destination, ...]
+    number: int
 
 
 class ConnectionLister:
@@ -71,15 +93,14 @@ class ConnectionLister:
         calling thread must not read again, StrandedError.
         """
         timestamp = time.time()
-        which = config.namespaces
-        find = self._finders.setdefault(which, namespace_finder(which))
         empty = Selection(query, config.paths, self._workloads.names)
-        found = collect(empty, config, state, find)
-        options = self._decide(found.selection, config)
-        by_risk, rows, unnamed = found.selection.by_risk, list[Connection](), None
-        page = found.selection.page()
+        found = self._collect(empty, config, state)
+        options = self._decide(found.matches, config)
+        by_risk, rows, unnamed = found.matches.by_risk, list[Connection](), None
+        page = found.matches.page()
         if page is not None:
-            workloads, unnamed = self._name_workloads(page)
+            cgroups = set(page.judged.known["cgroup"].tolist())
+            workloads, unnamed = self._name_workloads(cgroups)
             processes = self._find_processes([page.judged])
             unread = {inode: each for inode, each in processes.items() if inode not in options}
             owners = Owners(processes, options | _read_options(unread), workloads)
@@ -93,23 +114,52 @@ class ConnectionLister:
             timestamp=timestamp,
             connections=tuple(rows),
             by_risk=by_risk,
-            matching=found.selection.matching,
+            matching=found.matches.matching,
             histories=found.histories,
             advice=sentences((row.advice for row in rows if row.advice), config),
             unnamed=unnamed,
             unread=found.problems,
         )
 
-    def _decide(self, selection: Selection, config: Config) -> dict[int, SocketOptions]:
+    def list_destinations(self, query: Query, config: Config, state: State) -> DestinationListing:
+        """
+        Group the same connections by destination; the query's limit is that of destinations, and
+        its sort order does not apply.
+        """
+        timestamp = time.time()
+        empty = Destinations(query, config.paths, self._workloads.names)
+        found = self._collect(empty, config, state)
+        self._decide(found.matches, config)
+        workloads, unnamed = self._name_workloads(found.matches.cgroups())
+        destinations, number = found.matches.most_connections(workloads)
+        return DestinationListing(
+            timestamp=timestamp,
+            destinations=tuple(destinations),
+            number=number,
+            by_risk=found.matches.by_risk,
+            matching=found.matches.matching,
+            histories=found.histories,
+            unnamed=unnamed,
+            unread=found.problems,
+        )
+
+    def _collect(
+        self, empty: _Matches, config: Config, state: State
+    ) -> CollectedConnections[_Matches]:
+        which = config.namespaces
+        find = self._finders.setdefault(which, namespace_finder(which))
+        return collect(empty, config, state, find)
+
+    def _decide(self, matches: Matches, config: Config) -> dict[int, SocketOptions]:
         """
         Read the options of connections whose verdicts may change by them; returns them by inode.
         """
-        undecided = [part for _, part in selection.undecided]
+        undecided = [part for _, part in matches.undecided]
         if not undecided:
             return {}
         options = _read_options(self._find_processes(undecided))
         timeouts = idle_timeouts(config.paths)
-        selection.decide(
+        matches.decide(
             lambda part: with_options(
                 part,
                 [options.get(inode) for inode in part.table.inode.tolist()],
@@ -130,12 +180,12 @@ class ConnectionLister:
         }
         return self._processes.holders(uids)
 
-    def _name_workloads(self, page: Page) -> tuple[dict[int, str], str | None]:
+    def _name_workloads(self, cgroups: set[int]) -> tuple[dict[int, str], str | None]:
         """
         The workloads by cgroup, or none and the reason if they cannot be named.
         """
         try:
-            return self._workloads.names(set(page.judged.known["cgroup"].tolist())), None
+            return self._workloads.names(cgroups), None
         except CollectorError as error:  # connections are shown without names
             return {}, str(error)
 
@@ -145,7 +195,7 @@ def _read_options(processes: Mapping[int, OwningProcess]) -> dict[int, SocketOpt
     return {inode: each for inode, each in options.items() if each is not None}
 
 
-def keep_histories(listing: ConnectionListing, state: State) -> None:
+def keep_histories(listing: Listing, state: State) -> None:
     """
     Store the listing's histories in state, for the next listing.
     """
@@ -165,12 +215,7 @@ def notes(listing: ConnectionListing) -> list[str]:
             " long enough to see keepalive probes from their peers, and their idle time may be"
             " shorter than shown. --watch, or the exporter's own page, shows which."
         )
-    if listing.unnamed:
-        found.append(f"{listing.unnamed[0].upper()}{listing.unnamed[1:]}.")
-    for why, problem in listing.unread.items():
-        number = plural(len(problem.names) + problem.untried, "network namespace")
-        names = f" (including {min(problem.names)})" if problem.names else ""
-        found.append(f"{number} could not be read{names}: {why}.")
+    found += unread_notes(listing)
     rows = listing.connections
     if any(not row.keepalive.exact and row.keepalive.on for row in rows):
         found.append("Keepalive times with >= are lower bounds until a timer was observed to fire.")
@@ -185,4 +230,18 @@ def notes(listing: ConnectionListing) -> list[str]:
             f"The socket options of {without} of the {len(rows)} connections shown are unreadable."
             " Reading them requires root or CAP_SYS_PTRACE, and Linux 5.6 or newer."
         )
+    return found
+
+
+def unread_notes(listing: Listing) -> list[str]:
+    """
+    Sentences about workloads without names and network namespaces that were not read.
+    """
+    found = []
+    if listing.unnamed:
+        found.append(f"{listing.unnamed[0].upper()}{listing.unnamed[1:]}.")
+    for why, problem in listing.unread.items():
+        number = plural(len(problem.names) + problem.untried, "network namespace")
+        names = f" (including {min(problem.names)})" if problem.names else ""
+        found.append(f"{number} could not be read{names}: {why}.")
     return found

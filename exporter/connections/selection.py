@@ -3,6 +3,7 @@ Selects connections by a query, table by table, and sorts them.
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ class Page:
     netns: list[str]
 
 
+Indices = npt.NDArray[np.intp]
+
 Parts = tuple[tuple[str, AnalyzedConnections], ...]
 """Connections with the `netns` label of their network namespace."""
 
@@ -40,7 +43,7 @@ _MOST_UNDECIDED = 10_000
 """Maximum number of undecided connections of a namespace, which limits the time to read options."""
 
 
-class Selection:
+class Matches(ABC):
     """
     Counts all connections by risk, and keeps those that match a query. Raises UnknownPathError.
 
@@ -49,21 +52,19 @@ class Selection:
 
     def __init__(self, query: Query, paths: Sequence[Path], names: Names) -> None:
         self._query = query
-        self._timeouts = idle_timeouts(paths)
         self._path_names = [*(path.name for path in paths), NO_PATH]
         if query.path is not None and query.path not in self._path_names:
             known = ", ".join(self._path_names)
             raise UnknownPathError(f"unknown path {query.path!r}; allowed: {known}")
         self._names = names
         # Never modified in place, so that a copy is independent.
-        self._kept: Parts = ()
         self.undecided: Parts = ()
         self.by_risk: Counter[Risk] = Counter()
         self.matching = 0
 
     def copy(self) -> Self:
         """
-        A selection with the same connections, independent of this one.
+        The same matches, independent of these.
         """
         return copy.copy(self)
 
@@ -76,7 +77,7 @@ class Selection:
         self.by_risk = self.by_risk + _by_risk(risk)
         matching = self._match(connections)
         listed = np.bool_(self._query.everything) | (risk <= max(PROBLEMS))
-        self._keep(netns, connections, matching & listed)
+        self._keep_matching(netns, connections, matching & listed)
         undecided = np.flatnonzero(matching & ~listed & may_change(connections))
         if len(undecided):
             # Those that may hang first, then the idlest.
@@ -92,26 +93,22 @@ class Selection:
         for netns, before in self.undecided:
             after = decide(before)
             self.by_risk = self.by_risk - _by_risk(before.risk) + _by_risk(after.risk)
-            self._keep(netns, after, after.risk <= max(PROBLEMS))
+            self._keep_matching(netns, after, after.risk <= max(PROBLEMS))
         self.undecided = ()
 
-    def page(self) -> Page | None:
+    @abstractmethod
+    def _keep(self, netns: str, connections: AnalyzedConnections, which: Indices) -> None:
         """
-        The matching connections in order, or None without any.
+        Keep these connections of a network namespace, which match.
         """
-        if not self._kept:
-            return None
-        judged = AnalyzedConnections.concatenate([each for _, each in self._kept])
-        netns = [label for label, each in self._kept for _ in range(len(each))]
-        first = self._first(judged, np.arange(len(judged)))[self._query.offset :]
-        return Page(judged.rows(first), [netns[index] for index in first.tolist()])
 
-    def _keep(self, netns: str, connections: AnalyzedConnections, which: BoolArray) -> None:
+    def _keep_matching(
+        self, netns: str, connections: AnalyzedConnections, which: BoolArray
+    ) -> None:
         matching = np.flatnonzero(which)
         if len(matching):
             self.matching += len(matching)
-            kept = connections.rows(self._first(connections, matching))
-            self._kept = (*self._kept, (netns, kept))
+            self._keep(netns, connections, matching)
 
     def _match(self, judged: AnalyzedConnections) -> BoolArray:
         query = self._query
@@ -131,9 +128,33 @@ class Selection:
             matching &= is_any_of(judged.known["cgroup"], np.array(cgroups, np.uint32))
         return matching
 
-    def _first(
-        self, judged: AnalyzedConnections, which: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.intp]:
+
+class Selection(Matches):
+    """
+    Keeps the connections themselves, in the order of the query.
+    """
+
+    def __init__(self, query: Query, paths: Sequence[Path], names: Names) -> None:
+        super().__init__(query, paths, names)
+        self._timeouts = idle_timeouts(paths)
+        self._kept: Parts = ()  # never modified in place
+
+    def page(self) -> Page | None:
+        """
+        The matching connections in order, or None without any.
+        """
+        if not self._kept:
+            return None
+        judged = AnalyzedConnections.concatenate([each for _, each in self._kept])
+        netns = [label for label, each in self._kept for _ in range(len(each))]
+        first = self._first(judged, np.arange(len(judged)))[self._query.offset :]
+        return Page(judged.rows(first), [netns[index] for index in first.tolist()])
+
+    def _keep(self, netns: str, connections: AnalyzedConnections, which: Indices) -> None:
+        kept = connections.rows(self._first(connections, which))
+        self._kept = (*self._kept, (netns, kept))
+
+    def _first(self, judged: AnalyzedConnections, which: Indices) -> Indices:
         """
         The rows that a page may need, in order.
         """
@@ -159,7 +180,7 @@ class Selection:
                 return [table.remote[:, 0], table.remote[:, 1], table.remote_port, *by_risk]
         return by_risk
 
-    def _workload_ranks(self, cgroup: npt.NDArray[np.uint32]) -> npt.NDArray[np.intp]:
+    def _workload_ranks(self, cgroup: npt.NDArray[np.uint32]) -> Indices:
         cgroups = sorted(set(cgroup.tolist()))
         names = self._names(cgroups)
         ranks = {name: rank for rank, name in enumerate(sorted(set(names.values())))}

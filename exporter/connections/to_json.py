@@ -6,24 +6,45 @@ Within one SCHEMA_VERSION, keys may be added but not changed or removed.
 
 from typing import Any
 
-from exporter.connections.listing import ConnectionListing, notes
+from exporter.connections.destinations import Destination
+from exporter.connections.listing import ConnectionListing, DestinationListing, notes, unread_notes
 from exporter.connections.rows import Connection
 from exporter.model import NO_PATH, Risk
 from exporter.text.json_envelope import envelope
 
 
-def document(listing: ConnectionListing) -> dict[str, Any]:
+def document(listing: ConnectionListing | DestinationListing) -> dict[str, Any]:
     """
     The listing as JSON-serializable values.
     """
-    body = {
+    body: dict[str, Any] = {
         "connections_by_risk": {risk.name.lower(): listing.by_risk[risk] for risk in Risk},
         "matching": listing.matching,
-        "connections": [_connection(row) for row in listing.connections],
-        "advice": {str(advice): text for advice, text in listing.advice.items()},
-        "notes": notes(listing),
     }
+    if isinstance(listing, DestinationListing):
+        body |= {
+            "matching_destinations": listing.number,
+            "destinations": [_destination(row) for row in listing.destinations],
+            "notes": unread_notes(listing),
+        }
+    else:
+        body |= {
+            "connections": [_connection(row) for row in listing.connections],
+            "advice": {str(advice): text for advice, text in listing.advice.items()},
+            "notes": notes(listing),
+        }
     return envelope("connections", listing.timestamp, body)
+
+
+def _destination(row: Destination) -> dict[str, Any]:
+    return {
+        "remote": {"address": row.remote, "port": row.remote_port},
+        "path": row.path.name if row.path else NO_PATH,
+        "connections": row.connections,
+        "near_limit": row.near_limit,
+        "over_limit": row.over_limit,
+        "workloads": [{"name": name, "connections": number} for name, number in row.workloads],
+    }
 
 
 def _connection(row: Connection) -> dict[str, Any]:

@@ -87,6 +87,32 @@ def test_filters(server: tuple[int, socket.socket]) -> None:
     assert sum(listing["connections_by_risk"].values()) == listing["matching"] >= 2
 
 
+def test_destinations(server: tuple[int, socket.socket]) -> None:
+    """
+    --group-by destination counts the connections to an address and port, with the same filters.
+    """
+    port = server[0]
+    with socket.create_connection(("127.0.0.1", port)):
+        listing = list_connections("--all", f"--remote=:{port}", "--group-by=destination")
+        assert list_connections(f"--remote=:{port}", "--group-by=destination")["matching"] == 0
+    (found,) = listing["destinations"]
+    assert found["remote"] == {"address": "127.0.0.1", "port": port}
+    assert (found["path"], found["connections"]) == ("none", 2)
+    assert sum(each["connections"] for each in found["workloads"]) in (0, 2)
+    assert (listing["matching"], listing["matching_destinations"]) == (2, 1)
+
+
+def test_table_of_destinations(server: tuple[int, socket.socket]) -> None:
+    """
+    A pipe receives one line per destination.
+    """
+    remote = f"127.0.0.1:{server[0]}"
+    ended = run_exporter("connections", "--all", f"--remote={remote}", "--group-by=destination")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    (line,) = [line for line in ended.stdout.splitlines() if remote in line]
+    assert line.split()[:5] == ["1", "0", "0", remote, "none"]
+
+
 def test_table(server: tuple[int, socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
     """
     A pipe receives one line per connection.
@@ -110,6 +136,8 @@ def test_table(server: tuple[int, socket.socket], monkeypatch: pytest.MonkeyPatc
         (("--watch", "--interval=5"), ("'5'", "duration", "350s")),
         (("--sort=age",), ("'age' is not one of",)),
         (("--limit=-1",), ("-1 is not in the range",)),
+        (("--group-by=owner",), ("'owner' is not", "destination")),
+        (("--group-by=destination", "--sort=idle"), ("--sort", "--group-by")),
         (("--config.file=/no/such.yml",), ("/no/such.yml: ", "No such file")),
         (("--format=xml",), ("'xml' is not one of",)),
     ],

@@ -7,7 +7,8 @@ from typing import Any
 
 from exporter.config.schema import Config
 from exporter.connections.advice import Advice, sentences
-from exporter.connections.listing import ConnectionListing
+from exporter.connections.destinations import Destination
+from exporter.connections.listing import ConnectionListing, DestinationListing
 from exporter.connections.rows import Connection, Keepalive
 from exporter.model import (
     HOST_NETNS,
@@ -145,3 +146,55 @@ def look(*rows: Connection, **changes: Any) -> ConnectionListing:
         "unread": {},
     }
     return ConnectionListing(**(fields | changes))
+
+
+DESTINATIONS = (
+    Destination(
+        remote="203.0.113.10",
+        remote_port=5432,
+        path=OUTBOUND,
+        connections=912,
+        near_limit=31,
+        over_limit=404,
+        workloads=(("billing.service", 890), ("shop/checkout-6d5f7c9b4-x2x7q", 22)),
+    ),
+    Destination(
+        remote="2001:db8:51:7::10",
+        remote_port=443,
+        path=OUTBOUND,
+        connections=64,
+        near_limit=0,
+        over_limit=2,
+        workloads=(("4f2a9c1b7d3e", 64),),
+    ),
+    Destination(
+        remote="10.0.0.9",
+        remote_port=6379,
+        path=None,
+        connections=12,
+        near_limit=0,
+        over_limit=0,
+        workloads=(("billing.service", 12),),
+    ),
+)
+
+
+def look_by_destination(*rows: Destination, **changes: Any) -> DestinationListing:
+    """
+    A listing of exactly these destinations.
+    """
+    matching = sum(row.connections for row in rows)
+    at_risk = sum(row.near_limit + row.over_limit for row in rows)
+    no_path = sum(row.connections for row in rows if row.path is None)
+    safe = matching - at_risk - no_path
+    fields: dict[str, Any] = {
+        "timestamp": 1_700_000_000.25,
+        "destinations": rows,
+        "number": len(rows),
+        "by_risk": Counter({Risk.AT_RISK: at_risk, Risk.SAFE: safe, Risk.NO_PATH: no_path}),
+        "matching": matching,
+        "histories": {},
+        "unnamed": None,
+        "unread": {},
+    }
+    return DestinationListing(**(fields | changes))

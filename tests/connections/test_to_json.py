@@ -7,7 +7,13 @@ import json
 from exporter.connections.to_json import document
 from exporter.model import Direction, Timer
 from exporter.text.json_envelope import SCHEMA_VERSION
-from tests.connections.examples import EXAMPLES, connection, look
+from tests.connections.examples import (
+    DESTINATIONS,
+    EXAMPLES,
+    connection,
+    look,
+    look_by_destination,
+)
 
 
 def test_a_connection() -> None:
@@ -90,6 +96,35 @@ def test_document() -> None:
     }
     assert {row["advice"] for row in found["connections"]} - {None} == found["advice"].keys()
     assert found["notes"] == []
+
+
+def test_destinations() -> None:
+    """
+    By destination, the document has destinations instead of connections and advice.
+    """
+    found = document(look_by_destination(*DESTINATIONS, number=9, unnamed="no cgroups"))
+    assert found["schema_version"] == SCHEMA_VERSION
+    assert found["command"] == "connections"
+    assert sum(found["connections_by_risk"].values()) == found["matching"] == 988
+    assert found["matching_destinations"] == 9
+    assert [each["path"] for each in found["destinations"]] == [
+        "azure-outbound",
+        "azure-outbound",
+        "none",
+    ]
+    assert found["destinations"][0] == {
+        "remote": {"address": "203.0.113.10", "port": 5432},
+        "path": "azure-outbound",
+        "connections": 912,
+        "near_limit": 31,
+        "over_limit": 404,
+        "workloads": [
+            {"name": "billing.service", "connections": 890},
+            {"name": "shop/checkout-6d5f7c9b4-x2x7q", "connections": 22},
+        ],
+    }
+    assert found["notes"] == ["No cgroups."]
+    assert found.keys().isdisjoint({"connections", "advice"})
 
 
 def test_is_json() -> None:

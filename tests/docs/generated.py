@@ -22,6 +22,7 @@ from exporter.analysis.report import Report, reports
 from exporter.cli import main
 from exporter.cli.check_json import as_json
 from exporter.cli.check_text import show
+from exporter.cli.destinations_table import render as render_destinations
 from exporter.cli.probe_json import as_json as probe_as_json
 from exporter.config.schema import Config
 from exporter.connections.advice import Advice, sentences
@@ -33,7 +34,7 @@ from exporter.probe.inference import OutcomeKind
 from exporter.probe.report import Configured
 from tests.alerts.rules import ALERTS
 from tests.analysis.findings import linux
-from tests.connections.examples import EXAMPLES, look
+from tests.connections.examples import DESTINATIONS, EXAMPLES, look, look_by_destination
 from tests.docs.packages import package_table
 from tests.probe.outcomes import measurement, outcome
 from tests.snapshots import WITH_PORTS, full_snapshot, no_closures
@@ -143,6 +144,20 @@ def _connections_json() -> str:
     return f"```json\n{json.dumps(document(look(EXAMPLES[3])), indent=2)}\n```\n"
 
 
+def _destinations() -> str:
+    console = Console(file=io.StringIO(), width=136, highlight=False, color_system=None)
+    with console.capture() as text:
+        console.print(render_destinations(look_by_destination(*DESTINATIONS), console))
+    lines = [line.rstrip() for line in text.get().splitlines()]
+    first = "$ tcp-keepalive-exporter connections --all --group-by destination"
+    return "\n".join(["```console", first, *lines, "```", ""])
+
+
+def _destinations_json() -> str:
+    found = document(look_by_destination(*DESTINATIONS[:1]))
+    return f"```json\n{json.dumps(found, indent=2)}\n```\n"
+
+
 def _advice() -> str:
     texts = sentences(Advice, Config())
     return "".join(f"| `{advice}` | {text} |\n" for advice, text in texts.items())
@@ -190,6 +205,8 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "probe-json": _probe_json,
     "connections-flags": lambda: _flags("connections"),
     "connections-json": _connections_json,
+    "destinations": _destinations,
+    "destinations-json": _destinations_json,
     "advice": _advice,
     "findings": _findings,
     **{rule.id: partial(_finding, rule) for rule in RULES},
