@@ -1,11 +1,18 @@
 """
-Connections to the busiest destination of a path with SNAT ports, compared with those really made.
+Connections to the busiest destination of a path with SNAT ports, and the listing by destination,
+compared with the connections really made.
 """
 
 import socket
 import time
 from collections.abc import Sequence
 
+import yaml
+
+from exporter.collectors.state import State
+from exporter.config.schema import Config
+from exporter.connections.listing import ConnectionLister
+from exporter.connections.query import Query, Remote
 from tests.e2e.exporting import Exporter, exporter_inside
 from tests.e2e.node import Node
 from tests.lab import LAB_MARKS, Host, nat_labs, pair
@@ -25,6 +32,8 @@ paths:
 - {{name: firewall, remote: any, idle_timeout: 60s, also: true}}
 - {{name: unused, remote: 198.51.100.0/24, idle_timeout: 1h, snat_ports: 64}}
 """
+LISTED = Config.model_validate(yaml.safe_load(CONFIG))
+TO_SERVER = Query(everything=True, remote=Remote("public"), limit=2)
 ALL_NAMESPACES = f"""{SAMPLING}namespaces: all
 paths: [{{name: nat, remote: public, idle_timeout: 1h, snat_ports: 1024}}]
 """
@@ -57,9 +66,12 @@ def busiest(exporter: Exporter) -> dict[str, float]:
     """
     The metric by path, after a sample that began later than now.
     """
-    time.sleep(1.5)
-    samples = exporter.scrape().samples[BUSIEST]
-    return {labels["path"]: value for labels, value in samples}
+    now = time.time()
+    end = now + 20
+    while (scrape := exporter.scrape()).total("sample_timestamp_seconds") <= now:
+        assert time.time() < end, exporter.log
+        time.sleep(0.1)
+    return {labels["path"]: value for labels, value in scrape.samples[BUSIEST]}
 
 
 def test_one_and_many_destinations() -> None:
@@ -85,6 +97,12 @@ def test_one_and_many_destinations() -> None:
             connect(lab.client, lab.server, listener, many)
             assert busiest(exporter) == {"one": MANY, "many": 1, "unused": 0}
             assert exporter.scrape().by("path", "connections") == {"firewall": 2 * MANY}
+            read = ConnectionLister().list_destinations
+            listing = lab.client.call(read, TO_SERVER, LISTED, State())
+            assert (listing.matching, listing.number) == (2 * MANY, 1 + MANY)
+            first, second = listing.destinations
+            assert (first.remote, first.remote_port, first.connections) == (*one[0], MANY)
+            assert (second.remote, second.connections) == (OTHER_ADDRESS, 1)
             for connection in made[: MANY // 3]:
                 connection.close()
             assert busiest(exporter) == {"one": MANY - MANY // 3, "many": 1, "unused": 0}
