@@ -9,6 +9,9 @@ from exporter.analysis.coverage import Coverage, coverage, probes_before_timeout
 from exporter.model import Finding, Path, Settings, Severity, Snapshot
 from exporter.text.wording import plural
 
+_UNPROTECTED = frozenset({"KA001", "KA013"})
+"""The findings about paths that the settings do not protect."""
+
 
 class Verdict(StrEnum):
     """
@@ -62,19 +65,29 @@ class Report:
     @property
     def summary(self) -> str:
         """
-        The overall result with its reason, in one line.
+        The namespace, and the overall result with its reason, in one line.
         """
-        return f"{self.netns}: {self.verdict.replace('_', ' ')}: {self._reason()}"
+        return f"{self.netns}: {self.outcome}"
+
+    @property
+    def outcome(self) -> str:
+        """
+        The overall result with its reason.
+        """
+        return f"{self.verdict.replace('_', ' ')}: {self._reason()}"
 
     def _reason(self) -> str:
         of_paths = f"of {plural(len(self.paths), 'path')}"
         bad = [each for each in self.findings if each.severity is not Severity.INFO]
         unprotected = sum(path.protected is False for path in self.paths)
         if bad:
-            what = f"{unprotected} {of_paths} unprotected" if unprotected else bad[0].title
+            about_paths = unprotected and any(each.id in _UNPROTECTED for each in bad)
+            what = f"{unprotected} {of_paths} unprotected" if about_paths else bad[0].title
             return f"{what} ({', '.join(each.id for each in bad)})"
         if self.settings.problems:
             return f"{plural(len(self.settings.problems), 'setting')} cannot be read"
+        if unprotected:
+            return f"{unprotected} {of_paths} unprotected, no open connection affected"
         return f"{len(self.paths)} {of_paths} protected" if self.paths else "no path is configured"
 
 

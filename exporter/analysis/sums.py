@@ -27,8 +27,6 @@ from exporter.model import (
     PathSums,
     Protection,
     Reason,
-    Settings,
-    StaleTimers,
     Timer,
 )
 from exporter.paths.matching import deciding_paths
@@ -203,25 +201,3 @@ class _Histograms:
 
     def of(self, index: int | tuple[int, ...]) -> Histogram:
         return Histogram(self.edges, tuple(self.counts[index].tolist()), float(self.totals[index]))
-
-
-_SLACK = 0.5
-"""Maximum error in seconds of an observed keepalive time, which is set in whole seconds."""
-
-
-def count_stale(
-    table: ConnectionTable, known: HistoryTable, verdicts: Verdicts, settings: Settings | None
-) -> StaleTimers:
-    """
-    The minimum number of connections whose keepalive time is longer than the setting.
-
-    A timer that is due within the setting proves nothing, so there may be more.
-    """
-    if settings is None or settings.time is None or settings.interval is None or settings.time < 0:
-        return StaleTimers()
-    # After an answered probe the timer runs for the interval, which may be longer than the time.
-    limit = max(settings.time, settings.interval) + _SLACK
-    running = (table.timer == Timer.KEEPALIVE) & (table.expires > limit)
-    stale = running | (known["keepalive_time"] > limit)
-    late = int(np.count_nonzero(stale & (verdicts.without_peer == Protection.LATE)))
-    return StaleTimers(late=late, harmless=int(np.count_nonzero(stale)) - late)

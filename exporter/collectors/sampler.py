@@ -28,11 +28,11 @@ from exporter.model import (
     CollectorRun,
     CountsReading,
     IdleBounds,
+    NamespaceReading,
     Recommended,
     Settings,
     Snapshot,
     SocketsReading,
-    StaleTimers,
     StrandedError,
     since_boot,
 )
@@ -136,7 +136,7 @@ class Sampler:
             due=begun + STALE_AFTER_SAMPLES * self._period,
             findings=find_all(
                 self._settings,
-                self._stale_timers(),
+                self._namespaces_read(),
                 Recommended(**self._config.recommended.model_dump()),
                 self._config.paths,
                 idle_bounds=self._idle_bounds(),
@@ -154,13 +154,13 @@ class Sampler:
         self._top_workloads.most = config.workloads.max
         self._config = config
 
-    def _stale_timers(self) -> dict[str, StaleTimers]:
+    def _namespaces_read(self) -> dict[str, NamespaceReading]:
         """
-        The stale timers of the last fresh reading, by namespace.
+        The last reading of each namespace's sockets, if it is fresh.
         """
         if self._sockets is None or since_boot() > self._sockets.fresh_until:
             return {}
-        return {netns: each.stale_timers for netns, each in self._sockets.namespaces.items()}
+        return self._sockets.namespaces
 
     def _idle_bounds(self) -> dict[str, IdleBounds]:
         """

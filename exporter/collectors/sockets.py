@@ -9,8 +9,9 @@ from typing import Protocol, Self
 
 from exporter.analysis.analyze import AnalyzedConnections
 from exporter.analysis.destinations import DestinationCounter
+from exporter.analysis.exposure import count_exposed, count_stale
 from exporter.analysis.history import HistoryRecorder
-from exporter.analysis.sums import ConnectionCounter, count_stale
+from exporter.analysis.sums import ConnectionCounter
 from exporter.analysis.survivals import Survivals
 from exporter.analysis.workloads import CgroupCounter, Count
 from exporter.collectors.namespace_connections import read_connections
@@ -21,6 +22,7 @@ from exporter.config.schema import Config
 from exporter.model import (
     ConnectionSums,
     Counters,
+    Exposure,
     Namespace,
     NamespaceReading,
     Path,
@@ -114,7 +116,10 @@ class SocketCollector:
             totals.survivals,
             {
                 netns: NamespaceReading(
-                    each, totals.at_risk.get(netns, 0), totals.stale.get(netns, StaleTimers())
+                    each,
+                    totals.at_risk.get(netns, 0),
+                    totals.stale.get(netns, StaleTimers()),
+                    totals.exposure.get(netns, Exposure()),
                 )
                 for netns, each in counters.items()
             },
@@ -127,7 +132,7 @@ class SocketCollector:
 
 class _Totals:
     """
-    Sums over the namespaces read so far; at_risk and stale are by `netns` label.
+    Sums over the namespaces read so far; at_risk, stale and exposure are by `netns` label.
     """
 
     def __init__(
@@ -142,6 +147,8 @@ class _Totals:
         self.survivals = Survivals(paths)
         self.at_risk: dict[str, int] = {}
         self.stale: dict[str, StaleTimers] = {}
+        self.exposure: dict[str, Exposure] = {}
+        self._paths = paths
         self._settings = settings
 
     def copy(self) -> Self:
@@ -151,6 +158,7 @@ class _Totals:
         other.destinations = self.destinations.copy()
         # Their values never change. Copying them too would cost the square of the namespaces.
         other.at_risk, other.stale = dict(self.at_risk), dict(self.stale)
+        other.exposure = dict(self.exposure)
         return other
 
     def add(self, netns: str, connections: AnalyzedConnections) -> None:
@@ -160,6 +168,9 @@ class _Totals:
         self.destinations.add(table, connections.translated)
         self.cgroups.add(table.cgroup, verdicts)
         self.survivals.add(connections.path_of, connections.survived)
-        stale = count_stale(table, known, verdicts, self._settings.get(netns))
+        settings = self._settings.get(netns)
+        stale = count_stale(table, known, verdicts, settings)
         self.stale[netns] = self.stale.get(netns, StaleTimers()) + stale
+        exposure = count_exposed(connections, self._paths, settings)
+        self.exposure[netns] = self.exposure.get(netns, Exposure()) + exposure
         self.at_risk[netns] = self.at_risk.get(netns, 0) + int(at_risk.sum())

@@ -51,6 +51,7 @@ from exporter.model.snapshot import (
 from exporter.model.sums import (
     ClosureSums,
     ConnectionSums,
+    Exposure,
     Histogram,
     IdleBounds,
     PathSums,
@@ -92,6 +93,7 @@ __all__ = [
     "CountsReading",
     "Direction",
     "DiscoveredNamespaces",
+    "Exposure",
     "Finding",
     "FloatArray",
     "Histogram",

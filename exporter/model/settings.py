@@ -67,7 +67,8 @@ class Finding:
     """
     One problem of a network namespace's settings.
 
-    id is stable. problem is one or two sentences with the numbers, remedy is how to correct it.
+    id is stable. severity is that of its rule, or info if no connection is affected. problem is in
+    sentences with the numbers, remedy is how to correct it.
     """
 
     id: str

@@ -5,7 +5,14 @@ The result of a sample. Times are in seconds.
 from dataclasses import dataclass, field
 
 from exporter.model.settings import Finding, Settings
-from exporter.model.sums import ClosureSums, ConnectionSums, IdleBounds, StaleTimers, WorkloadSums
+from exporter.model.sums import (
+    ClosureSums,
+    ConnectionSums,
+    Exposure,
+    IdleBounds,
+    StaleTimers,
+    WorkloadSums,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class NamespaceReading:
     counters: Counters
     at_risk: int
     stale_timers: StaleTimers = field(default_factory=StaleTimers)
+    exposure: Exposure = field(default_factory=Exposure)
 
 
 @dataclass(frozen=True, slots=True)

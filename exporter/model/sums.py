@@ -2,7 +2,9 @@
 Sums over connections and closures. Times are in seconds.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -76,6 +78,24 @@ class StaleTimers:
 
     def __add__(self, other: Self) -> Self:
         return type(self)(self.late + other.late, self.harmless + other.harmless)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """
+    The number of a namespace's connections that its keepalive settings concern.
+
+    dependent: those with keepalive on and, as far as known, without their own times. by_path: those
+    that are dependent or at risk, by path name; no other path has any.
+    """
+
+    dependent: int = 0
+    by_path: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Self) -> Self:
+        by_path = Counter(self.by_path)
+        by_path.update(other.by_path)
+        return type(self)(self.dependent + other.dependent, by_path)
 
 
 @dataclass(frozen=True, slots=True)

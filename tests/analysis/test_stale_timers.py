@@ -5,8 +5,8 @@ Connections whose keepalive time is longer than the current setting.
 import numpy as np
 import pytest
 
+from exporter.analysis.exposure import count_stale
 from exporter.analysis.history_table import HistoryTable
-from exporter.analysis.sums import count_stale
 from exporter.analysis.verdicts import evaluate
 from exporter.model import ConnectionTable, Settings, StaleTimers, Timer
 from tests.analysis.rows import connection, watch

@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 
 from exporter.analysis.findings import RuleContext, find
 from exporter.analysis.report import reports
-from exporter.model import IdleBounds, Platform, Recommended, Snapshot, StaleTimers
+from exporter.model import Exposure, IdleBounds, Platform, Recommended, Snapshot, StaleTimers
 from exporter.paths.choice import choose
 from exporter.paths.cloud import Cloud, DetectedCloud
 from exporter.paths.profiles import Profile
@@ -27,6 +27,16 @@ CONTEXTS: dict[str, RuleContext] = {
     "four paths": context(linux(7200), *_SEVERAL[:4]),
     "five paths": context(linux(7200), *_SEVERAL),
     "in a container": context(linux(7200), AZURE, netns="web", host=linux()),
+    "in a pod": context(linux(7200), AZURE, netns="shop/web-0", host=linux()),
+    "in a container with an id": context(
+        linux(7200), AZURE, netns="3f2a6c0d1b9e", exposure=Exposure(1, {AZURE.name: 1})
+    ),
+    "in a pod that is not affected": context(
+        linux(7200), AZURE, netns="shop/web-0", exposure=Exposure(1, {"none": 1})
+    ),
+    "no probes, in a pod that is not affected": context(
+        linux(probes=0), AZURE, netns="shop/web-0", exposure=Exposure()
+    ),
     "on macOS": context(replace(linux(7200), platform=Platform.MACOS), AZURE),
     "no probes": context(linux(probes=0), AZURE),
     "negative time": context(linux(-1), AZURE),

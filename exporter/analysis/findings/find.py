@@ -7,11 +7,12 @@ from types import MappingProxyType
 
 from exporter.analysis.findings import cloud_profile, discrepancies, traffic, values, windows
 from exporter.analysis.findings import paths as of_paths
-from exporter.analysis.findings.rule_context import Rule, RuleContext
+from exporter.analysis.findings.rule_context import Diagnosis, Rule, RuleContext
 from exporter.model import (
     HOST_NETNS,
     Finding,
     IdleBounds,
+    NamespaceReading,
     Path,
     Recommended,
     Settings,
@@ -139,25 +140,34 @@ RULES = (
 )
 """By id. A published id keeps its meaning; new rules are added at the end."""
 
-_BY_SEVERITY = sorted(RULES, key=lambda rule: list(Severity).index(rule.severity))
+_SEVERITIES = list(Severity)
 
 
 def find(context: RuleContext) -> tuple[Finding, ...]:
     """
     All findings of a namespace, the most severe first.
     """
-    checked = {rule.id: rule.check(context) for rule in _BY_SEVERITY}
+    checked = {rule.id: rule.check(context) for rule in RULES}
     diagnoses = {each: diagnosis for each, diagnosis in checked.items() if diagnosis is not None}
-    return tuple(
-        Finding(rule.id, rule.severity, context.netns, rule.title, *diagnoses[rule.id])
-        for rule in _BY_SEVERITY
+    findings = [
+        _finding(context, rule, diagnoses[rule.id])
+        for rule in RULES
         if rule.id in diagnoses and not rule.unless & diagnoses.keys()
-    )
+    ]
+    return tuple(sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity)))
+
+
+def _finding(context: RuleContext, rule: Rule, diagnosis: Diagnosis) -> Finding:
+    severity, problem = rule.severity, diagnosis.problem
+    if not diagnosis.affected:
+        severity = Severity.INFO
+        problem = f"{problem} No open connection is affected."
+    return Finding(rule.id, severity, context.netns, rule.title, problem, diagnosis.remedy)
 
 
 def find_all(  # noqa: PLR0913  everything that rules check
     settings: Mapping[str, Settings],
-    stale_timers: Mapping[str, StaleTimers],
+    readings: Mapping[str, NamespaceReading],
     recommended: Recommended,
     paths: tuple[Path, ...],
     *,
@@ -167,21 +177,23 @@ def find_all(  # noqa: PLR0913  everything that rules check
     """
     The findings of all namespaces, in the order of settings.
 
-    settings and stale_timers are by netns label, idle_bounds by path name.
+    settings and readings of the sockets are by netns label, idle_bounds by path name. Of a
+    namespace without a reading, the connections are unknown.
     """
-    return tuple(
-        finding
-        for netns, own in settings.items()
-        for finding in find(
+    findings: list[Finding] = []
+    for netns, own in settings.items():
+        reading = readings.get(netns)
+        findings += find(
             RuleContext(
                 netns=netns,
                 settings=own,
                 host=settings.get(HOST_NETNS, own),
                 recommended=recommended,
                 paths=paths,
-                stale_timers=stale_timers.get(netns, StaleTimers()),
+                stale_timers=reading.stale_timers if reading else StaleTimers(),
                 idle_bounds=idle_bounds,
                 profile=profile,
+                exposure=reading.exposure if reading else None,
             )
         )
-    )
+    return tuple(findings)

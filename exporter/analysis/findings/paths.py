@@ -1,5 +1,7 @@
 """
 Findings about settings that do not fit a path's idle timeout; at most one finding per path.
+
+They matter to the connections that cross one of the paths named.
 """
 
 from exporter.analysis.coverage import Coverage, latest, probing_period
@@ -27,6 +29,7 @@ def too_late(context: RuleContext) -> Diagnosis | None:
         f"{why}, and nothing refreshes the mapping before the idle timeout of"
         f" {with_timeouts(paths)}.",
         apply_recommended(context),
+        context.is_affected(paths),
     )
 
 
@@ -48,6 +51,7 @@ def lapses(context: RuleContext) -> Diagnosis | None:
         f"{why}, and nothing refreshes the mapping before the idle timeout of"
         f" {with_timeouts(paths)}.",
         apply_recommended(context),
+        context.is_affected(paths),
     )
 
 
@@ -64,6 +68,7 @@ def too_close(context: RuleContext) -> Diagnosis | None:
         f" eighth later, after {seconds(round(latest(context.settings, period)))}: too late for the"
         f" idle timeout of {with_timeouts(paths)}.",
         apply_recommended(context),
+        context.is_affected(paths),
     )
 
 
@@ -84,6 +89,7 @@ def single_probe(context: RuleContext) -> Diagnosis | None:
         f"{why}: if the first one, after {seconds(time)}, is lost, so is the connection. This"
         f" concerns the idle timeout of {with_timeouts(paths)}.",
         apply_recommended(context),
+        context.is_affected(paths),
     )
 
 

@@ -3,12 +3,20 @@ How to correct settings on each platform and in each kind of namespace.
 """
 
 import math
+import re
 
 from exporter.analysis.coverage import Coverage, coverage
 from exporter.analysis.findings.rule_context import RuleContext
 from exporter.model import Platform, Recommended
 
 _FIX = "`tcp-keepalive-exporter fix --for"
+_HEX = "[0-9a-f]"
+_POD = re.compile(
+    rf"([^/ ]+/[^/ ]+|{_HEX}{{8}}(-{_HEX}{{4}}){{3}}-{_HEX}{{12}}|{_HEX}{{32}})(?= |$)"
+)
+"""The netns label of a pod: namespace/name or its uid. A number may follow a name that is taken."""
+_CONTAINER = re.compile(rf"{_HEX}{{12}}(?= |$)")
+"""The netns label of a container: its short id."""
 _RECOMMENDED = Recommended()
 _IDLE_TIMEOUT = 240.0
 """Azure's, in seconds; the default recommended values are made for it."""
@@ -36,9 +44,20 @@ def _how(context: RuleContext) -> str:
             f"{_FIX} sysctl` prints the settings to apply. Then restart the services that have open"
             " connections, because open connections keep their timers."
         )
+    if _POD.match(context.netns):
+        return (
+            "A pod does not inherit the host's settings."
+            f" {_FIX} kubernetes` prints the sysctls to add to its specification."
+        )
+    if _CONTAINER.match(context.netns):
+        return (
+            "A container does not inherit the host's settings."
+            f" {_FIX} compose` prints the sysctls to start it with."
+        )
     return (
-        "A namespace does not inherit the host's settings. For a pod, use"
-        f" {_FIX} kubernetes`; for a container, {_FIX} compose`."
+        "A namespace does not inherit the host's settings. Set them where it is created: for a pod,"
+        f" use {_FIX} kubernetes`; for a container, {_FIX} compose`; otherwise,"
+        f" {_FIX} sysctl` prints them."
     )
 
 

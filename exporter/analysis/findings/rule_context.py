@@ -2,13 +2,14 @@
 The input and output of rules.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from exporter.analysis.coverage import Coverage, coverage
 from exporter.model import (
     HOST_NETNS,
+    Exposure,
     IdleBounds,
     Path,
     Recommended,
@@ -24,8 +25,9 @@ class RuleContext:
     """
     What rules check: one network namespace and all paths.
 
-    host has the settings of the exporter's own namespace; idle_bounds are by path name; profile is
-    None if the paths do not come from a profile.
+    host has the settings of the exporter's own namespace; idle_bounds are by path name. profile is
+    None if the paths do not come from a profile, exposure if the namespace's connections are
+    unknown.
     """
 
     netns: str
@@ -36,6 +38,7 @@ class RuleContext:
     stale_timers: StaleTimers
     idle_bounds: Mapping[str, IdleBounds] = field(default_factory=dict)
     profile: ChosenProfile | None = None
+    exposure: Exposure | None = None
 
     @property
     def is_host(self) -> bool:
@@ -70,6 +73,20 @@ class RuleContext:
             path for path in self.paths if coverage(self.settings, path.idle_timeout) is coverage_
         ]
 
+    def is_affected(self, paths: Sequence[Path] | None = None) -> bool:
+        """
+        Whether settings that are wrong for these paths, or on any path, have to be corrected.
+
+        In the host's own namespace always: its settings apply to every connection to come. Another
+        namespace may belong to a program that never uses the settings, so its connections decide.
+        Unknown ones may be affected.
+        """
+        if self.is_host or self.exposure is None:
+            return True
+        if paths is None:
+            return self.exposure.dependent > 0
+        return any(self.exposure.by_path.get(path.name) for path in paths)
+
     def badly_recommended(self) -> list[Path]:
         """
         The paths that the recommended settings do not protect well.
@@ -85,10 +102,14 @@ class RuleContext:
 class Diagnosis(NamedTuple):
     """
     What is wrong, with numbers, and how to correct it.
+
+    affected: whether it matters to the namespace, as returned by is_affected(); if not, the finding
+    is only worth knowing.
     """
 
     problem: str
     remedy: str
+    affected: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +117,8 @@ class Rule:
     """
     One thing that may be wrong; check returns a diagnosis if it is.
 
-    unless has the ids of rules that make this one redundant: it is left out if one of them applies.
+    severity is that of its findings, unless no connection is affected. unless has the ids of rules
+    that make this one redundant: it is left out if one of them applies.
     """
 
     id: str

@@ -1,5 +1,7 @@
 """
 Findings about settings that are wrong or unusual on any path.
+
+They matter to every connection that depends on the settings, whatever path it crosses.
 """
 
 from dataclasses import replace
@@ -53,7 +55,9 @@ def out_of_range(context: RuleContext) -> Diagnosis | None:
     if not odd:
         return None
     return Diagnosis(
-        sentence(f"{listing(odd)}; expected: 1 to {_LONGEST} s"), apply_recommended(context)
+        sentence(f"{listing(odd)}; expected: 1 to {_LONGEST} s"),
+        apply_recommended(context),
+        context.is_affected(),
     )
 
 
@@ -71,7 +75,9 @@ def too_often(context: RuleContext) -> Diagnosis | None:
         if period > 0
         else "continuously"
     )
-    return Diagnosis(f"An idle connection is probed {often}.", apply_recommended(context))
+    return Diagnosis(
+        f"An idle connection is probed {often}.", apply_recommended(context), context.is_affected()
+    )
 
 
 def ends_healthy(context: RuleContext) -> Diagnosis | None:
@@ -92,4 +98,5 @@ def ends_healthy(context: RuleContext) -> Diagnosis | None:
     return Diagnosis(
         f"Healthy connections that have been idle for {seconds(time)} are closed {how}.",
         apply_recommended(context),
+        context.is_affected(),
     )

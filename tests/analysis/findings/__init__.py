@@ -6,6 +6,7 @@ from exporter.analysis.findings import RuleContext, find
 from exporter.model import (
     HOST_NETNS,
     Direction,
+    Exposure,
     Finding,
     OnTimeout,
     Path,
@@ -62,11 +63,20 @@ def context(
     host: Settings | None = None,
     recommended: Recommended = Recommended(),  # noqa: B008  it is frozen
     stale_timers: StaleTimers = StaleTimers(),  # noqa: B008
+    exposure: Exposure | None = None,
 ) -> RuleContext:
     """
     The input of the rules; host settings default to those of the namespace.
     """
-    return RuleContext(netns, settings, host or settings, recommended, paths, stale_timers)
+    return RuleContext(
+        netns,
+        settings,
+        host or settings,
+        recommended,
+        paths,
+        stale_timers,
+        exposure=exposure,
+    )
 
 
 def found(given: RuleContext) -> dict[str, Finding]:

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from exporter.analysis.coverage import protects
 from exporter.analysis.findings import RULES, find_all
-from exporter.model import HOST_NETNS, Path, Platform, Recommended, Settings, Severity, StaleTimers
+from exporter.model import (
+    HOST_NETNS,
+    Counters,
+    NamespaceReading,
+    Path,
+    Platform,
+    Recommended,
+    Settings,
+    Severity,
+    StaleTimers,
+)
 from tests.analysis.findings import AZURE, bad, context, found, linux, path, windows
 
 UNPROTECTED = {"KA001", "KA013"}
@@ -108,8 +118,8 @@ def test_all_namespaces() -> None:
     Each namespace has its own findings, in the order given.
     """
     settings = {HOST_NETNS: linux(), "web": linux(7200), "db": linux()}
-    stale = {"db": StaleTimers(late=1)}
-    findings = find_all(settings, stale, Recommended(), (AZURE,))
+    readings = {"db": NamespaceReading(Counters(0, 0, 0), 0, StaleTimers(late=1))}
+    findings = find_all(settings, readings, Recommended(), (AZURE,))
     ids = [(finding.netns, finding.id) for finding in findings]
     assert ids == [("web", "KA001"), ("web", "KA008"), ("db", "KA009")]
 
