@@ -10,9 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.analysis.coverage import Coverage
+from exporter.analysis.groups import (
+    FindingGroup,
+    SettingsGroup,
+    group_findings,
+    group_settings,
+)
 from exporter.analysis.report import PathReport, Report, Verdict
 from exporter.model import Finding, Recommended, Settings, Severity
-from exporter.text.wording import plural, seconds
+from exporter.text.wording import abridged, plural, seconds
 
 _WIDEST = 100
 """Columns. Longer lines are hard to read."""
@@ -40,8 +46,9 @@ def show(
     console: Console | None = None,
 ) -> None:
     """
-    Print the explanation of the profile, the reports, and one summary line per report, last so that
-    the summaries stay visible.
+    Print the explanation of the profile, the settings, the findings, and one summary line per
+    outcome at the end, so that it stays visible. What is equal in several namespaces is printed
+    once.
 
     The console defaults to standard output.
     """
@@ -50,23 +57,48 @@ def show(
         console.width = min(console.width, _WIDEST)
     console.print(Text(profile))
     console.print()
+    for group in group_settings(reports):
+        console.print(Text(_heading(group), "bold"))
+        _print_indented(console, _settings_and_paths(group, recommended))
+    findings = group_findings(finding for report in reports for finding in report.findings)
+    if findings and len(reports) > 1:
+        console.print(Text("findings", "bold"))
+    _print_indented(console, _findings(findings, name_all=len(reports) > 1))
+    outcomes: dict[tuple[Verdict, str], list[str]] = {}
     for report in reports:
-        console.print(Text(report.netns, "bold"))
-        for part in _parts(report, recommended):
-            console.print(Padding.indent(part, 2))
-            console.print()
-    for report in reports:
-        console.print(Text(report.summary, _COLOURS[report.verdict]), soft_wrap=True)
+        outcomes.setdefault((report.verdict, report.outcome), []).append(report.netns)
+    for (verdict, outcome), netns in outcomes.items():
+        summary = f"{abridged(netns)}: {outcome}"
+        console.print(Text(summary, _COLOURS[verdict]), soft_wrap=True)
 
 
-def _parts(report: Report, recommended: Recommended) -> Iterator[RenderableType]:
-    yield _settings(report.settings, recommended)
-    if report.paths:
-        yield _paths(report.settings, report.paths)
-    first_with: dict[str, str] = {}
-    for finding in report.findings:
-        first = first_with.setdefault(finding.remedy, finding.id)
-        yield _finding(finding, finding.remedy if first == finding.id else f"see {first}.")
+def _print_indented(console: Console, parts: Iterable[RenderableType]) -> None:
+    for part in parts:
+        console.print(Padding.indent(part, 2))
+        console.print()
+
+
+def _heading(group: SettingsGroup) -> str:
+    names = abridged(group.netns)
+    return names if len(group.netns) == 1 else f"{group.where}: {names}"
+
+
+def _settings_and_paths(group: SettingsGroup, recommended: Recommended) -> Iterator[RenderableType]:
+    yield _settings(group.settings, recommended)
+    if group.paths:
+        yield _paths(group.settings, group.paths)
+
+
+def _findings(groups: Iterable[FindingGroup], *, name_all: bool) -> Iterator[RenderableType]:
+    first_with: dict[tuple[str, tuple[str, ...]], str] = {}
+    for group in groups:
+        finding = group.finding
+        first = first_with.setdefault((finding.remedy, group.netns), finding.id)
+        whose = f" for {group.concerned}" if group.concerned and len(group.netns) > 1 else ""
+        remedy = f"Remedy{whose}: {finding.remedy}"
+        if first != finding.id:
+            remedy = f"Remedy: see {first}."
+        yield _finding(finding, group.where if name_all else None, remedy)
 
 
 def _settings(settings: Settings, recommended: Recommended) -> Table:
@@ -114,7 +146,7 @@ def _verdict(settings: Settings, path: PathReport) -> str:
             return f"protected by {plural(path.probes or 0, 'probe')}"
 
 
-def _finding(finding: Finding, remedy: str) -> RenderableType:
+def _finding(finding: Finding, where: str | None, remedy: str) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -122,8 +154,10 @@ def _finding(finding: Finding, remedy: str) -> RenderableType:
         Text(finding.id, _COLOURS[finding.severity]),
         Text(f"{finding.severity}: {finding.title}", _COLOURS[finding.severity]),
     )
+    if where is not None:
+        grid.add_row("", Text(f"In {where}."))
     grid.add_row("", Text(finding.problem))
-    grid.add_row("", Text(f"Remedy: {remedy}"))
+    grid.add_row("", Text(remedy))
     grid.add_row("", Text(finding.docs, "dim"))
     return grid
 

@@ -5,6 +5,7 @@ Formatting of numbers, durations and lists.
 from collections.abc import Sequence
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+_MOST_NAMED = 4
 
 
 def number(value: float) -> str:
@@ -51,6 +52,15 @@ def listing(parts: Sequence[str]) -> str:
     """
     *most, last = parts
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def abridged(parts: Sequence[str]) -> str:
+    """
+    The parts as a list in a sentence; of more than four, the first three: a, b, c and 106 more.
+    """
+    if len(parts) > _MOST_NAMED:
+        parts = [*parts[: _MOST_NAMED - 1], f"{len(parts) - _MOST_NAMED + 1} more"]
+    return listing(parts)
 
 
 def sentence(text: str) -> str:

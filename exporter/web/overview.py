@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from aiohttp import web
 
-from exporter.analysis.report import Report, Verdict, reports
+from exporter.analysis.groups import (
+    FindingGroup,
+    SettingsGroup,
+    group_findings,
+    group_settings,
+)
+from exporter.analysis.report import Verdict, reports
 from exporter.config.schema import Config
 from exporter.model import (
     AT_RISK_IDLE_STATES,
@@ -29,7 +35,7 @@ from exporter.web.exposition import DataSources
 from exporter.web.templating import render
 
 _MAX_SHOWN = 10
-"""Maximum number of findings and namespaces on the page; there may be hundreds."""
+"""Maximum number of different findings and settings on the page; there may be hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +57,20 @@ class Overview:
     The landing page's content. None: unknown.
 
     sentences are about problems besides the findings, and about missing data. more_findings and
-    more_namespaces count those that are not shown.
+    more_settings count those that are not shown.
     """
 
     verdict: Verdict
     sentences: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[FindingGroup, ...]
     more_findings: int
     connections: int | None
     at_risk: int | None
     hanging: int | None
     idle_drops: int | None
     paths: tuple[PathRow, ...]
-    namespaces: tuple[Report, ...]
-    more_namespaces: int
+    settings: tuple[SettingsGroup, ...]
+    more_settings: int
 
 
 def overview(
@@ -86,21 +92,25 @@ def overview(
         if finding.severity is not Severity.INFO
     ]
     unknown = tuple(_unknown(snapshot, closures, now))
-    namespaces = sorted(
-        reports(snapshot, config.paths) if snapshot else (), key=lambda each: not each.findings
+    groups = group_findings(findings)
+    settings = group_settings(
+        sorted(
+            reports(snapshot, config.paths) if snapshot else (),
+            key=lambda report: list(Verdict).index(report.verdict),
+        )
     )
     return Overview(
         verdict=_verdict(bool(at_risk or hanging), findings, idle_drops, unknown),
         sentences=(*_wrong(at_risk, hanging, idle_drops), *unknown),
-        findings=tuple(findings[:_MAX_SHOWN]),
-        more_findings=max(len(findings) - _MAX_SHOWN, 0),
+        findings=groups[:_MAX_SHOWN],
+        more_findings=max(len(groups) - _MAX_SHOWN, 0),
         connections=_connections(snapshot, sockets, now),
         at_risk=at_risk,
         hanging=hanging,
         idle_drops=idle_drops,
         paths=paths,
-        namespaces=tuple(namespaces[:_MAX_SHOWN]),
-        more_namespaces=max(len(namespaces) - _MAX_SHOWN, 0),
+        settings=settings[:_MAX_SHOWN],
+        more_settings=max(len(settings) - _MAX_SHOWN, 0),
     )
 
 

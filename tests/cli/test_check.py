@@ -11,9 +11,10 @@ import pty
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import structlog
@@ -28,7 +29,16 @@ from exporter.collectors import namespace_connections as reader
 from exporter.collectors import sampler
 from exporter.collectors.operating_system import NamespaceSockets
 from exporter.config.schema import Config
-from exporter.model import HOST_NETNS, Counters, Recommended, Settings, Snapshot, StrandedError
+from exporter.model import (
+    HOST_NETNS,
+    Counters,
+    Exposure,
+    NamespaceReading,
+    Recommended,
+    Settings,
+    Snapshot,
+    StrandedError,
+)
 from exporter.model import Path as NetworkPath
 from exporter.paths.matching import LocalEndpoints
 from exporter.paths.profiles import PROFILES, Profile
@@ -65,9 +75,13 @@ def invoke(monkeypatch: pytest.MonkeyPatch, settings: Settings, *flags: str) -> 
     return CliRunner().invoke(main, ["check", NO_CLOUD, *flags])
 
 
-def snapshot(settings: dict[str, Settings], paths: tuple[NetworkPath, ...]) -> Snapshot:
+def snapshot(
+    settings: dict[str, Settings],
+    paths: tuple[NetworkPath, ...],
+    readings: Mapping[str, NamespaceReading] = MappingProxyType({}),
+) -> Snapshot:
     """
-    A sample of namespaces with these settings.
+    A sample of namespaces with these settings and readings of their sockets.
     """
     return Snapshot(
         settings=settings,
@@ -76,11 +90,16 @@ def snapshot(settings: dict[str, Settings], paths: tuple[NetworkPath, ...]) -> S
         unreadable_namespaces=0,
         runs={},
         due=0.0,
-        findings=find_all(settings, {}, Recommended(), paths),
+        findings=find_all(settings, readings, Recommended(), paths),
     )
 
 
-def text(settings: dict[str, Settings], *paths: NetworkPath, colour: bool = False) -> str:
+def text(
+    settings: dict[str, Settings],
+    *paths: NetworkPath,
+    readings: Mapping[str, NamespaceReading] = MappingProxyType({}),
+    colour: bool = False,
+) -> str:
     """
     The text output of `check`, 80 columns wide.
     """
@@ -92,7 +111,8 @@ def text(settings: dict[str, Settings], *paths: NetworkPath, colour: bool = Fals
         color_system="standard" if colour else None,
     )
     with console.capture() as printed:
-        show(reports(snapshot(settings, paths), paths), Recommended(), "Profile azure.", console)
+        found = reports(snapshot(settings, paths, readings), paths)
+        show(found, Recommended(), "Profile azure.", console)
     return printed.get()
 
 
@@ -232,6 +252,71 @@ def test_several_namespaces() -> None:
     assert web.endswith(" (KA001)")
     assert db.startswith("db: ")
     assert "1 setting" in db
+
+
+def pods(number: int) -> tuple[dict[str, Settings], dict[str, NamespaceReading]]:
+    """
+    Settings and readings of a host and pods, of which the first one has a connection that depends
+    on its settings.
+    """
+    names = [f"shop/web-{each}" for each in range(number)]
+    settings = {HOST_NETNS: linux()} | dict.fromkeys(names, BAD)
+    nothing = NamespaceReading(Counters(0, 0, 0), at_risk=0)
+    exposed = replace(nothing, exposure=Exposure(1, {AZURE[0].name: 1}))
+    return settings, dict.fromkeys(names, nothing) | {names[0]: exposed}
+
+
+def test_many_namespaces() -> None:
+    """
+    What is equal in many namespaces is printed once, with their number and the first names.
+    """
+    settings, readings = pods(110)
+    lines = [line.strip() for line in text(settings, *AZURE, readings=readings).splitlines()]
+    assert (
+        lines.count("KA001  critical: No keepalive probe comes before a path's idle timeout") == 1
+    )
+    assert lines.count("KA001  info: No keepalive probe comes before a path's idle timeout") == 1
+    assert sum(line.startswith("setting ") for line in lines) == 3
+    assert "shop/web-0" in lines
+    assert "In shop/web-0." in lines
+    assert "109 network namespaces: shop/web-1, shop/web-2, shop/web-3 and 106 more" in lines
+    assert "In 109 network namespaces." in lines
+    assert "Remedy for shop/web-1, shop/web-2, shop/web-3 and 106 more: A pod does" in lines
+    host, exposed, others = lines[-3:]
+    assert host.startswith("host: all right: ")
+    assert exposed.startswith("shop/web-0: at risk: ")
+    assert others.startswith("shop/web-1, shop/web-2, shop/web-3 and 106 more: all right: 2 of 2")
+    assert len(lines) < 100
+
+
+def test_many_namespaces_in_other_formats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    --quiet prints one line per namespace that is not all right; JSON has all of them.
+    """
+    settings, readings = pods(110)
+    readings |= dict.fromkeys(("shop/web-7", "shop/web-9"), readings["shop/web-0"])
+    seen = snapshot(settings, AZURE, readings)
+    monkeypatch.setattr(sampler.Sampler, "sample", lambda _: seen)
+    quiet, as_json = (
+        CliRunner().invoke(main, ["check", flag]) for flag in ("--quiet", "--format=json")
+    )
+    assert (quiet.exit_code, as_json.exit_code) == (1, 1)
+    names = [line.partition(":")[0] for line in quiet.stdout.splitlines()]
+    assert names == ["shop/web-0", "shop/web-7", "shop/web-9"]
+    namespaces = json.loads(as_json.stdout)["namespaces"]
+    assert [each["netns"] for each in namespaces] == list(settings)
+    assert all(each["findings"] for each in namespaces[1:])
+
+
+def test_no_affected_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    If no connection of the pods is affected, the exit code is 0 and --quiet prints nothing.
+    """
+    settings, readings = pods(3)
+    seen = snapshot(settings, AZURE, readings | {"shop/web-0": readings["shop/web-1"]})
+    monkeypatch.setattr(sampler.Sampler, "sample", lambda _: seen)
+    result = CliRunner().invoke(main, ["check", "--quiet"])
+    assert (result.exit_code, result.stdout) == (0, "")
 
 
 def test_without_paths() -> None:

@@ -2,12 +2,14 @@
 The severity of findings in other network namespaces follows the connections that are there.
 """
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from exporter.analysis.report import Verdict
 from tests.e2e.exporting import Exporter, exporter_inside
 from tests.e2e.node import Node, unnamed_namespaces
 from tests.exporter_process import COMMAND, ROOT
@@ -124,3 +126,28 @@ def test_unknown_connections(node: Node, lab: NatLab) -> None:
     """
     with exporter_inside(node, CONFIG, command=(*COMMAND, *NO_SOCKETS)) as exporter:
         wait_for(exporter, {label(lab): "critical"})
+
+
+def test_equal_namespaces_are_printed_once(node: Node, lab: NatLab) -> None:
+    """
+    The text of `check` has one section for all namespaces with equal settings and verdict, and JSON
+    has each of them.
+    """
+    lab.connections(3, keepalive=Keepalive())
+    with unnamed_namespaces(node) as namespaces:
+        made = []
+        for _ in range(EMPTY):
+            made += namespaces.make(1)
+        code, text = check(node)
+        _, document = check(node, "--format=json")
+    assert code == 1
+    lines = [line.strip() for line in text.splitlines()]
+    assert sum(line.startswith("setting ") for line in lines) == 3
+    assert sum(line.startswith(f"{EMPTY} network namespaces: ") for line in lines) == 1
+    assert lines.count(label(lab)) == 1
+    verdicts = {each["netns"]: each["verdict"] for each in json.loads(document)["namespaces"]}
+    assert verdicts == {
+        "host": Verdict.ALL_RIGHT,
+        label(lab): Verdict.AT_RISK,
+        **{f"net:[{inode}]": Verdict.ALL_RIGHT for inode in made},
+    }

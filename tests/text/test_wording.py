@@ -5,7 +5,7 @@ Formatting of durations and escaping of names.
 import pytest
 
 from exporter.text.escaping import printable
-from exporter.text.wording import duration
+from exporter.text.wording import abridged, duration
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,12 @@ def test_durations(seconds: float, text: str) -> None:
 def test_printable(text: str, shown: str) -> None:
     """Control and direction characters are escaped; everything else is unchanged."""
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [("a", "a"), ("ab", "a and b"), ("abcd", "a, b, c and d"), ("abcde", "a, b, c and 2 more")],
+)
+def test_abridged(parts: str, text: str) -> None:
+    """Of more than four parts, the first three are named and the others counted."""
+    assert abridged(parts) == text

@@ -21,6 +21,7 @@ from exporter.model import (
 )
 from exporter.web.app import WebOptions
 from exporter.web.overview import Overview, overview
+from tests.analysis.findings import linux
 from tests.golden import CLOSURES, CONFIG, SNAPSHOT
 from tests.snapshots import full_snapshot, no_closures
 from tests.web.conftest import Latest, client_of
@@ -107,15 +108,43 @@ def test_findings(severity: Severity, verdict: Verdict) -> None:
     finding = replace(FINDING, severity=severity)
     host = seen(replace(HOST, findings=(finding,)))
     assert host.verdict is verdict
-    assert host.findings == ((finding,) if verdict is not Verdict.ALL_RIGHT else ())
+    shown = tuple(group.finding for group in host.findings)
+    assert shown == ((finding,) if verdict is not Verdict.ALL_RIGHT else ())
 
 
 def test_many_findings() -> None:
-    """Out of hundreds of findings, some are shown and the others are counted."""
-    many = tuple(replace(FINDING, netns=f"n{number}") for number in range(300))
+    """Out of hundreds of different findings, some are shown and the others are counted."""
+    many = tuple(replace(FINDING, problem=f"Number {number}.") for number in range(300))
     host = seen(replace(HOST, findings=many))
     assert len(host.findings) + host.more_findings == 300
     assert len(host.findings) == 10
+
+
+def many_namespaces(severity: Severity) -> Snapshot:
+    """
+    A host and 109 namespaces with equal settings and findings.
+    """
+    names = [f"shop/web-{number}" for number in range(109)]
+    settings = HOST.settings | dict.fromkeys(names, linux(7200))
+    findings = tuple(replace(FINDING, netns=netns, severity=severity) for netns in names)
+    return replace(HOST, settings=settings, findings=findings)
+
+
+def test_equal_findings() -> None:
+    """Equal findings and settings of many namespaces are shown once, with all names."""
+    host = seen(many_namespaces(Severity.CRITICAL))
+    (finding,) = host.findings
+    first, second = host.settings
+    assert len(finding.netns) == len(first.netns) == 109
+    assert (first.verdict, second.netns) == (Verdict.AT_RISK, ("host",))
+    assert (host.more_findings, host.more_settings) == (0, 0)
+
+
+def test_settings_without_warnings() -> None:
+    """Namespaces with findings of severity info alone come after the host."""
+    host = seen(many_namespaces(Severity.INFO))
+    assert [len(group.netns) for group in host.settings] == [1, 109]
+    assert host.verdict is Verdict.ALL_RIGHT
 
 
 def test_idle_drops() -> None:
@@ -164,3 +193,16 @@ async def test_page(latest: Latest) -> None:
     assert "Hurry &amp; run." in page
     assert 'href="/metrics-here"' in page
     assert "30m" in page  # the host's keepalive time, 1800 s
+
+
+@pytest.mark.system
+async def test_page_of_many_namespaces(latest: Latest) -> None:
+    """The page lists the names of a group once each, in elements that can be expanded."""
+    latest.snapshot = many_namespaces(Severity.CRITICAL)
+    async with client_of(latest.app(WebOptions())) as client, client.get("/") as response:
+        page = await response.text()
+    assert re.search(r"<code>KA001</code> 109 network namespaces: Late", page)
+    assert "For shop/web-0, shop/web-1, shop/web-2 and 106 more: Hurry" in page
+    assert page.count("<summary>109 network namespaces</summary>") == 2
+    assert page.count("shop/web-108") == 2
+    assert page.count('class="bad">not azure-outbound') == 1

@@ -5,9 +5,7 @@ Descriptions of paths and settings for findings.
 from collections.abc import Sequence
 
 from exporter.model import Path, Recommended, Settings
-from exporter.text.wording import listing, number, seconds
-
-_MOST_NAMED = 4
+from exporter.text.wording import abridged, number, seconds
 
 
 def with_timeouts(paths: Sequence[Path]) -> str:
@@ -15,10 +13,7 @@ def with_timeouts(paths: Sequence[Path]) -> str:
     The paths' names and timeouts, shortest first. Of more than four paths, only the first three.
     """
     shortest_first = sorted(paths, key=lambda path: path.idle_timeout)
-    parts = [f"{path.name} ({seconds(path.idle_timeout)})" for path in shortest_first]
-    if len(parts) > _MOST_NAMED:
-        parts = [*parts[: _MOST_NAMED - 1], f"{len(parts) - _MOST_NAMED + 1} more"]
-    return listing(parts)
+    return abridged([f"{path.name} ({seconds(path.idle_timeout)})" for path in shortest_first])
 
 
 def differences(own: Settings, word: str, other: Settings | Recommended) -> list[str]:
