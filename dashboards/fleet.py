@@ -19,6 +19,7 @@ from dashboards.queries import (
     STALLED,
     UNREADABLE,
     Query,
+    affected,
     cells,
     increase,
     now,
@@ -32,7 +33,7 @@ _POINTS = 120
 """Data points of a graph. Each one evaluates every host, so they are few."""
 
 _HOSTS = own("exporter_build_info")
-_UNPROTECTED = f"1 - {own('path_protected')}"
+_UNPROTECTED = f"1 - {affected('path_protected')}"
 _STALLED = own("connections", STALLED, ANY_PATH)
 
 
@@ -65,8 +66,9 @@ def _stats() -> Iterator[stat.Panel]:
     yield number(
         "Hosts unprotected",
         "Hosts with a network namespace whose keepalive settings would send the first probe only"
-        " after a path's idle timeout, or never. The table below lists them, and"
-        " `tcp-keepalive-exporter fix` prints the remedy.",
+        " after a path's idle timeout, or never. Containers and pods count if their connections are"
+        " affected. The table below lists the hosts, and `tcp-keepalive-exporter fix` prints the"
+        " remedy.",
         now(f"sum(max {BY_HOST} ({_UNPROTECTED}))"),
         alert="TCPKeepaliveMisconfigured",
     )
@@ -105,13 +107,15 @@ def _stats() -> Iterator[stat.Panel]:
 
 
 def _hosts_to_look_at() -> table.Panel:
-    unprotected = f"{own('path_protected')} == 0"
+    unprotected = f"{affected('path_protected')} == 0"
     return rows(
         "Hosts to look at",
         "Every host on which something is wrong; all other hosts are fine. The name links to the"
         " host's dashboard. The keepalive time is shown where it leaves a path unprotected.",
         cells(f"sum {BY_HOST} ({_UNPROTECTED}) > 0"),
-        cells(f"max {BY_HOST} ({own('time_seconds')}) and on (job, instance) ({unprotected})"),
+        cells(
+            f"max {BY_HOST} ({own('time_seconds')} and on (job, instance, netns) ({unprotected}))"
+        ),
         cells(f"count {BY_HOST} ({own('finding', SERIOUS)})"),
         cells(f"sum {BY_HOST} ({own('at_risk_connections')}) > 0"),
         cells(f"sum {BY_HOST} ({_STALLED}) > 0"),
@@ -213,7 +217,7 @@ def _paths() -> Row:
             " times too. If the longest survived idle time is far above, the path is safer than"
             " configured.",
             cells(f"max {hosts} ({own('path_idle_timeout_seconds')})"),
-            cells(f"sum by (path) (1 - min by (job, instance, path) ({own('path_protected')}))"),
+            cells(f"sum by (path) (1 - min by (job, instance, path) {affected('path_protected')})"),
             cells(f"sum by (path) ({own('connection_idle_seconds_gcount', ANY_PATH)})"),
             cells(f"round(sum by (path) ({increase('idle_drops_total')}))"),
             cells(f"max by (path) ({own('longest_idle_survived_seconds')})"),

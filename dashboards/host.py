@@ -30,6 +30,7 @@ from dashboards.queries import (
     PROTECTED,
     STALLED,
     Query,
+    affected,
     buckets,
     buckets_now,
     cells,
@@ -63,9 +64,10 @@ def _stats() -> Iterator[stat.Panel]:
     yield number(
         "Settings",
         "Whether the keepalive settings of every network namespace send the first probe before"
-        " every path's idle timeout. If not, the table below shows which and by how much, and"
-        " `tcp-keepalive-exporter fix` prints the remedy.",
-        now(f"min({own('path_protected', PATH)})"),
+        " every path's idle timeout, except containers and pods whose connections are not affected."
+        " If not, the table below shows which and by how much, and `tcp-keepalive-exporter fix`"
+        " prints the remedy.",
+        now(f"min{affected('path_protected', PATH)}"),
         thresholds=style.steps(style.RED, (1, style.GREEN)),
         alert="TCPKeepaliveMisconfigured",
     ).mappings([style.words({"0": ("unprotected", style.RED), "1": ("protected", style.GREEN)})])
@@ -117,12 +119,12 @@ def _settings() -> Iterator[bargauge.Panel | table.Panel | timeseries.Panel]:
         "Settings against paths",
         "For each network namespace and path: the idle time after which the settings send the first"
         " probe, and the path's timeout. Settings apply to connections that have keepalive on and"
-        " set no times of their own. Good is yes with at least two probes, so that a lost one does"
-        " no harm.",
-        cells(f"min by (netns, path) ({own('path_protected', PATH)})"),
+        " set no times of their own. Containers and pods whose connections are not affected are"
+        " left out. Good is yes with at least two probes, so that a lost one does no harm.",
+        cells(f"min by (netns, path) {affected('path_protected', PATH)}"),
         cells(_onto_paths("netns", own("time_seconds"))),
         cells(_onto_paths("path", own("path_idle_timeout_seconds", PATH))),
-        cells(f"min by (netns, path) ({own('path_probes_before_timeout', PATH)})"),
+        cells(f"min by (netns, path) {affected('path_probes_before_timeout', PATH)}"),
         columns={
             "netns": text("Namespace"),
             "path": text("Path").wide(140),
@@ -137,13 +139,14 @@ def _settings() -> Iterator[bargauge.Panel | table.Panel | timeseries.Panel]:
     yield (
         rows(
             "Findings",
-            "What is wrong with the settings. `tcp-keepalive-exporter check` on the host explains"
-            " each finding, and `tcp-keepalive-exporter fix` prints the remedy. Empty is good.",
-            cells(f"count by (id, severity, netns) ({own('finding')})"),
+            "What is wrong with the settings, and in how many network namespaces."
+            " `tcp-keepalive-exporter check` on the host names them and explains each finding, and"
+            " `tcp-keepalive-exporter fix` prints the remedy. Empty is good.",
+            cells(f"count by (id, severity) ({own('finding')})"),
             columns={
                 "severity": severity("Severity").wide(90),
                 "id": finding("Finding"),
-                "netns": text("Namespace").wide(130),
+                "A": count("Namespaces").wide(110),
             },
             sort="Severity",
             size=(12, 6),
@@ -157,8 +160,9 @@ def _settings() -> Iterator[bargauge.Panel | table.Panel | timeseries.Panel]:
                 "Keepalive time against timeouts",
                 "The keepalive time in the settings must stay well below every timeout (dashed);"
                 " half of it or less is safe. A step is a change of the settings: connections"
-                " opened before keep their old times.",
-                Query(f"max by (netns) ({own('time_seconds')})", "keepalive time, {{netns}}"),
+                " opened before keep their old times. Containers and pods whose connections are not"
+                " affected are left out.",
+                Query(f"max by (netns) {affected('time_seconds')}", "keepalive time, {{netns}}"),
                 Query(f"max({own('recommended_time_seconds')})", "recommended"),
                 Query(
                     f"min by (path) ({own('path_idle_timeout_seconds', PATH)})", "timeout, {{path}}"
@@ -366,9 +370,10 @@ def _timers() -> Row:
 
 def _onto_paths(label: str, metric: str) -> str:
     """
-    A metric with only one of the labels netns and path, repeated for each existing pair of them.
+    A metric with only one of the labels netns and path, repeated for each pair of them that is
+    affected.
     """
-    pairs = f"0 * {own('path_protected', PATH)}"
+    pairs = f"0 * {affected('path_protected', PATH)}"
     return f"max by (netns, path) ({pairs} + on (job, instance, {label}) group_left () {metric})"
 
 

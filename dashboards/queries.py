@@ -88,6 +88,14 @@ def own(metric: str, *matchers: str) -> str:
     return raw(PREFIX + metric, *matchers)
 
 
+def affected(metric: str, *matchers: str) -> str:
+    """
+    A selector for a metric by network namespace, without those in which no connection is affected
+    by unprotected paths.
+    """
+    return f"({own(metric, *matchers)} unless on (job, instance, netns) {_UNAFFECTED})"
+
+
 def up() -> str:
     """
     1 for each selected host whose exporter was scraped, 0 where the scrape failed.
@@ -124,3 +132,6 @@ def per_minute(metric: str, *matchers: str) -> str:
 
     """
     return f"60 * rate({own(metric, *matchers)}[$__rate_interval])"
+
+
+_UNAFFECTED = own("finding", 'id=~"KA001|KA013"', 'severity="info"')

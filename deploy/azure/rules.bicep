@@ -41,6 +41,11 @@ resource alertingRules 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-
       alert: rule.alert
       expression: rule.expr
       for: 'PT${toUpper(rule.?for ?? '0m')}'
+      // Azure's keep_firing_for, at least a minute and at most 15.
+      resolveConfiguration: {
+        autoResolved: true
+        timeToResolve: 'PT${toUpper(rule.?keep_firing_for ?? '1m')}'
+      }
       severity: severities[rule.labels.severity]
       labels: rule.labels
       annotations: rule.annotations

@@ -151,6 +151,8 @@ def has_the_parts_of_an_alert(rule: Rule) -> Iterator[str]:
         yield f"its one label is not severity, one of {', '.join(SEVERITIES)}"
     if not re.fullmatch(r"[1-9][0-9]*m", rule.text.get("for", "")):
         yield "it has no `for` in minutes"
+    if not re.fullmatch(r"[1-9][0-9]*m", rule.text.get("keep_firing_for", "1m")):
+        yield "its `keep_firing_for` is not in minutes"
     if set(rule.annotations) != {"summary", "description", "runbook_url"}:
         yield "its annotations are not summary, description, runbook_url"
 

@@ -40,6 +40,7 @@ BAD_PARTS: list[tuple[dict[str, Any], str]] = [
     ({"labels": {"severity": "page"}}, "its one label"),
     ({"labels": {"severity": "info", "team": "net"}}, "its one label"),
     ({"for": "0m"}, "no `for`"),
+    ({"keep_firing_for": "1h"}, "its `keep_firing_for`"),
     ({"annotations": {"summary": "Wrong."}}, "its annotations"),
 ]
 BAD_ANNOTATIONS = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from tests.dashboards.pools import OFF, Closure, Connections, FloatArray, Pool
+from tests.dashboards.pools import BY_SYSCTL, OFF, Closure, Connections, FloatArray, Pool
 
 PREFIX = "tcp_keepalive_"
 BEGINS_AT = 10
@@ -122,8 +122,12 @@ class Host:
     def _publish_findings(self, netns: str, seconds: float) -> None:
         latest = min(self._timeouts.values())
         stale = (self._connections.keepalive >= latest) & (self._connections.keepalive == DEFAULT)
+        affected = netns == "host" or any(
+            pool.netns == netns and pool.keepalive == BY_SYSCTL for pool in self._plan.pools
+        )
         findings = {
-            ("KA001", "critical"): seconds >= latest,
+            ("KA001", "critical"): seconds >= latest and affected,
+            ("KA001", "info"): seconds >= latest and not affected,
             ("KA009", "warning"): netns == "host" and seconds < latest and stale.any(),
             ("KA008", "info"): netns != "host" and seconds >= latest,
         }

@@ -121,7 +121,7 @@ def _databases() -> list[HostPlan]:
 
 def _nodes() -> list[HostPlan]:
     """
-    The host is correct; a pod's network namespace has the defaults.
+    The host is correct; a pod's network namespace has the defaults, which no connection uses.
     """
     pools = [
         Pool("kubelet.service", _OUT, 8, always(20), keepalive=30),

@@ -154,10 +154,34 @@ def test_fleet_stats(story: Story) -> None:
     """
     assert _answer(story, "fleet", "Hosts", "A") == len(HOSTS) - 1
     assert _answer(story, "fleet", "Hosts", "B") == 1, "batch-03 has fallen silent"
-    assert _answer(story, "fleet", "Hosts unprotected") == 3, "worker-04, batch-02, node-01"
+    assert _answer(story, "fleet", "Hosts unprotected") == 2, "worker-04, batch-02"
     assert _answer(story, "fleet", "At risk now") > 0
     assert _answer(story, "fleet", "Hanging now") > 0
     assert _answer(story, "fleet", "Idle drops") > 100
+
+
+def test_unaffected_namespaces(story: Story) -> None:
+    """
+    The host dashboard leaves out the unprotected namespace of a pod whose connections do not depend
+    on it, and counts its findings.
+    """
+    (paths,) = (
+        query
+        for query in queries()
+        if query.panel.json["title"] == "Settings against paths" and query.json["refId"] == "A"
+    )
+    shown = {each["metric"]["netns"] for each in story.ask(paths, "node-01:10240")}
+    assert shown == {"host", "shop/checkout"}
+    (findings,) = (
+        query
+        for query in queries()
+        if query.panel.dashboard == "host" and query.panel.json["title"] == "Findings"
+    )
+    counted = {
+        (each["metric"]["id"], each["metric"]["severity"]): each["value"][1]
+        for each in story.ask(findings, "node-01:10240")
+    }
+    assert counted == {("KA001", "info"): "1", ("KA008", "info"): "1"}
 
 
 def test_drops_stats(story: Story) -> None:

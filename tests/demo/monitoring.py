@@ -104,14 +104,14 @@ def monitoring(
 
 def accelerated(rules: str, times: int) -> str:
     """
-    The rules with the `for` of their alerts divided by times, and no other change.
+    The rules with the durations of their alerts divided by times, and no other change.
     """
     content = yaml.safe_load(rules)
     for group in content["groups"]:
         for rule in group["rules"]:
-            if "for" in rule:
-                seconds = 60 * int(rule["for"].removesuffix("m"))
-                rule["for"] = f"{seconds // times}s"
+            for key in {"for", "keep_firing_for"} & rule.keys():
+                seconds = 60 * int(rule[key].removesuffix("m"))
+                rule[key] = f"{seconds // times}s"
     return yaml.safe_dump(content)
 
 

@@ -105,6 +105,7 @@ def _for(node: Node, scope: _Scope) -> list[Any]:
 _VALUES: dict[str, Callable[[Node, _Scope], Any]] = {
     "array": lambda node, scope: [_value(each, scope) for each in node.named_children],
     "binary_expression": _coalesce,
+    "boolean": lambda node, _: _text(node) == "true",
     "call_expression": _call,
     "for_statement": _for,
     "identifier": lambda node, scope: scope[_text(node)],

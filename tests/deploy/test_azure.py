@@ -38,6 +38,10 @@ def as_azure_has_it(rule: dict[str, Any]) -> dict[str, Any]:
         return azures
     return azures | {
         "for": f"PT{rule.get('for', '0m').removesuffix('m')}M",  # ISO 8601 duration
+        "resolveConfiguration": {
+            "autoResolved": True,
+            "timeToResolve": f"PT{rule.get('keep_firing_for', '1m').removesuffix('m')}M",
+        },
         "severity": SEVERITIES[rule["labels"]["severity"]],
         "actions": [{"actionGroupId": group} for group in PARAMETERS["actionGroups"]],
     }
