@@ -13,7 +13,7 @@ from exporter.analysis.direction import course, is_inbound
 from exporter.analysis.history import HistoryRecorder
 from exporter.analysis.history_table import HistoryTable
 from exporter.analysis.observation import observe
-from exporter.analysis.survivals import survived
+from exporter.analysis.survivals import idle_before_answer, survived
 from exporter.analysis.verdicts import (
     Verdicts,
     evaluate,
@@ -36,17 +36,19 @@ from exporter.paths.matching import LocalEndpoints, Routes, idle_timeouts
 @dataclass(frozen=True, slots=True)
 class AnalyzedConnections:
     """
-    Connections, their history rows, the index of each one's path (-1: none), verdicts, the idle
-    spells survived since the previous sample, as returned by survived(), whether data refreshes the
-    mapping often enough, and which paths with snat_ports each one crosses, as returned by
-    Routes.translated().
+    Connections, their history rows, the index of each one's path (-1: none), whether each leaves
+    this host, verdicts, the idle spells survived since the previous sample, as returned by
+    survived() and idle_before_answer(), whether data refreshes the mapping often enough, and which
+    paths with snat_ports each one crosses, as returned by Routes.translated().
     """
 
     table: ConnectionTable
     known: HistoryTable
     path_of: npt.NDArray[np.int16]
+    crossing: BoolArray
     verdicts: Verdicts
     survived: FloatArray
+    idle_before_answer: FloatArray
     refreshed: BoolArray
     translated: BoolArray
 
@@ -114,8 +116,10 @@ class AnalyzedConnections:
             self.table.rows(which),
             self.known[which],
             self.path_of[which],
+            self.crossing[which],
             self.verdicts.rows(which),
             self.survived[which],
+            self.idle_before_answer[which],
             self.refreshed[which],
             self.translated[which],
         )
@@ -129,8 +133,10 @@ class AnalyzedConnections:
             ConnectionTable.concatenate([part.table for part in parts]),
             HistoryTable.concatenate([part.known for part in parts]),
             np.concatenate([part.path_of for part in parts]),
+            np.concatenate([part.crossing for part in parts]),
             Verdicts.concatenate([part.verdicts for part in parts]),
             np.concatenate([part.survived for part in parts]),
+            np.concatenate([part.idle_before_answer for part in parts]),
             np.concatenate([part.refreshed for part in parts]),
             np.concatenate([part.translated for part in parts]),
         )
@@ -153,13 +159,16 @@ def analyze(
     routes = Routes(table.remote, paths, found.inbound, ~found.on_host)
     path_of = routes.deciding()
     idle_timeout = idle_timeouts(paths)[path_of]
+    spells = survived(known, past)
     known["neared_limit"] = neared_limit(known, past, near_limit_ratio * idle_timeout)
     return AnalyzedConnections(
         table,
         known,
         path_of,
+        ~found.on_host,
         evaluate(table, known, idle_timeout, near_limit_ratio),
-        survived(known, past),
+        spells,
+        idle_before_answer(known, past, spells),
         is_refreshed_by_data(known, idle_timeout),
         routes.translated(),
     )

@@ -25,6 +25,7 @@ _JUST_NOW = 1.0
 """Maximum age in seconds of the last acknowledgement when a connection is closed in order."""
 _SLACK = 0.1
 _MAY_BE_DROP = np.array([reason in IDLE_DROP_REASONS for reason in Reason])
+_TIMED_OUT = _MAY_BE_DROP & np.array([reason is not Reason.RESET for reason in Reason])
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,16 @@ class ClosureVerdicts(Columns):
 
     spell is the idle time before the closure, or before the first unanswered segment if that led to
     it. survived is the minimum idle time of a connection closed in order; fatal is the maximum idle
-    time of one ended by the network or the peer. NaN means unknown. counts is true for sockets that
-    had been established connections.
+    time of one ended by the network or the peer. lost_at is the upper bound of the time when that
+    began, with the first unanswered segment. NaN means unknown. counts is true for sockets that had
+    been established connections.
     """
 
     reason: npt.NDArray[np.int8]
     spell: FloatArray
     survived: FloatArray
     fatal: FloatArray
+    lost_at: FloatArray
     counts: BoolArray
 
     def idle_drops(self, near_limit: FloatArray) -> BoolArray:
@@ -50,6 +53,13 @@ class ClosureVerdicts(Columns):
         """
         drops: BoolArray = _MAY_BE_DROP[self.reason] & (self.spell >= near_limit)
         return drops
+
+    def unexplained(self, near_limit: FloatArray) -> BoolArray:
+        """
+        Which timed out after an idle spell that was certainly shorter than near_limit.
+        """
+        timed_out: BoolArray = _TIMED_OUT[self.reason] & (self.fatal < near_limit)
+        return timed_out
 
 
 def classify_closures(
@@ -79,11 +89,8 @@ def classify_closures(
     reason = _reason(table, known, fin_acked, received, unchanged)
     half_closed = fin_acked & (reason != Reason.NORMAL)
     end = np.fmin(table.read_at, missing_since)
-    at_most = np.where(
-        unchanged & ~np.isnan(known["unanswered_at"]),
-        known["spell_at_most"],
-        end - known["active_at"],
-    )
+    hung = unchanged & ~np.isnan(known["unanswered_at"])
+    at_most = np.where(hung, known["spell_at_most"], end - known["active_at"])
     ended_by_other = _MAY_BE_DROP[reason] & ((reason != Reason.RESET) | was_reset)
     in_order = (reason == Reason.NORMAL) & (fin_acked | ~known["peer_closed"])
     spell = _spell(table, known, end, unchanged, reason)
@@ -93,6 +100,7 @@ def classify_closures(
         spell=np.where(half_closed, known["keepalive_time"], spell),
         survived=np.where(in_order, known["unchanged_for"], np.nan),
         fatal=np.where(ended_by_other & ~half_closed, at_most, np.nan),
+        lost_at=np.where(hung, known["unanswered_at"], end),
         counts=remembered | _was_established(table, inbound),
     )
 

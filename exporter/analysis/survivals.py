@@ -39,6 +39,19 @@ def survived(now: HistoryTable, past: HistoryTable) -> FloatArray:
     return spells
 
 
+def idle_before_answer(now: HistoryTable, past: HistoryTable, survived: FloatArray) -> FloatArray:
+    """
+    The survived spells, but as exact as the known idle time before a loss: up to the previous
+    sample, or until a probe was due. Too long if data was sent before that probe. NaN also if the
+    peer probes.
+    """
+    read_at, check_at = past["read_at"], past["check_at"]
+    probed = (check_at > read_at) & (check_at <= now["received_at"] + _SLACK)
+    spells: FloatArray = np.fmax(np.where(probed, check_at, read_at) - past["active_at"], 0.0)
+    spells[np.isnan(survived) | ~np.isnan(now["peer_gap"])] = np.nan
+    return spells
+
+
 class Survivals:
     """
     The spells that one sample found survived, and the paths on which anything was received.

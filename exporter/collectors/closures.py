@@ -13,6 +13,7 @@ import structlog
 from exporter.analysis.closure_reasons import ClosureVerdicts, classify_closures
 from exporter.analysis.direction import Course, course
 from exporter.analysis.history_table import HistoryTable
+from exporter.analysis.losses import closed_losses
 from exporter.analysis.sums import ClosureCounter
 from exporter.collectors.closure_streams import ClosureStreams, NamespaceStream
 from exporter.collectors.error_log import CollectorErrorLog
@@ -140,12 +141,16 @@ class ClosureCollector:
 
         closures = classify_closures(table, known, missing_since, inbound)
         path_of = Routes(table.remote, self._paths, inbound, ~on_host).deciding()[closures.counts]
+        outbound = (~inbound & ~on_host)[closures.counts]
         cgroup, source = known["cgroup"][closures.counts], source[closures.counts]
         table, closures = table.rows(closures.counts), closures.rows(closures.counts)
         drops = closures.idle_drops(self._near_limits[path_of])
         self._counter.add(closures, drops, path_of)
         now = time.monotonic()
         self._state.evidence.note_closures(closures, table.remote, path_of, self._paths, now)
+        lost = outbound & closures.unexplained(self._near_limits[path_of])
+        losses = closed_losses(table.rows(lost), closures.rows(lost), path_of[lost], self._paths)
+        self._state.losses.note_closures(losses, now)
         for row in np.flatnonzero(drops):
             if self._rate.allow(now):
                 workload = self._state.workloads.get(int(cgroup[row]), UNKNOWN_WORKLOAD)

@@ -34,6 +34,7 @@ from exporter.model import (
     Snapshot,
     SocketsReading,
     StrandedError,
+    UnexplainedLosses,
     since_boot,
 )
 
@@ -140,6 +141,7 @@ class Sampler:
                 Recommended(**self._config.recommended.model_dump()),
                 self._config.paths,
                 idle_bounds=self._idle_bounds(),
+                losses=self._losses(),
                 profile=self._config.chosen_profile,
             ),
             counts=self._counts,
@@ -151,6 +153,8 @@ class Sampler:
         """
         if config.namespaces != self._config.namespaces:
             self._find = namespace_finder(config.namespaces)
+        if _limits(config) != _limits(self._config):
+            self._state.losses.forget()
         self._top_workloads.most = config.workloads.max
         self._config = config
 
@@ -167,6 +171,12 @@ class Sampler:
         The bounds of the paths' idle timeouts, as observed in traffic, by path name.
         """
         return {} if self._sockets is None else self._sockets.idle_bounds
+
+    def _losses(self) -> dict[str, UnexplainedLosses]:
+        """
+        The connections lost without an explanation, by path name.
+        """
+        return {} if self._sockets is None else self._sockets.losses
 
     def _period_after(self, started: float) -> float:
         """
@@ -206,8 +216,9 @@ class Sampler:
         timestamp, started, begun = time.time(), time.monotonic(), since_boot()
         reading = self._reader.read(visits, self._config, self._settings)
         self._cgroups = reading.cgroups
-        evidence = self._state.evidence
+        evidence, losses = self._state.evidence, self._state.losses
         evidence.note_sample(reading.survivals, started)
+        losses.note_sample(reading.losses, started)
         self._sockets = SocketsReading(
             connections=reading.connections,
             busiest_destinations=reading.busiest_destinations,
@@ -216,6 +227,7 @@ class Sampler:
             idle_bounds={path.name: evidence.bounds(path, started) for path in self._config.paths},
             timestamp=timestamp,
             fresh_until=begun + STALE_AFTER_SAMPLES * self._period_after(started),
+            losses=losses.unexplained(),
         )
 
     def _count_connections(self, _: NamespaceVisits) -> None:
@@ -232,3 +244,10 @@ class Sampler:
         names = self._state.workloads = self._name_workloads(self._cgroups)
         workloads = self._top_workloads.choose(by_workload(self._cgroups, names))
         self._sockets = replace(self._sockets, workloads=workloads)
+
+
+def _limits(config: Config) -> object:
+    """
+    What decides whether a path explains a loss.
+    """
+    return config.paths, config.near_limit_ratio

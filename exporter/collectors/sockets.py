@@ -3,7 +3,7 @@ The sockets collector: counts the connections of all network namespaces.
 """
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -11,6 +11,7 @@ from exporter.analysis.analyze import AnalyzedConnections
 from exporter.analysis.destinations import DestinationCounter
 from exporter.analysis.exposure import count_exposed, count_stale
 from exporter.analysis.history import HistoryRecorder
+from exporter.analysis.losses import SampledLosses
 from exporter.analysis.sums import ConnectionCounter
 from exporter.analysis.survivals import Survivals
 from exporter.analysis.workloads import CgroupCounter, Count
@@ -25,7 +26,6 @@ from exporter.model import (
     Exposure,
     Namespace,
     NamespaceReading,
-    Path,
     Settings,
     StaleTimers,
 )
@@ -59,6 +59,7 @@ class CollectedSockets:
     busiest_destinations: dict[str, int]
     cgroups: dict[int, Count]
     survivals: Survivals
+    losses: SampledLosses
     namespaces: dict[str, NamespaceReading]
 
 
@@ -102,7 +103,7 @@ class SocketCollector:
         totals, self._may_redirect = read_connections(
             visits,
             config,
-            _Totals(config.paths, self._cgroups, settings),
+            _Totals(config, self._cgroups, settings, self._state.losses.watched_peers()),
             history_of=lambda namespace: self._state.of(namespace).history,
             may_redirect=self._may_redirect,
             on_entry=self._subscribe,
@@ -114,6 +115,7 @@ class SocketCollector:
             totals.destinations.busiest(),
             self._cgroups,
             totals.survivals,
+            totals.losses,
             {
                 netns: NamespaceReading(
                     each,
@@ -137,18 +139,20 @@ class _Totals:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        config: Config,
         expected_cgroups: Collection[int],
         settings: Mapping[str, Settings],
+        watched_peers: frozenset[int],
     ) -> None:
-        self.connections = ConnectionCounter(paths)
-        self.destinations = DestinationCounter(paths)
+        self.connections = ConnectionCounter(config.paths)
+        self.destinations = DestinationCounter(config.paths)
         self.cgroups = CgroupCounter(expected_cgroups)
-        self.survivals = Survivals(paths)
+        self.survivals = Survivals(config.paths)
+        self.losses = SampledLosses(config.paths, config.near_limit_ratio, watched_peers)
         self.at_risk: dict[str, int] = {}
         self.stale: dict[str, StaleTimers] = {}
         self.exposure: dict[str, Exposure] = {}
-        self._paths = paths
+        self._paths = config.paths
         self._settings = settings
 
     def copy(self) -> Self:
@@ -156,6 +160,7 @@ class _Totals:
         counters = (self.connections, self.cgroups, self.survivals)
         other.connections, other.cgroups, other.survivals = copy.deepcopy(counters)
         other.destinations = self.destinations.copy()
+        other.losses = self.losses.copy()
         # Their values never change. Copying them too would cost the square of the namespaces.
         other.at_risk, other.stale = dict(self.at_risk), dict(self.stale)
         other.exposure = dict(self.exposure)
@@ -168,6 +173,7 @@ class _Totals:
         self.destinations.add(table, connections.translated)
         self.cgroups.add(table.cgroup, verdicts)
         self.survivals.add(connections.path_of, connections.survived)
+        self.losses.add(connections)
         settings = self._settings.get(netns)
         stale = count_stale(table, known, verdicts, settings)
         self.stale[netns] = self.stale.get(netns, StaleTimers()) + stale

@@ -9,6 +9,7 @@ import numpy as np
 
 from exporter.analysis.evidence import Evidence
 from exporter.analysis.history import Cookies, History
+from exporter.analysis.loss_evidence import LossEvidence
 from exporter.model import Namespace
 from exporter.paths.matching import LocalEndpoints
 
@@ -64,6 +65,7 @@ class State:
         self.own = NamespaceState()
         self.workloads: dict[int, str] = {}
         self.evidence = Evidence()
+        self.losses = LossEvidence()
         self._others: dict[int, NamespaceState] = {}
 
     def keep(self, namespaces: Iterable[Namespace]) -> None:

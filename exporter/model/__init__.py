@@ -56,6 +56,7 @@ from exporter.model.sums import (
     IdleBounds,
     PathSums,
     StaleTimers,
+    UnexplainedLosses,
     WorkloadSums,
 )
 from exporter.model.table import (
@@ -123,6 +124,7 @@ __all__ = [
     "StrandedError",
     "TcpState",
     "Timer",
+    "UnexplainedLosses",
     "VanishedError",
     "WorkloadSums",
     "since_boot",

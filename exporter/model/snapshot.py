@@ -11,6 +11,7 @@ from exporter.model.sums import (
     Exposure,
     IdleBounds,
     StaleTimers,
+    UnexplainedLosses,
     WorkloadSums,
 )
 
@@ -66,8 +67,9 @@ class SocketsReading:
     connections has the sums over all namespaces. busiest_destinations has the most connections to
     one remote address and port in all namespaces together, by name of each path with snat_ports.
     namespaces is keyed by netns label, HOST_NETNS first. workloads is keyed by workload label; None
-    if unknown. idle_bounds is keyed by path name. timestamp is the time of the reading as Unix
-    time; after fresh_until, on the clock since_boot(), the reading is too old to be exported.
+    if unknown. idle_bounds and losses are keyed by path name, losses including NO_PATH. timestamp
+    is the time of the reading as Unix time; after fresh_until, on the clock since_boot(), the
+    reading is too old to be exported.
     """
 
     connections: ConnectionSums
@@ -77,6 +79,7 @@ class SocketsReading:
     idle_bounds: dict[str, IdleBounds]
     timestamp: float
     fresh_until: float
+    losses: dict[str, UnexplainedLosses] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,3 +123,18 @@ class IdleBounds:
     survived: float | None = None
     fatal: float | None = None
     mixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnexplainedLosses:
+    """
+    Connections lost after idle spells that no configured path explains.
+
+    The spells were between at_least and at_most seconds; every peer's connections have survived
+    spells of up to `survived` seconds.
+    """
+
+    number: int
+    at_least: float
+    at_most: float
+    survived: float

@@ -99,6 +99,7 @@ def closed(fatal: list[float], survived: list[float]) -> ClosureVerdicts:
         spell=np.zeros(number),
         survived=np.array([NAN] * len(fatal) + survived),
         fatal=np.array(fatal + [NAN] * len(survived)),
+        lost_at=np.zeros(number),
         counts=np.ones(number, np.bool_),
     )
 

@@ -34,6 +34,7 @@ def count(counter: ClosureCounter, spells: list[float], path: int) -> None:
         spell=np.array(spells, float),
         survived=np.full(number, np.nan),
         fatal=np.full(number, np.nan),
+        lost_at=np.zeros(number),
         counts=every,
     )
     counter.add(closures, every, np.full(number, path, np.int16))

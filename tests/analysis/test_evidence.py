@@ -65,6 +65,7 @@ def close(
         spell=np.zeros(number),
         survived=np.full(number, NAN) if survived is None else survived,
         fatal=fatal,
+        lost_at=np.zeros(number),
         counts=np.ones(number, np.bool_),
     )
     addresses = [halves(ipaddress.ip_address(servers[i % len(servers)])) for i in range(number)]

@@ -43,9 +43,18 @@ def count(
     path_of = np.full(len(table), path_index, np.int16)
     verdicts = evaluate(table, known, timeouts[path_of], 0.75)
     nan, no = np.full(len(table), np.nan), np.zeros(len(table), np.bool_)
-    return count_exposed(
-        AnalyzedConnections(table, known, path_of, verdicts, nan, no, no[:, None]), PATHS, settings
+    analyzed = AnalyzedConnections(
+        table=table,
+        known=known,
+        path_of=path_of,
+        crossing=~no,
+        verdicts=verdicts,
+        survived=nan,
+        idle_before_answer=nan,
+        refreshed=no,
+        translated=no[:, None],
     )
+    return count_exposed(analyzed, PATHS, settings)
 
 
 @pytest.mark.parametrize("path_index", [ON_AZURE, 1, ON_NO_PATH])

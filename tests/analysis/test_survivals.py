@@ -7,7 +7,7 @@ import pytest
 
 from exporter.analysis.history import History
 from exporter.analysis.history_table import HistoryTable
-from exporter.analysis.survivals import Survivals, survived
+from exporter.analysis.survivals import Survivals, idle_before_answer, survived
 from exporter.model import ConnectionTable, Direction, OnTimeout, Path
 from tests.analysis.rows import connection, observed, remembered
 
@@ -34,6 +34,14 @@ def spell(*samples: ConnectionTable) -> float:
     The survived spell at the last of the samples.
     """
     return float(survived(*last_two(*samples))[0])
+
+
+def idle_time(*samples: ConnectionTable) -> float:
+    """
+    The idle time before an answer at the last of the samples, as exact as it is known.
+    """
+    now, past = last_two(*samples)
+    return float(idle_before_answer(now, past, survived(now, past))[0])
 
 
 def idle_until(last: float, first: float = 0.0) -> list[ConnectionTable]:
@@ -116,6 +124,46 @@ def test_segments_not_counted() -> None:
     ages = {10.0: 10.0, 25.0: 25.0, 40.0: 40.0, 55.0: 1.0}
     old = [connection(at, age, segments_in=-1, segments_out=-1) for at, age in ages.items()]
     assert np.isnan(spell(*old))
+
+
+def test_idle_time_before_an_answer() -> None:
+    """
+    The idle time at the previous sample, if data was sent after that.
+    """
+    answer = connection(at=205.0, age=4.5, sent=5.0, segments_in=11, segments_out=11)
+    assert idle_time(*idle_until(200), answer) == pytest.approx(190)
+    assert np.isnan(idle_time(*idle_until(200)))
+
+
+def test_idle_time_before_a_probe() -> None:
+    """
+    The idle time until the probe was due, if that was answered; data before it was sent earlier.
+    """
+    armed = connection(at=190.0, age=190.0, expires=10.0)
+    answered = connection(
+        at=205.0, age=205.0, acked=4.9, expires=25.0, segments_in=11, segments_out=11
+    )
+    assert idle_time(*idle_until(180), armed, answered) == pytest.approx(200)
+    data = connection(at=205.0, age=12.0, expires=25.0, segments_in=11, segments_out=11)
+    assert idle_time(*idle_until(180), armed, data) == pytest.approx(190)
+    overdue = connection(at=190.0, age=190.0)
+    assert idle_time(*idle_until(180), overdue, answered) == pytest.approx(190)
+
+
+def test_idle_time_of_a_probed_connection() -> None:
+    """
+    If the peer probes, a probe may have hidden in the idle time, which is therefore unknown.
+    """
+    probe = connection(at=205.0, age=205.0, segments_in=11, segments_out=11)
+    answer = connection(at=220.0, age=1.0, segments_in=12, segments_out=12)
+    assert np.isnan(idle_time(*idle_until(200), probe, answer))
+
+
+def test_idle_time_of_a_new_connection() -> None:
+    """
+    A new connection has been idle for 0 s.
+    """
+    assert idle_time(connection(at=100.0, age=90.0)) == 0
 
 
 def test_counted_by_path() -> None:

@@ -56,7 +56,7 @@ class Result:
     before they were used again, without retransmitting, and those that retransmitted after that.
     died has the dead ones of the whole scenario. at_risk, hangs, closures and drops are from the
     metrics, listed_at_risk and listed_hanging from `connections`, logged from the log, finding from
-    `check`.
+    `check`. unexplained is whether losses without an explanation were found.
     """
 
     client: str
@@ -74,6 +74,7 @@ class Result:
     logged: int = 0
     evidence: bool = False
     finding: bool = False
+    unexplained: bool = False
 
     @property
     def dropped(self) -> int:
@@ -98,6 +99,7 @@ class Result:
             # The log has at most twenty a minute.
             "idle drops: log": self.logged <= self.dropped,
             "evidence": self.died > 0 or not (self.evidence or self.finding),
+            "unexplained": not self.unexplained,
         }
         return [name for name, agrees in facts.items() if not agrees]
 
@@ -290,6 +292,7 @@ def _note_end(
 ) -> None:
     scrape, log = exporter.scrape(), exporter.log
     fatal = {labels["path"] for labels, _ in scrape.samples.get("shortest_idle_fatal_seconds", [])}
+    findings = {labels["id"] for labels, _ in scrape.samples.get("finding", [])}
     argv = [sys.executable, "-m", "exporter", "check", f"--config.file={config}"]
     found = site.lab.client.run(argv, cwd=ROOT, check=False).stdout
     for name, result in results.items():
@@ -298,5 +301,6 @@ def _note_end(
         result.drops = scrape.by("reason", "idle_drops_total", path=name)
         result.evidence = name in fatal
         result.finding = "KA016" in found
+        result.unexplained = "KA019" in findings
         remote = f"{ADDRESSES[name]}:"
         result.logged = sum("idle drop" in line and remote in line for line in log)

@@ -15,6 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from exporter.analysis.losses import Loss
 from exporter.collectors import namespace_connections as reader
 from exporter.collectors import sampler as module
 from exporter.collectors.operating_system import NamespaceSockets
@@ -302,6 +303,24 @@ def test_findings_of_connections(kernel: Kernel) -> None:
     while "KA009" in findings and time.monotonic() < end:
         findings = {each.id: each for each in sampler.sample().findings}
     assert set(findings) == {"KA010"}
+
+
+def test_losses_after_a_reload(kernel: Kernel) -> None:
+    """
+    A reload with other paths forgets losses that one of them may explain; any other one does not.
+    """
+    state = State()
+    sampler = Sampler(Config(), state, ("settings", "sockets"))
+    loss = Loss(1, "azure-outbound", 7, 30.0, 45.0, time.monotonic())
+    state.losses.note_closures([loss], time.monotonic())
+    for config, watched in (
+        (Config.model_validate({"sampling": {"interval": "5s"}}), {7}),
+        (Config.model_validate({"profile": "aws"}), set()),
+    ):
+        sampler.use(config)
+        sampler.sample()
+        assert state.losses.watched_peers() == watched
+    assert kernel.reads
 
 
 def test_sums_of_a_slow_sample(kernel: Kernel) -> None:

@@ -8,7 +8,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +20,8 @@ _ANSWER = 1.0
 """Seconds in which a client expects an answer."""
 _POLL_INTERVAL = 0.05
 _SECOND_ADDRESS = "203.0.113.11"
+ANY_FAMILY = ("203.0.113.10", _SECOND_ADDRESS, "2001:db8::10")
+"""Three addresses of a lab's server."""
 SYSCTLS = {
     "tcp_retries2": 3,  # unanswered data ends a connection after 6.4 s
     "tcp_orphan_retries": 2,  # ... and after 3.2 s if the application has closed it
@@ -43,11 +45,16 @@ class Client:
 class Traffic:
     """
     Clients that leave their connections idle for at most `longest` seconds.
+
+    Without giving_up, they wait for an answer until the kernel gives up, as pools do whose clients
+    have no timeout. These open another connection meanwhile.
     """
 
     lab: NatLab
     longest: float
+    giving_up: bool = True
     clients: list[Client] = field(default_factory=list)
+    waiting: list[socket.socket] = field(default_factory=list)
 
     def run(self, stop: threading.Event) -> None:
         """
@@ -82,8 +89,12 @@ class Traffic:
         except OSError:
             answered = False
         if not answered:
-            client.sock.close()
-            client.sock = self._connect(client.address)
+            if self.giving_up:
+                client.sock.close()
+            else:
+                self.waiting.append(client.sock)
+            with suppress(OSError):  # until the end of an outage
+                client.sock = self._connect(client.address)
         client.sent_at, client.use_at = None, now + self._spell()
 
     def _connect(self, address: tuple[str, int]) -> socket.socket:
@@ -94,19 +105,28 @@ class Traffic:
 
 
 @contextmanager
-def ordinary_traffic(lab: NatLab, longest: float, clients: int) -> Iterator[None]:
+def ordinary_traffic(
+    lab: NatLab,
+    longest: float,
+    clients: int,
+    addresses: Sequence[str] = ANY_FAMILY,
+    *,
+    giving_up: bool = True,
+) -> Iterator[None]:
     """
-    Run this many clients for each of three addresses of the server, until the end of the block.
+    Run this many clients for each of the server's addresses, until the end of the block. Only with
+    giving_up, the kernel gives up soon, too.
     """
-    for name, value in SYSCTLS.items():
-        lab.client.sysctl(f"net.ipv4.{name}", value)
+    if giving_up:
+        for name, value in SYSCTLS.items():
+            lab.client.sysctl(f"net.ipv4.{name}", value)
     lab.server.ip(f"addr add {_SECOND_ADDRESS}/32 dev eth0")
     stop = threading.Event()
     with ThreadPoolExecutor(2) as pool:
         try:
             tasks = [pool.submit(_echo, lab.server, _listeners(lab.server), stop)]
-            traffic = Traffic(lab, longest)
-            for address in (lab.server.address, _SECOND_ADDRESS, lab.server.address6):
+            traffic = Traffic(lab, longest, giving_up)
+            for address in addresses:
                 traffic.connect(address, clients)
             tasks.append(pool.submit(traffic.run, stop))
             yield

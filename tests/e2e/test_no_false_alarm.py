@@ -1,12 +1,13 @@
 """
-With healthy connections, the exporter never reports idle drops or stalled connections.
+With healthy connections, the exporter never reports idle drops, stalled connections or losses after
+idle times.
 """
 
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep, time
 
@@ -36,7 +37,7 @@ SETTLING = 10.0
 @dataclass
 class Observer:
     """
-    The maximums of an exporter's metrics so far, and its last closures.
+    The maximums of an exporter's metrics so far, all its findings, and its last closures.
     """
 
     exporter: Exporter
@@ -44,6 +45,7 @@ class Observer:
     idle_drops: float = 0
     stalled: float = 0
     connections: float = 0
+    findings: set[str] = field(default_factory=set)
     closures: dict[str, int] | None = None
 
     def scrape(self) -> None:
@@ -56,6 +58,7 @@ class Observer:
         self.idle_drops = max(self.idle_drops, metrics.total("idle_drops_total"))
         self.stalled = max(self.stalled, stalled)
         self.connections = max(self.connections, metrics.total("connections", path="wan"))
+        self.findings |= {labels["id"] for labels, _ in metrics.samples.get("finding", [])}
         self.closures = metrics.by("reason", "closure_idle_seconds_count", path="wan")
 
 
@@ -182,6 +185,13 @@ class TestNoFalseAlarm:
         Packet loss never makes a connection stalled.
         """
         assert run.observers[side].stalled == 0
+
+    def test_no_unexplained_losses(self, run: Run, side: str) -> None:
+        """
+        Aborts and packet loss are no losses after idle times.
+        """
+        assert run.observers[side].findings
+        assert "KA019" not in run.observers[side].findings
 
     def test_closures_are_counted(self, run: Run, side: str) -> None:
         """

@@ -8,7 +8,17 @@ from pathlib import Path as FilePath
 
 from exporter.analysis.findings import RuleContext, find
 from exporter.analysis.report import reports
-from exporter.model import Exposure, IdleBounds, Platform, Recommended, Snapshot, StaleTimers
+from exporter.model import (
+    NO_PATH,
+    Exposure,
+    IdleBounds,
+    Platform,
+    Recommended,
+    Role,
+    Snapshot,
+    StaleTimers,
+    UnexplainedLosses,
+)
 from exporter.paths.choice import choose
 from exporter.paths.cloud import Cloud, DetectedCloud
 from exporter.paths.profiles import Profile
@@ -74,6 +84,13 @@ CONTEXTS: dict[str, RuleContext] = {
     ),
     "survives": replace(
         context(linux(), AZURE, _OFFICE), idle_bounds={"azure": IdleBounds(survived=300)}
+    ),
+    "lost without explanation": replace(
+        context(linux(), AZURE, replace(_OFFICE, role=Role.REPLACES)),
+        losses={
+            "office": UnexplainedLosses(5, at_least=21.6, at_most=33.2, survived=18.9),
+            NO_PATH: UnexplainedLosses(3, at_least=44.0, at_most=60.5, survived=0.0),
+        },
     ),
 }
 

@@ -18,6 +18,7 @@ from exporter.model import (
     Settings,
     Severity,
     StaleTimers,
+    UnexplainedLosses,
 )
 from exporter.paths.choice import ChosenProfile
 
@@ -137,6 +138,12 @@ RULES = (
         "The configured profile contradicts the detected cloud",
         cloud_profile.of_another_cloud,
     ),
+    Rule(
+        "KA019",
+        Severity.WARNING,
+        "Connections are lost after idle times that no configured path explains",
+        traffic.unexplained,
+    ),
 )
 """By id. A published id keeps its meaning; new rules are added at the end."""
 
@@ -172,13 +179,14 @@ def find_all(  # noqa: PLR0913  everything that rules check
     paths: tuple[Path, ...],
     *,
     idle_bounds: Mapping[str, IdleBounds] = MappingProxyType({}),
+    losses: Mapping[str, UnexplainedLosses] = MappingProxyType({}),
     profile: ChosenProfile | None = None,
 ) -> tuple[Finding, ...]:
     """
     The findings of all namespaces, in the order of settings.
 
-    settings and readings of the sockets are by netns label, idle_bounds by path name. Of a
-    namespace without a reading, the connections are unknown.
+    settings and readings of the sockets are by netns label, idle_bounds and losses by path name. Of
+    a namespace without a reading, the connections are unknown.
     """
     findings: list[Finding] = []
     for netns, own in settings.items():
@@ -192,6 +200,7 @@ def find_all(  # noqa: PLR0913  everything that rules check
                 paths=paths,
                 stale_timers=reading.stale_timers if reading else StaleTimers(),
                 idle_bounds=idle_bounds,
+                losses=losses,
                 profile=profile,
                 exposure=reading.exposure if reading else None,
             )

@@ -16,6 +16,7 @@ from exporter.model import (
     Settings,
     Severity,
     StaleTimers,
+    UnexplainedLosses,
 )
 from exporter.paths.choice import ChosenProfile
 
@@ -25,9 +26,9 @@ class RuleContext:
     """
     What rules check: one network namespace and all paths.
 
-    host has the settings of the exporter's own namespace; idle_bounds are by path name. profile is
-    None if the paths do not come from a profile, exposure if the namespace's connections are
-    unknown.
+    host has the settings of the exporter's own namespace; idle_bounds and losses are by path name,
+    losses including NO_PATH. profile is None if the paths do not come from a profile, exposure if
+    the namespace's connections are unknown.
     """
 
     netns: str
@@ -39,6 +40,7 @@ class RuleContext:
     idle_bounds: Mapping[str, IdleBounds] = field(default_factory=dict)
     profile: ChosenProfile | None = None
     exposure: Exposure | None = None
+    losses: Mapping[str, UnexplainedLosses] = field(default_factory=dict)
 
     @property
     def is_host(self) -> bool:

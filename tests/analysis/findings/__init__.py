@@ -12,12 +12,13 @@ from exporter.model import (
     Path,
     Platform,
     Recommended,
+    Role,
     Settings,
     Severity,
     StaleTimers,
 )
 
-AZURE = Path("azure", Direction.ANY, ("any",), 240.0, OnTimeout.DROP)
+AZURE = Path("azure", Direction.ANY, ("any",), 240.0, OnTimeout.DROP, Role.PROFILE)
 
 
 def path(name: str, idle_timeout: float) -> Path:

@@ -51,7 +51,7 @@ def test_ids() -> None:
     """
     Ids count up from KA001, and titles are unique.
     """
-    assert [rule.id for rule in RULES] == [f"KA{number:03}" for number in range(1, len(RULES) + 1)]
+    assert [rule.id for rule in RULES] == [f"KA{number + 1:03}" for number in range(len(RULES))]
     assert len({rule.title for rule in RULES}) == len(RULES)
     for rule in RULES:
         assert rule.unless <= {other.id for other in RULES} - {rule.id}

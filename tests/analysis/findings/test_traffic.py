@@ -8,7 +8,15 @@ from dataclasses import replace
 import pytest
 
 from exporter.analysis.findings.find import find_all
-from exporter.model import HOST_NETNS, IdleBounds, Recommended, Severity
+from exporter.model import (
+    HOST_NETNS,
+    NO_PATH,
+    IdleBounds,
+    Recommended,
+    Role,
+    Severity,
+    UnexplainedLosses,
+)
 from tests.analysis.findings import AZURE, bad, context, found, linux, path
 
 GIVEN = context(linux(), AZURE)
@@ -89,3 +97,65 @@ def test_of_all_namespaces() -> None:
     bounds = {AZURE.name: IdleBounds(fatal=100)}
     findings = find_all(settings, {}, Recommended(), (AZURE,), idle_bounds=bounds)
     assert [(each.id, each.netns) for each in findings] == [("KA016", HOST_NETNS)]
+
+
+LOSSES = UnexplainedLosses(5, at_least=21.6, at_most=33.2, survived=18.9)
+
+
+def test_unexplained() -> None:
+    """
+    KA019: the number of connections, bounds of their idle time, the longest one survived, a command
+    and the configuration.
+    """
+    finding = found(replace(GIVEN, losses={AZURE.name: LOSSES}))["KA019"]
+    assert finding.severity is Severity.WARNING
+    assert "5 on azure (240 s) after 21 s to 34 s (up to 18 s were survived)" in finding.problem
+    assert "`tcp-keepalive-exporter probe HOST:PORT`" in finding.remedy
+    assert "idle_timeout: 18s}]`." in finding.remedy
+
+
+def test_unexplained_on_no_path() -> None:
+    """
+    KA019 without a path, and without a spell that was survived: the shortest fatal one is proposed.
+    """
+    finding = found(replace(GIVEN, losses={NO_PATH: replace(LOSSES, survived=0.4)}))["KA019"]
+    assert "5 on no path after 21 s to 34 s." in finding.problem
+    assert "idle_timeout: 21s}]`." in finding.remedy
+
+
+def test_unexplained_on_several_paths() -> None:
+    """
+    Each path has its own numbers. For a path from the config file, the finding names the key to
+    correct. The shortest time is proposed.
+    """
+    office = replace(path("office", 3600), role=Role.REPLACES)
+    losses = {NO_PATH: replace(LOSSES, survived=40.0), "office": LOSSES, "removed": LOSSES}
+    given = replace(GIVEN, paths=(AZURE, office), losses=losses)
+    finding = found(given)["KA019"]
+    assert "5 on office (3600 s) after" in finding.problem
+    assert " and 5 on no path after" in finding.problem
+    assert "removed" not in finding.problem
+    assert "idle_timeout: 18s}" in finding.remedy
+    assert finding.remedy.endswith(" and correct the idle_timeout of office (3600 s).")
+    only = found(replace(given, losses={"office": LOSSES}))["KA019"]
+    assert only.remedy.endswith("hang. Then correct the idle_timeout of office (3600 s).")
+
+
+def test_explained_by_the_bounds() -> None:
+    """
+    A path that KA016 reports is not in KA019; another one is.
+    """
+    given = replace(GIVEN, idle_bounds={"azure": IdleBounds(18.0, 22.0)})
+    assert found(replace(given, losses={"azure": LOSSES})).keys() == {"KA016"}
+    both = found(replace(given, losses={"azure": LOSSES, NO_PATH: LOSSES}))
+    assert both.keys() == {"KA016", "KA019"}
+    assert "azure" not in both["KA019"].problem
+
+
+def test_losses_of_all_namespaces() -> None:
+    """
+    KA019 concerns the host only, whatever the number of namespaces.
+    """
+    settings = {HOST_NETNS: linux(), "web": linux()}
+    findings = find_all(settings, {}, Recommended(), (AZURE,), losses={NO_PATH: LOSSES})
+    assert [(each.id, each.netns) for each in findings] == [("KA019", HOST_NETNS)]
