@@ -35,7 +35,7 @@ def _existing(context: click.Context, parameter: click.Parameter, value: Path) -
 sysfs_option = click.option(
     "--path.sysfs",
     "sysfs",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # access() ignores capabilities
     default=Path("/sys"),
     show_default=True,
     callback=_existing,

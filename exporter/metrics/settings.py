@@ -118,8 +118,8 @@ def of_config(config: Config) -> Iterator[Metric]:
     chosen = config.chosen_profile
     yield gauge(
         "profile_info",
-        "Always 1, labeled with the profile in force, its source (config, detected, default) and"
-        " the detected cloud.",
+        "Always 1, labeled with the profile in force (several separated by commas), its source"
+        " (config, detected, default) and the detected cloud.",
         ("profile", "source", "cloud"),
         {(chosen.label, chosen.source, chosen.cloud.cloud): 1},
     )
