@@ -29,7 +29,8 @@ def count_exposed(
     connections: AnalyzedConnections, paths: Sequence[Path], settings: Settings | None
 ) -> Exposure:
     """
-    The connections that depend on their namespace's settings, or are at risk; None: not known.
+    The connections that depend on their namespace's settings, or are at risk. settings is None if
+    they could not be read.
     """
     table, known, verdicts = connections.table, connections.known, connections.verdicts
     # If no sample has shown the timer, whether keepalive is on is unknown: data was in flight each

@@ -31,8 +31,9 @@ from exporter.model import (
 )
 from exporter.paths.matching import deciding_paths
 
-_EDGES = (60.0, 120.0, 240.0, 600.0, 3600.0)
-_CLOSURE_EDGES = (240.0, 600.0)
+_EDGES = (60.0, 120.0, 600.0, 3600.0)
+"""Edges in seconds besides the idle timeouts of the paths."""
+_CLOSURE_EDGES = (600.0,)
 """Fewer edges, because each bucket makes one series per path and reason."""
 
 PathIndices = npt.NDArray[np.int16]
