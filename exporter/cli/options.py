@@ -4,6 +4,7 @@ Options and error handling shared by the commands.
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_args
 
@@ -26,10 +27,12 @@ config_file_option = click.option(
 
 
 def _existing(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
-    by_default = context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT
-    if not by_default and not value.is_dir():  # the default is absent on other systems than Linux
-        raise click.BadParameter(f"{str(value)!r} is not a directory; example: /host/sys")
-    return value
+    source = context.get_parameter_source(parameter.name or "")
+    with suppress(OSError):  # a folder above denies access
+        # The default exists on Linux only.
+        if source is ParameterSource.DEFAULT or value.is_dir():
+            return value
+    raise click.BadParameter(f"{str(value)!r} is not a readable directory; example: /host/sys")
 
 
 sysfs_option = click.option(

@@ -145,10 +145,11 @@ def test_aks_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "set `profile: aks`" in ended.stdout
 
 
-def test_bad_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["absent", "n" * 300], ids=["absent", "name too long"])
+def test_bad_folder(tmp_path: Path, name: str) -> None:
     """
-    A --path.sysfs that is not a directory is an error with exit code 2.
+    A --path.sysfs that is not a directory, or cannot be read, is an error with exit code 2.
     """
-    ended = run_exporter("--config.check", f"--path.sysfs={tmp_path / 'absent'}")
+    ended = run_exporter("--config.check", f"--path.sysfs={tmp_path / name}")
     assert ended.returncode == 2
-    assert "absent' is not a directory; example: /host/sys" in ended.stderr
+    assert f"{name}' is not a readable directory; example: /host/sys" in ended.stderr

@@ -137,7 +137,7 @@ def test_log(scraping: SecuredScraping) -> None:
     """
     Rejected clients are not logged, because any client could fill the log.
     """
-    expected = ("listening", "web config")
+    expected = ("profile in force", "listening", "web config")
     assert [
         line for line in scraping.exporter.log if not any(word in line for word in expected)
     ] == []

@@ -261,8 +261,8 @@ def test_no_series_twice() -> None:
 )
 def test_series_count(profile: str, tmp_path: Path) -> None:
     """
-    With each profile that auto may choose, there are at most 350 series per host with ten workloads, including the
-    exporter's own.
+    With each profile that auto may choose, there are at most 350 series per host with ten
+    workloads, including the exporter's own.
     """
     file = tmp_path / "config.yml"
     file.write_text(f"profile: {profile}")
