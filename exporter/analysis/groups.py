@@ -2,7 +2,7 @@
 Groups of namespaces with equal findings or settings: on a node with a hundred pods, most are alike.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from exporter.analysis.report import PathReport, Report, Verdict
@@ -13,12 +13,11 @@ _SEVERITIES = list(Severity)
 
 
 @dataclass(frozen=True, slots=True)
-class FindingGroup:
+class NamespaceGroup:
     """
-    Equal findings of one or more namespaces; finding is that of the first one.
+    The `netns` labels of one or more namespaces.
     """
 
-    finding: Finding
     netns: tuple[str, ...]
 
     @property
@@ -26,7 +25,17 @@ class FindingGroup:
         """
         The namespace, or the number of namespaces.
         """
-        return _where(self.netns)
+        one, *others = self.netns
+        return f"{len(self.netns)} network namespaces" if others else one
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup(NamespaceGroup):
+    """
+    Equal findings of one or more namespaces; finding is that of the first one.
+    """
+
+    finding: Finding
 
     @property
     def concerned(self) -> str | None:
@@ -37,7 +46,7 @@ class FindingGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class SettingsGroup:
+class SettingsGroup(NamespaceGroup):
     """
     Namespaces with equal settings, which cover the paths equally, and with the same verdict.
     """
@@ -45,14 +54,6 @@ class SettingsGroup:
     settings: Settings
     paths: tuple[PathReport, ...]
     verdict: Verdict
-    netns: tuple[str, ...]
-
-    @property
-    def where(self) -> str:
-        """
-        The namespace, or the number of namespaces.
-        """
-        return _where(self.netns)
 
 
 def group_findings(findings: Iterable[Finding]) -> tuple[FindingGroup, ...]:
@@ -63,7 +64,7 @@ def group_findings(findings: Iterable[Finding]) -> tuple[FindingGroup, ...]:
     for each in sorted(findings, key=lambda each: (_SEVERITIES.index(each.severity), each.id)):
         groups.setdefault(replace(each, netns=""), []).append(each)
     return tuple(
-        FindingGroup(equal[0], tuple(each.netns for each in equal)) for equal in groups.values()
+        FindingGroup(tuple(each.netns for each in equal), equal[0]) for equal in groups.values()
     )
 
 
@@ -74,8 +75,4 @@ def group_settings(reports: Iterable[Report]) -> tuple[SettingsGroup, ...]:
     groups: dict[tuple[Settings, tuple[PathReport, ...], Verdict], list[str]] = {}
     for each in reports:
         groups.setdefault((each.settings, each.paths, each.verdict), []).append(each.netns)
-    return tuple(SettingsGroup(*equal, tuple(netns)) for equal, netns in groups.items())
-
-
-def _where(netns: Sequence[str]) -> str:
-    return netns[0] if len(netns) == 1 else f"{len(netns)} network namespaces"
+    return tuple(SettingsGroup(tuple(netns), *equal) for equal, netns in groups.items())

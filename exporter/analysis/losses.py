@@ -12,24 +12,22 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from exporter.analysis.analyze import AnalyzedConnections
 from exporter.analysis.closure_reasons import ClosureVerdicts
 from exporter.analysis.sums import PathIndices
 from exporter.model import (
     NO_PATH,
-    AddressArray,
     ConnectionTable,
     FloatArray,
     IdleState,
     Path,
 )
+from exporter.paths.addresses import Keys, address_keys
 from exporter.paths.matching import idle_timeouts
 
 MOST = 1000
 """Maximum number of losses that one sample, and the evidence of all, consider."""
-Peers = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +35,8 @@ class Loss:
     """
     One connection that hangs or has timed out.
 
-    path is a path name or NO_PATH, peer a number returned by peers(). at_least and at_most bound
-    its idle spell in seconds; lost_at is the upper bound of the time of the first unanswered
+    path is a path name or NO_PATH, peer a number returned by address_keys(). at_least and at_most
+    bound its idle spell in seconds; lost_at is the upper bound of the time of the first unanswered
     segment, on the monotonic clock.
     """
 
@@ -64,14 +62,6 @@ class Answers(NamedTuple):
 
     last_at: float
     longest_idle: float
-
-
-def peers(remote: AddressArray) -> Peers:
-    """
-    A number for each remote address, by Fibonacci hashing; IPv4 addresses never share one.
-    """
-    mixed: Peers = remote[:, 0] * np.uint64(0xD6E8FEB86659FD93)
-    return mixed ^ (remote[:, 1] * np.uint64(0x9E3779B97F4A7C15))
 
 
 class SampledLosses:
@@ -118,12 +108,12 @@ class SampledLosses:
         self.hanging.update({loss.cookie: loss for loss in found})
         rows = np.flatnonzero(outbound)
         self._note_answers(
-            peers(connections.table.remote[rows]),
+            address_keys(connections.table.remote[rows]),
             known["received_at"][rows],
             connections.idle_before_answer[rows],
         )
 
-    def _note_answers(self, peer: Peers, received_at: FloatArray, idle: FloatArray) -> None:
+    def _note_answers(self, peer: Keys, received_at: FloatArray, idle: FloatArray) -> None:
         if not len(self._watched):
             return
         place = np.minimum(np.searchsorted(self._watched, peer), len(self._watched) - 1)
@@ -164,6 +154,6 @@ def _losses(
     at_most: FloatArray,
     lost_at: FloatArray,
 ) -> Iterator[Loss]:
-    columns = (table.cookie, path_names, peers(table.remote), at_least, at_most, lost_at)
+    columns = (table.cookie, path_names, address_keys(table.remote), at_least, at_most, lost_at)
     for cookie, name, peer, *times in zip(*columns, strict=True):
         yield Loss(int(cookie), name, int(peer), *map(float, times))

@@ -76,14 +76,13 @@ def read_connections(  # noqa: PLR0913  the differences between the two callers
         started, after = time.monotonic(), before.copy()
         recorder = HistoryRecorder(history_of(namespace))
         for table in sockets.tables:
-            analyzed = analyze(
-                table, recorder, config.paths, sockets.endpoints, config.near_limit_ratio
-            )
+            analyzed = analyze(table, recorder, paths, sockets.endpoints, config.near_limit_ratio)
             after.add(namespace.name, analyzed)
             within.add(table, analyzed.path_of < 0)
         on_read(namespace, sockets, recorder, started)
         return after
 
+    paths = config.paths
     found: dict[Namespace, NamespaceSockets] = {}
     for namespace in visits.found.namespaces:
         if alone := visits.inside(namespace, partial(survey, namespace)):

@@ -68,11 +68,17 @@ def is_any_of(values: Unsigned, known: Unsigned) -> BoolArray:
     return found
 
 
+def address_keys(addresses: AddressArray) -> Keys:
+    """
+    A number for each address: unique for IPv4, for IPv6 a hash of 64 bits.
+    """
+    keys: Keys = addresses[:, 1] ^ (addresses[:, 0] * _SCATTER)
+    return keys
+
+
 def endpoint_keys(addresses: AddressArray, ports: npt.NDArray[np.uint16]) -> Keys:
     """
     A number for each address with its port: unique for IPv4, for IPv6 a hash of 64 bits.
     """
     # The upper 16 bits of IPv4 addresses in mapped form are 0, as is their upper half.
-    keys: Keys = addresses[:, 1] ^ (ports.astype(np.uint64) << _PORT_SHIFT)
-    keys ^= addresses[:, 0] * _SCATTER
-    return keys
+    return address_keys(addresses) ^ (ports.astype(np.uint64) << _PORT_SHIFT)

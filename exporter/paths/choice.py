@@ -13,13 +13,6 @@ from exporter.paths.profiles import PROFILES, Profile
 DEFAULT = Profile.AZURE
 """Its timeouts are the shortest of all clouds."""
 
-_OF_CLOUD = {
-    Cloud.AZURE: Profile.AZURE,
-    Cloud.AWS: Profile.AWS,
-    Cloud.GCP: Profile.GCP,
-    Cloud.OCI: Profile.OCI,
-    Cloud.ALIBABA: Profile.ALIBABA,
-}
 CLOUDS = {
     Profile.AZURE: Cloud.AZURE,
     Profile.AZURE_NAT_GATEWAY: Cloud.AZURE,
@@ -33,6 +26,8 @@ CLOUDS = {
     Profile.ALIBABA: Cloud.ALIBABA,
 }
 """The cloud of each profile. Other profiles may be used on any cloud."""
+_OF_CLOUD = {cloud: Profile(cloud) for cloud in CLOUDS.values()}
+"""The profile for a cloud has its name."""
 
 
 class ProfileSource(StrEnum):

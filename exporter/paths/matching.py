@@ -129,22 +129,19 @@ class Routes:
             Direction.OUTBOUND: ~inbound,
             Direction.ANY: np.ones(len(remote), np.bool_),
         }
-        self._replacement = np.full(len(remote), -1, np.int16)
-        for index, path in enumerate(paths):
-            if path.role is Role.REPLACES:
-                self._replacement[(self._replacement < 0) & self._matches(path)] = index
+        self._crossed = [self._matches(path) for path in paths]
+        replaced: BoolArray = np.zeros(len(remote), np.bool_)
+        for crossed in self._crossed_with(Role.REPLACES):
+            crossed[replaced] = False  # only the first match replaces the profile's
+            replaced |= crossed
+        for crossed in self._crossed_with(Role.PROFILE):
+            crossed[replaced] = False
 
     def crosses(self, index: int) -> BoolArray:
         """
         Whether each connection crosses the path with this index.
         """
-        path = self._paths[index]
-        if path.role is Role.ADDS:
-            return self._matches(path)
-        if path.role is Role.PROFILE:
-            return self._matches(path) & (self._replacement < 0)
-        replaces: BoolArray = self._replacement == index
-        return replaces
+        return self._crossed[index]
 
     def translated(self) -> BoolArray:
         """
@@ -169,6 +166,10 @@ class Routes:
         for index in _shortest_last(self._paths):
             path_of[self.crosses(index)] = index
         return path_of
+
+    def _crossed_with(self, role: Role) -> list[BoolArray]:
+        of_paths = zip(self._paths, self._crossed, strict=True)
+        return [crossed for path, crossed in of_paths if path.role is role]
 
     def _matches(self, path: Path) -> BoolArray:
         matches: BoolArray = np.zeros(len(self._crossing), np.bool_)

@@ -111,7 +111,7 @@ def test_shorter_time_unproven() -> None:
 
 def test_own_time_seen_later() -> None:
     """
-    After the timer has been armed again, the own time is known.
+    After the timer has been armed again, its own time is known.
     """
     before = connection(at=1000, age=5, expires=10)
     after = connection(at=1015, age=20, acked=5, expires=10, segments_in=11, segments_out=11)

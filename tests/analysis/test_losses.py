@@ -10,7 +10,7 @@ import pytest
 
 from exporter.analysis.analyze import AnalyzedConnections, analyze
 from exporter.analysis.history import History, HistoryRecorder
-from exporter.analysis.losses import MOST, Answers, Loss, SampledLosses, closed_losses, peers
+from exporter.analysis.losses import MOST, Answers, Loss, SampledLosses, closed_losses
 from exporter.model import (
     NO_PATH,
     ConnectionTable,
@@ -19,6 +19,7 @@ from exporter.model import (
     Path,
     Timer,
 )
+from exporter.paths.addresses import address_keys
 from exporter.paths.matching import LocalEndpoints
 from tests.analysis.endings import (
     ABORTED,
@@ -123,7 +124,7 @@ def test_hanging_on_a_path() -> None:
     A connection that hangs after a spell far below its path's timeout, with the bounds of it.
     """
     losses = after(*lost_after_25_to_40_s())
-    (peer,) = peers(sample(0, 0).remote).tolist()
+    (peer,) = address_keys(sample(0, 0).remote).tolist()
     assert losses.hanging == {1: Loss(1, "azure", peer, 25, 40, 1040)}
     assert losses.hanging[1].began_at == 1000
 
@@ -188,7 +189,7 @@ def test_answers() -> None:
     The last answer of a watched peer, and the longest spell before an answer since the previous
     sample.
     """
-    (peer,) = peers(sample(0, 0).remote).tolist()
+    (peer,) = address_keys(sample(0, 0).remote).tolist()
     before, now = sample(1025, 25, 15, 5), sample(1040, 40, 3, 8)
     losses = after(sample(1010, 10, 5, 5), before, now, watched=frozenset({peer, 1, 2**64 - 1}))
     assert rounded(losses) == {peer: Answers(1037, 15)}
@@ -200,7 +201,7 @@ def test_answers_of_several_tables() -> None:
     """
     The answers of all tables and namespaces count, without a copy made before them.
     """
-    (peer,) = peers(sample(0, 0).remote).tolist()
+    (peer,) = address_keys(sample(0, 0).remote).tolist()
     losses = after(sample(1025, 25), sample(1040, 3), watched=frozenset({peer}))
     first = losses.copy()
     losses.add(analyzed(sample(1031, 31), sample(1040, 1, segments_in=7)))
@@ -223,7 +224,7 @@ def test_peers() -> None:
     ends = [f"10.{a}.{b}.1:1" for a in range(64) for b in range(64)]
     ends += [f"[fd00:{a:x}::{b:x}]:1" for a in range(64) for b in range(64)]
     remote = connections(*[("10.0.0.4:1", end) for end in ends]).remote
-    assert len(np.unique(peers(remote))) == len(ends)
+    assert len(np.unique(address_keys(remote))) == len(ends)
 
 
 @pytest.mark.parametrize(
