@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from exporter.cli.filters import filter_options
 from exporter.cli.options import (
     config_file_option,
     duration_option,
@@ -26,7 +27,7 @@ from exporter.cli.options import (
 from exporter.collectors.operating_system import SUPPORTED
 from exporter.collectors.state import State
 from exporter.config.schema import Config, Namespaces
-from exporter.connections.query import Query, Remote, Sort, UnknownPathError, parse_remote
+from exporter.connections.query import Query, Remote, Sort, UnknownPathError
 from exporter.model import CollectorError, StrandedError
 
 if TYPE_CHECKING:  # Linux only
@@ -38,13 +39,6 @@ _DESTINATION = "destination"
 _ROWS = 50
 _WIDTH_OF_PIPES = 200
 """Columns. Wide enough for one line per connection, for less and grep."""
-
-
-def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote | None:
-    try:
-        return None if value is None else parse_remote(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 @click.command(short_help="List connections, highest risk first.")
@@ -75,19 +69,7 @@ def _remote(_: click.Context, __: click.Parameter, value: str | None) -> Remote 
     type=click.Choice([_DESTINATION]),
     help="Show the number of connections to each remote address and port, highest first.",
 )
-@click.option(
-    "--workload", metavar="NAME", help="Only connections of this workload; * and ? are wildcards."
-)
-@click.option(
-    "--path", metavar="NAME", help="Only connections that cross this path; none: those on no path."
-)
-@click.option(
-    "--remote",
-    callback=_remote,
-    metavar="ADDRESS",
-    help="Only connections to this address or network (or public, private) and port; for example"
-    " 203.0.113.0/24 or :5432.",
-)
+@filter_options
 @click.option(
     "--limit",
     type=click.IntRange(min=0),

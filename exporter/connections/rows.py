@@ -53,13 +53,15 @@ class Connection:
     workload is None if workloads have no names, process if it was not found, expires if no timer
     runs. presumed: protection is none or late only if the peer does not probe, which was not
     watched for long enough. received is the time since the last segment from the peer, except for
-    probes. uid is that of the socket's creator.
+    probes. uid is that of the socket's creator; inode and cookie identify the socket.
     """
 
     netns: str
     workload: str | None
     process: OwningProcess | None
     uid: int
+    inode: int
+    cookie: int
     direction: Direction
     local: str
     local_port: int
@@ -130,6 +132,8 @@ def make_rows(
                 workload=owners.workloads.get(int(known["cgroup"][index])),
                 process=owners.processes.get(inode),
                 uid=int(table.uid[index]),
+                inode=inode,
+                cookie=int(table.cookie[index]),
                 direction=Direction.INBOUND if inbound[index] else Direction.OUTBOUND,
                 local=to_text(table.local[index]),
                 local_port=int(table.local_port[index]),

@@ -34,6 +34,8 @@ def connection(**changes: Any) -> Connection:
         "netns": HOST_NETNS,
         "workload": "billing.service",
         "process": OwningProcess(4211, "java", 77),
+        "inode": 54321,
+        "cookie": 98765,
         "uid": 998,
         "direction": Direction.OUTBOUND,
         "local": "10.0.0.4",
