@@ -26,6 +26,7 @@ LAYERS = (
     "collectors",
     "connections",
     "probe",
+    "protect",
     "web",
     "cli",
 )
@@ -45,12 +46,14 @@ USES_LINUX = {
     "exporter.probe.connection",
     "exporter.probe.idle_period",
     "exporter.probe.tcp_connection",
+    "exporter.protect.hanging",
 }
 MENTIONS_PLATFORM = {
     CHOOSES_PLATFORM,
     "exporter.cli.connections",  # the message on other platforms
     "exporter.cli.main",  # --version, and the message on other platforms
     "exporter.cli.probe",  # the message on other platforms
+    "exporter.cli.reset",  # the message on other platforms
     "exporter.cli.serve",  # Windows has no SIGHUP
     "exporter.cli.systemd",  # Windows' Python has no AF_UNIX
     "exporter.collectors.connection_counts",  # the message where listing sockets is refused
@@ -219,3 +222,21 @@ def test_class_names(modules: Modules) -> None:
         if isinstance(node, ast.ClassDef)
     )
     assert not [name for name, number in classes.items() if number > 1]
+
+
+def test_only_commands_change_anything(modules: Modules) -> None:
+    """
+    What changes open sockets is used by commands only: nothing that serves can reach it.
+    """
+    users = {
+        package(name)
+        for name in modules
+        for imported in ours(modules, name)
+        if package(imported) == "protect"
+    }
+    assert users == {"protect", "cli"}
+    assert not [
+        name
+        for name in ("exporter.cli.serve", "exporter.cli.main")
+        if any(package(each) == "protect" for each in ours(modules, name))
+    ]

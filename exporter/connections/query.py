@@ -4,9 +4,11 @@ Filters and sort order of a listing.
 
 import ipaddress
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from exporter.model import PROBLEMS, Risk
 from exporter.paths.matching import REMOTE_WORDS
 
 _HIGHEST_PORT = 65535
@@ -45,13 +47,14 @@ class Remote:
 @dataclass(frozen=True, slots=True)
 class Query:
     """
-    Selects connections with one of the PROBLEMS; with everything, all.
+    Selects connections with one of these risks; with everything, all.
 
     workload is a pattern with the wildcards * and ?. path is a path's name or NO_PATH. The result
     starts after offset connections and has at most limit of them.
     """
 
     everything: bool = False
+    risks: Collection[Risk] = PROBLEMS
     workload: str | None = None
     path: str | None = None
     remote: Remote | None = None

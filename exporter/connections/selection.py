@@ -16,7 +16,7 @@ import numpy.typing as npt
 from exporter.analysis.analyze import AnalyzedConnections
 from exporter.analysis.exact_options import may_change
 from exporter.connections.query import Query, Sort, UnknownPathError
-from exporter.model import NO_PATH, PROBLEMS, BoolArray, Path, Risk
+from exporter.model import NO_PATH, BoolArray, Path, Risk
 from exporter.paths.addresses import is_any_of
 from exporter.paths.matching import idle_timeouts, lead_to
 
@@ -47,11 +47,14 @@ class Matches(ABC):
     """
     Counts all connections by risk, and keeps those that match a query. Raises UnknownPathError.
 
-    undecided has those that match only if their exact options, which were not read, show a problem.
+    undecided has those that match only if their exact options, which were not read, show one of the
+    query's risks.
     """
 
     def __init__(self, query: Query, paths: Sequence[Path], names: Names) -> None:
         self._query = query
+        risks = Risk if query.everything else query.risks
+        self._is_listed = np.array([risk in risks for risk in Risk])
         self._path_names = [*(path.name for path in paths), NO_PATH]
         if query.path is not None and query.path not in self._path_names:
             known = ", ".join(self._path_names)
@@ -76,7 +79,7 @@ class Matches(ABC):
         risk = connections.risk
         self.by_risk = self.by_risk + _by_risk(risk)
         matching = self._match(connections)
-        listed = np.bool_(self._query.everything) | (risk <= max(PROBLEMS))
+        listed = self._is_listed[risk]
         self._keep_matching(netns, connections, matching & listed)
         undecided = np.flatnonzero(matching & ~listed & may_change(connections))
         if len(undecided):
@@ -93,7 +96,7 @@ class Matches(ABC):
         for netns, before in self.undecided:
             after = decide(before)
             self.by_risk = self.by_risk - _by_risk(before.risk) + _by_risk(after.risk)
-            self._keep_matching(netns, after, after.risk <= max(PROBLEMS))
+            self._keep_matching(netns, after, self._is_listed[after.risk])
         self.undecided = ()
 
     @abstractmethod

@@ -24,6 +24,8 @@ from exporter.cli.check_json import as_json
 from exporter.cli.check_text import show
 from exporter.cli.destinations_table import render as render_destinations
 from exporter.cli.probe_json import as_json as probe_as_json
+from exporter.cli.reset_json import document as reset_document
+from exporter.cli.reset_table import render as render_hanging
 from exporter.config.schema import Config
 from exporter.connections.advice import Advice, sentences
 from exporter.connections.to_json import document
@@ -32,11 +34,13 @@ from exporter.model import Recommended
 from exporter.paths.profiles import PROFILES
 from exporter.probe.inference import OutcomeKind
 from exporter.probe.report import Configured
+from exporter.protect.recheck import ResetOutcome
 from tests.alerts.rules import ALERTS
 from tests.analysis.findings import linux
 from tests.connections.examples import DESTINATIONS, EXAMPLES, look, look_by_destination
 from tests.docs.packages import package_table
 from tests.probe.outcomes import measurement, outcome
+from tests.protect.examples import dry_run, ended
 from tests.snapshots import WITH_PORTS, full_snapshot, no_closures
 
 ROOT = Path(__file__).parents[2]
@@ -158,6 +162,19 @@ def _destinations_json() -> str:
     return f"```json\n{json.dumps(found, indent=2)}\n```\n"
 
 
+def _reset() -> str:
+    console = Console(file=io.StringIO(), width=100, highlight=False, color_system=None)
+    with console.capture() as text:
+        console.print(render_hanging(dry_run(), 100, applied=False))
+    lines = [line.rstrip() for line in text.get().splitlines()]
+    return "\n".join(["```console", "$ tcp-keepalive-exporter reset", *lines, "```", ""])
+
+
+def _reset_json() -> str:
+    found = reset_document(ended(ResetOutcome.ENDED), applied=True)
+    return f"```json\n{json.dumps(found, indent=2)}\n```\n"
+
+
 def _advice() -> str:
     texts = sentences(Advice, Config())
     return "".join(f"| `{advice}` | {text} |\n" for advice, text in texts.items())
@@ -208,6 +225,9 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "destinations": _destinations,
     "destinations-json": _destinations_json,
     "advice": _advice,
+    "reset-flags": lambda: _flags("reset"),
+    "reset": _reset,
+    "reset-json": _reset_json,
     "findings": _findings,
     **{rule.id: partial(_finding, rule) for rule in RULES},
     "alerts": _alerts,

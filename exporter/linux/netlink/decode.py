@@ -114,15 +114,24 @@ def _is_end(message: bytes, sequence: int) -> bool:
         raise DecodeError("answer to another request")
     if flags & _NLM_F_DUMP_INTR:
         raise InterruptedReadError("the kernel interrupted the dump")
-    if len(message) >= NETLINK_HEADER.size + _ERRNO.size:
-        (code,) = _ERRNO.unpack_from(message, NETLINK_HEADER.size)
-        if code < -_MAX_ERRNO:
-            raise DecodeError(f"status {code} is not an error number")
-        if code < 0:
-            raise OSError(-code, os.strerror(-code))
+    check_status(message)
     if kind == NLMSG_ERROR:
         raise DecodeError("acknowledgement that was not requested")
     return True
+
+
+def check_status(message: bytes) -> None:
+    """
+    Raise OSError if an NLMSG_ERROR or NLMSG_DONE message has an error number, DecodeError if that
+    is invalid.
+    """
+    if len(message) < NETLINK_HEADER.size + _ERRNO.size:
+        return
+    (code,) = _ERRNO.unpack_from(message, NETLINK_HEADER.size)
+    if code < -_MAX_ERRNO:
+        raise DecodeError(f"status {code} is not an error number")
+    if code < 0:
+        raise OSError(-code, os.strerror(-code))
 
 
 def _by_layout(messages: Messages, sequence: int, read_at: float) -> Iterator[ConnectionTable]:

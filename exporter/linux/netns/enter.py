@@ -30,7 +30,8 @@ OWN = Path("/proc/thread-self/ns/net")
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 """Passed to pyroute2, which would otherwise start a process to find it."""
-_CAPABILITIES = {"CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21}  # uapi/linux/capability.h
+_CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21}
+"""Bits in include/uapi/linux/capability.h."""
 _PURPOSE = "to enter network namespaces"
 
 
@@ -64,13 +65,21 @@ def is_in_use(namespace: Namespace) -> bool:
     return False
 
 
-def refusal(capability: str, purpose: str) -> str:
+def has_capability(capability: str) -> bool:
     """
-    Why the kernel refuses an operation that requires CAP_SYS_PTRACE or CAP_SYS_ADMIN.
+    Whether the calling thread has one of CAP_NET_ADMIN, CAP_SYS_PTRACE and CAP_SYS_ADMIN, in its
+    own user namespace.
     """
     status = Path("/proc/thread-self/status").read_text(encoding="utf-8", errors="replace")
     effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
-    if not int(effective.split()[1], 16) >> _CAPABILITIES[capability] & 1:
+    return bool(int(effective.split()[1], 16) >> _CAPABILITIES[capability] & 1)
+
+
+def refusal(capability: str, purpose: str) -> str:
+    """
+    Why the kernel refuses an operation that requires one of the capabilities of has_capability().
+    """
+    if not has_capability(capability):
         return f"{capability} is required {purpose}"
     return (
         f"permission denied {purpose}, although {capability} is set; check seccomp, AppArmor,"

@@ -1,0 +1,3 @@
+"""
+Changes open sockets, only on request; nothing else in the exporter changes anything.
+"""
