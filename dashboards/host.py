@@ -92,7 +92,8 @@ def _stats() -> Iterator[stat.Panel]:
     yield number(
         "Hanging now",
         "Connections whose data or probes are not answered after an idle spell: their applications"
-        " hang at this moment. Restart or reconnect the client. Keepalive prevents a recurrence.",
+        " hang at this moment. `tcp-keepalive-exporter reset --apply` on the host ends them."
+        " Keepalive prevents a recurrence.",
         now(f"sum({own('connections', STALLED, PATH)})"),
         alert="TCPKeepaliveStalledConnections",
     )
@@ -252,13 +253,16 @@ def _workloads() -> Iterator[table.Panel | timeseries.Panel]:
     yield rows(
         "Workloads",
         "Owners of the connections: systemd units, containers, pods. For those at risk, enable"
-        " SO_KEEPALIVE, or set a keepalive time below the path's timeout.",
+        " SO_KEEPALIVE, or set a keepalive time below the path's timeout. Those that hang wait for"
+        " answers at this moment: `tcp-keepalive-exporter reset --apply` on the host ends them.",
         cells(f"topk(20, sum {workloads} ({at_risk}))"),
+        cells(f"topk(20, sum {workloads} ({own('workload_stalled_connections')}))"),
         cells(f"topk(20, sum {workloads} ({own('workload_connections')}))"),
         columns={
             "workload": text("Workload"),
             "A": gauge("At risk", style.ORANGE),
-            "B": count("Connections").wide(110),
+            "B": gauge("Hanging", style.RED),
+            "C": count("Connections").wide(110),
         },
         sort="At risk",
     )

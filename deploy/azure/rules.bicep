@@ -48,7 +48,12 @@ resource alertingRules 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-
       }
       severity: severities[rule.labels.severity]
       labels: rule.labels
-      annotations: rule.annotations
+      // Without those that query: it is not documented whether Azure's templates can.
+      annotations: {
+        summary: rule.annotations.summary
+        description: rule.annotations.description
+        runbook_url: rule.annotations.runbook_url
+      }
       actions: map(actionGroups, id => { actionGroupId: id })
     })
   }

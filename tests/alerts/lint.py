@@ -23,6 +23,8 @@ _VALUES: dict[str, set[str]] = {
     "id": {rule.id for rule in RULES},
     "severity": set(Severity),
 }
+_OPTIONAL = {"workloads"}
+"""Annotations that only some alerts have."""
 _COMPARISONS = {">", "<", ">=", "<=", "==", "!="}
 _RATES = {"rate", "increase"}
 _PROMETHEUS = ("up", "scrape_duration_seconds", "prometheus_config_last_reload_successful")
@@ -153,7 +155,7 @@ def has_the_parts_of_an_alert(rule: Rule) -> Iterator[str]:
         yield "it has no `for` in minutes"
     if not re.fullmatch(r"[1-9][0-9]*m", rule.text.get("keep_firing_for", "1m")):
         yield "its `keep_firing_for` is not in minutes"
-    if set(rule.annotations) != {"summary", "description", "runbook_url"}:
+    if set(rule.annotations) - _OPTIONAL != {"summary", "description", "runbook_url"}:
         yield "its annotations are not summary, description, runbook_url"
 
 

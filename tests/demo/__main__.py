@@ -50,7 +50,7 @@ def hints(environment: Environment, directory: Path) -> str:
     """
     applications = "\n".join(
         f"  {machine.name}  {'sysctls correct' if machine.configured else 'sysctls not set':16}"
-        f" {app.name:9} {app.description}"
+        f" {app.name:15} {app.description}"
         for machine in MACHINES
         for app in machine.applications
     )

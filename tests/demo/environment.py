@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from socket import AF_INET, AF_INET6, create_server
 from threading import Thread
@@ -15,12 +16,14 @@ from tests.cgroups import cgroup_tree, start_in, writable
 from tests.demo.monitoring import Monitoring, monitoring
 from tests.demo.scenario import (
     ABSENT,
+    ANSWER_AFTER,
     CLOUD,
     CONFIG,
     IDLE_TIMEOUT,
     MACHINES,
     PARTNER,
     SETTINGS,
+    SLOW,
     SPEEDUP,
     Application,
     Machine,
@@ -110,21 +113,30 @@ def answer(server: Host) -> None:
     """
     Run echo servers on all addresses of the server.
     """
-    server.ip("\n".join(f"addr add {address}/64 dev eth0 nodad" for address in PARTNER[1:]))
+    added = [*(f"{address}/64" for address in PARTNER[1:]), *(f"{each}/24" for each in SLOW)]
+    server.ip("\n".join(f"addr add {address} dev eth0 nodad" for address in added))
     listeners = [
-        server.adopt(server.call(create_server, (address, PORT), family=family))
-        for family, addresses in ((AF_INET, CLOUD), (AF_INET6, PARTNER))
+        (server.adopt(server.call(create_server, (address, PORT), family=family)), delay)
+        for family, addresses, delay in (
+            (AF_INET, CLOUD, 0),
+            (AF_INET, SLOW, ANSWER_AFTER),
+            (AF_INET6, PARTNER, 0),
+        )
         for address in addresses
     ]
     Thread(target=lambda: asyncio.run(_answer(listeners)), daemon=True).start()
 
 
-async def _answer(listeners: list[Socket]) -> None:
-    servers = [await asyncio.start_server(_echo, sock=listener) for listener in listeners]
+async def _answer(listeners: list[tuple[Socket, int]]) -> None:
+    servers = [
+        await asyncio.start_server(partial(_echo, delay), sock=listener)
+        for listener, delay in listeners
+    ]
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
-async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _echo(delay: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while data := await reader.read(1024):
+        await asyncio.sleep(delay)
         writer.write(data)
     writer.close()

@@ -12,6 +12,9 @@ CONFIGURED = 40
 """The timeout configured for connections to the partner, in seconds; wrong on purpose."""
 CLOUD, PARTNER = ("203.0.113.10",), ("2001:db8::10", "2001:db8::11")
 """Addresses of the servers."""
+SLOW = ("203.0.113.20",)
+"""Address of a server that takes ANSWER_AFTER seconds for its response."""
+ANSWER_AFTER = 30
 SETTINGS = Keepalive(time=10, interval=5, probes=3)
 """Correct settings for this NAT."""
 CONFIG = f"""
@@ -81,6 +84,12 @@ MACHINES = (
                 servers=PARTNER,
                 keepalive=Keepalive(time=32, interval=2, probes=6),
             ),
+            Application(
+                "summaries",
+                f"keepalive off; waits for a response that takes {ANSWER_AFTER} s",
+                servers=SLOW,
+                use_every=0,
+            ),
             # Traffic on the path shows that this is not an outage.
             Application("feed", "never idle", servers=PARTNER, use_every=0.5),
         ),
@@ -94,6 +103,13 @@ MACHINES = (
                 "keepalive on, with the sysctls' 10 s; used every 30 s",
                 keepalive=Keepalive(),
                 use_every=30,
+            ),
+            Application(
+                "summaries-fixed",
+                f"waits for the same response of {ANSWER_AFTER} s, with keepalive on",
+                servers=SLOW,
+                keepalive=Keepalive(),
+                use_every=0,
             ),
         ),
     ),
@@ -111,6 +127,7 @@ EXPECTED: frozenset[Identity] = frozenset(
         ("TCPKeepaliveStalledConnections", "critical", "web-1", "cloud-nat"),
         ("TCPKeepaliveIdleDrops", "warning", "web-1", "cloud-nat"),
         ("TCPKeepaliveAtRiskConnections", "warning", "web-2", "reports.service"),
+        ("TCPKeepaliveAtRiskConnections", "warning", "web-2", "summaries.service"),
         ("TCPKeepaliveSettingsNotInUse", "warning", "web-2", "cloud-nat"),
         ("TCPKeepaliveStalledConnections", "critical", "web-2", "partner"),
         ("TCPKeepaliveIdleDrops", "warning", "web-2", "partner"),

@@ -191,6 +191,20 @@ def test_an_alert_is_complete(demo: Demo, name: str) -> None:
         assert alert["generatorURL"].startswith(demo.monitoring.prometheus + "/graph?")
 
 
+def test_an_alert_about_hanging_connections_names_workloads(demo: Demo) -> None:
+    """
+    It has the workloads of its host, with the number of their connections.
+    """
+    named = {
+        key[2]: alert["annotations"]["workloads"]
+        for key, alert in demo.received.items()
+        if key[0] == "TCPKeepaliveStalledConnections"
+    }
+    assert named.keys() == {"web-1", "web-2"}
+    assert re.fullmatch(r"checkout\.service \([1-4]\)", named["web-1"])
+    assert re.fullmatch(r"sync\.service \([1-4]\)", named["web-2"])
+
+
 def test_prometheus_evaluates_every_rule_without_fault(demo: Demo) -> None:
     """
     Each is healthy, and takes less than 100 ms.

@@ -33,10 +33,12 @@ def as_azure_has_it(rule: dict[str, Any]) -> dict[str, Any]:
     https://learn.microsoft.com/azure/templates/microsoft.alertsmanagement/prometheusrulegroups
     """
     azures: dict[str, Any] = {"expression": rule["expr"], "labels": rule.get("labels", {})}
-    azures |= {key: rule[key] for key in ("record", "alert", "annotations") if key in rule}
+    azures |= {key: rule[key] for key in ("record", "alert") if key in rule}
     if "alert" not in rule:
         return azures
+    annotations = {key: text for key, text in rule["annotations"].items() if "query" not in text}
     return azures | {
+        "annotations": annotations,
         "for": f"PT{rule.get('for', '0m').removesuffix('m')}M",  # ISO 8601 duration
         "resolveConfiguration": {
             "autoResolved": True,
