@@ -143,6 +143,7 @@ class Host:
         at_risk: Counter[str] = Counter({"host": 0, **dict.fromkeys(self._plan.namespaces, 0)})
         risky: Counter[str] = Counter()
         workloads: Counter[str] = Counter()
+        stalled: Counter[str] = Counter()
         for index, pool_index in enumerate(table.pool):
             pool = table.pools[pool_index]
             timeout = self._timeouts.get(pool.path, math.inf)
@@ -150,6 +151,7 @@ class Host:
             state = _state(idle[index], timeout, hangs=bool(hangs[index]))
             states[pool.path, protection, state] += 1
             workloads[pool.workload] += 1
+            stalled[pool.workload] += bool(hangs[index])
             if state in {"near_limit", "over_limit"} and protection in {"none", "late"}:
                 at_risk[pool.netns] += 1
                 risky[pool.workload] += 1
@@ -161,6 +163,7 @@ class Host:
         for workload, number in workloads.items():
             self._set("workload_connections", number, workload=workload)
             self._set("workload_at_risk_connections", risky[workload], workload=workload)
+            self._set("workload_stalled_connections", stalled[workload], workload=workload)
         self._publish_histograms(idle)
         timers = {"keepalive": int((table.keepalive != OFF)[~hangs].sum())}
         timers["retransmit"] = int(hangs.sum())
