@@ -87,6 +87,18 @@ def test_exactly_those_that_hang(lab: NatLab) -> None:
     assert find(lab.client, 0).listing.by_risk.total() == 520
 
 
+def test_unanswered_probes(lab: NatLab) -> None:
+    """
+    A connection whose keepalive probes are unanswered hangs, too.
+    """
+    hanging = lab.connect(keepalive=Keepalive(IDLE_TIMEOUT + 1, 1, 60))
+    kept = lab.connect(keepalive=Keepalive(1, 1, 60))
+    ended = lab.client.call(end_hanging, find(lab.client, 1))
+    assert ended.outcomes == {ResetOutcome.ENDED: 1}
+    assert hanging.client_error() == "ECONNABORTED"
+    assert kept.reaches_server()
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_filters(lab: NatLab, family: int) -> None:
     """
