@@ -11,7 +11,8 @@ from rich.text import Text
 
 from exporter.cli.page import STYLES, empty_table, heading, more, page
 from exporter.connections import format as words
-from exporter.connections.advice import Advice
+from exporter.connections.advice import HANGING, Advice
+from exporter.connections.hint_lines import hint_lines
 from exporter.connections.listing import ConnectionListing, notes
 from exporter.connections.rows import Connection
 from exporter.model import Protection
@@ -61,14 +62,24 @@ def _below(listing: ConnectionListing) -> Padding:
     lines = []
     for advice, text in listing.advice.items():
         rows = [row for row in listing.connections if row.advice is advice]
-        is_of_risk = advice in (Advice.STALLED, Advice.UNANSWERED, Advice.PEER_CLOSED)
+        is_of_risk = advice in (*HANGING, Advice.PEER_CLOSED)
         word = _risk(rows[0]) if is_of_risk else _protection(rows[0])
-        lines.append((Text.assemble(word, f" ({len(rows)})"), Text(text)))
-    lines += [(Text("note", style="dim"), Text(text, style="dim")) for text in notes(listing)]
+        if advice is Advice.FRAGILE:
+            word = Text("fragile", style="yellow")
+        hints = (Padding(_folded(line), (0, 0, 0, 2)) for line in hint_lines(advice, rows))
+        lines.append((Text.assemble(word, f" ({len(rows)})"), Group(_folded(text), *hints)))
+    lines += [(Text("note", style="dim"), Group(Text(x, style="dim"))) for x in notes(listing)]
     grid = Table.grid(padding=(0, 2, 0, 0))
     for marker, content in lines:
         grid.add_row(marker, Padding(content, (0, 0, 1, 0)))
     return Padding(grid, (1, 0, 0, 0))
+
+
+def _folded(text: str) -> Text:
+    """
+    Text whose URLs and commands are not cut off.
+    """
+    return Text(text, overflow="fold")
 
 
 def _risk(row: Connection) -> Text:

@@ -2,18 +2,25 @@
 Advice for connections with a problem: one text per kind of problem.
 """
 
+import math
 from collections.abc import Iterable
 from enum import StrEnum
 
 from exporter.config.schema import Config
-from exporter.model import Path, Protection, Risk, SocketOptions
+from exporter.model import AT_RISK_PROTECTIONS, Path, Protection, Risk, SocketOptions
+from exporter.remedies.values import at_most_half
+from exporter.text.documentation import documentation
+
+_SHORT_OUTAGE = 15.0
+"""Seconds. Routes and virtual machines that move interrupt connections for about as long."""
 
 
 class Advice(StrEnum):
     """
     Kinds of advice.
 
-    LATE is for connections whose exact options could not be read.
+    LATE is for connections whose exact options could not be read. FRAGILE is a note on connections
+    with exact options and no other advice, whatever their risk is.
     """
 
     STALLED = "stalled"
@@ -25,6 +32,11 @@ class Advice(StrEnum):
     ARMED_BEFORE_CHANGE = "armed_before_change"
     LATE = "late"
     PEER_CLOSED = "peer_closed"
+    FRAGILE = "fragile"
+
+
+HANGING = (Advice.STALLED, Advice.UNANSWERED)
+"""Advice for connections that hang."""
 
 
 def advise(
@@ -45,11 +57,36 @@ def advise(
         return Advice.UNANSWERED
     if risk is Risk.PEER_CLOSED:
         return Advice.PEER_CLOSED
-    if path is None or risk not in (Risk.AT_RISK, Risk.UNPROTECTED):
+    if path is not None and risk in (Risk.AT_RISK, Risk.UNPROTECTED):
+        return why_unprotected(protection, options, path, setting)
+    return Advice.FRAGILE if options is not None and _is_fragile(options) else None
+
+
+def why_unprotected(
+    protection: Protection, options: SocketOptions | None, path: Path | None, setting: float | None
+) -> Advice | None:
+    """
+    The advice for an unprotected connection, whatever its idle state; None if it is protected.
+    """
+    if path is None or protection not in AT_RISK_PROTECTIONS:
         return None
     if protection is Protection.NONE:
         return Advice.NO_KEEPALIVE
     return Advice.LATE if options is None else _why_late(options, path.idle_timeout, setting)
+
+
+def _is_fragile(options: SocketOptions) -> bool:
+    """
+    Whether keepalive ends an idle connection within _SHORT_OUTAGE of the first unanswered probe.
+
+    With TCP_USER_TIMEOUT, it does so once nothing was received for as long, after at least one
+    interval (tcp_keepalive_timer in net/ipv4/tcp_timer.c).
+    """
+    gives_up_after = options.interval * options.probes
+    if options.user_timeout:
+        intervals = math.ceil((options.user_timeout - options.time) / options.interval)
+        gives_up_after = options.interval * max(1, intervals)
+    return options.keepalive and gives_up_after < _SHORT_OUTAGE
 
 
 def _why_late(options: SocketOptions, idle_timeout: float, setting: float | None) -> Advice:
@@ -65,8 +102,9 @@ def sentences(given: Iterable[Advice], config: Config) -> dict[Advice, str]:
     The texts of the given advice, most urgent first.
     """
     chosen = set(given)
-    time = _at_most_half(config.recommended.time, config)
-    interval = _at_most_half(config.recommended.interval, config)
+    shortest = min((path.idle_timeout for path in config.paths), default=math.inf)
+    time = at_most_half(config.recommended.time, shortest)
+    interval = at_most_half(config.recommended.interval, shortest)
     words = {
         Advice.STALLED: (
             "Sent data or probes are unanswered; most likely the path has dropped the connection."
@@ -82,8 +120,9 @@ def sentences(given: Iterable[Advice], config: Config) -> dict[Advice, str]:
         ),
         Advice.NO_KEEPALIVE: (
             f"Keepalive is off. Enable SO_KEEPALIVE in the application, with a time of {time} s."
-            " docs/cures.md has the settings for libpq, JDBC, Redis, nginx, HAProxy and others."
             " Alternatively, close idle connections before the path's timeout."
+            " `tcp-keepalive-exporter fix --for CLIENT` prints the settings of databases, drivers,"
+            f" proxies and languages (all of them: {documentation('cures.md')} )."
         ),
         Advice.OWN_TIME_LATE: (
             "The application sets its own keepalive time, which is too long for the path's timeout."
@@ -114,13 +153,10 @@ def sentences(given: Iterable[Advice], config: Config) -> dict[Advice, str]:
             " close idle ones sooner than the server does. If their number grows, the application"
             " leaks them: it never closes what it no longer uses."
         ),
+        Advice.FRAGILE: (
+            "Keepalive gives up soon after the first unanswered probe: an outage of less than"
+            f" {_SHORT_OUTAGE:g} s ends an idle connection that is otherwise healthy. Set"
+            f" TCP_KEEPINTVL to {interval} s in the application, or let it reopen such connections."
+        ),
     }
     return {advice: text for advice, text in words.items() if advice in chosen}
-
-
-def _at_most_half(recommended: float, config: Config) -> int:
-    """
-    The recommended seconds, but at most half the shortest configured idle timeout, at least 1.
-    """
-    shortest = min((path.idle_timeout for path in config.paths), default=float("inf"))
-    return int(max(1, min(recommended, shortest / 2)))

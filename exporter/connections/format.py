@@ -124,8 +124,11 @@ def workload(row: Connection) -> str:
 
 def process(row: Connection) -> str:
     """
-    The process, with unprintable characters escaped, or the user if the process is unknown.
+    The process, with unprintable characters escaped, or the user if the process is unknown. The
+    client that it probably uses follows, as in java[4211] pgjdbc?
     """
     if row.process is None:
         return f"uid {row.uid}"
-    return f"{printable(row.process.name)}[{row.process.pid}]"
+    client = row.hint.client
+    guess = f" {client.id}?" if client and not row.hint.certain else ""
+    return f"{printable(row.process.name)}[{row.process.pid}]{guess}"

@@ -21,7 +21,7 @@ from exporter.connections.query import Query, Sort
 from exporter.connections.rows import Connection, Owners, make_rows
 from exporter.connections.selection import Matches, Selection
 from exporter.linux.procfs.cgroups import WorkloadNames
-from exporter.linux.procfs.processes import ProcessFinder
+from exporter.linux.procfs.processes import ProcessFinder, read_command
 from exporter.linux.procfs.socket_options import read_options
 from exporter.model import (
     CollectorError,
@@ -103,7 +103,8 @@ class ConnectionLister:
             workloads, unnamed = self._name_workloads(cgroups)
             processes = self._find_processes([page.judged])
             unread = {inode: each for inode, each in processes.items() if inode not in options}
-            owners = Owners(processes, options | _read_options(unread), workloads)
+            commands = {pid: read_command(pid) for pid in {each.pid for each in processes.values()}}
+            owners = Owners(processes, options | _read_options(unread), workloads, commands)
             rows = make_rows(page, config, found.times, owners)
             # Exact options may have changed the risk that was counted.
             by_risk = by_risk - Counter(map(Risk, page.judged.risk.tolist()))

@@ -4,7 +4,7 @@ Converts analyzed connections into rows with owners, exact options and advice.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from exporter.analysis.exact_options import with_options
 from exporter.analysis.verdicts import is_peer_excluded
 from exporter.config.schema import Config
 from exporter.connections.advice import Advice, advise
+from exporter.connections.client_hints import ClientHint, ClientHints
 from exporter.connections.selection import Page
 from exporter.model import (
     AT_RISK_PROTECTIONS,
@@ -20,12 +21,14 @@ from exporter.model import (
     OwningProcess,
     Path,
     Protection,
+    Recommended,
     Risk,
     SocketOptions,
     TcpState,
     Timer,
 )
 from exporter.paths.matching import idle_timeouts, to_text
+from exporter.remedies.recognition import ClientTraits
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Connection:
     receive_queue: int
     keepalive: Keepalive
     advice: Advice | None
+    hint: ClientHint
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +93,14 @@ class Owners:
     """
     What is known about the owners of a page's sockets.
 
-    processes and options are by socket inode, workloads by cgroup.
+    processes and options are by socket inode, workloads by cgroup, commands (the arguments of the
+    processes) by pid.
     """
 
     processes: Mapping[int, OwningProcess]
     options: Mapping[int, SocketOptions]
     workloads: Mapping[int, str]
+    commands: Mapping[int, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
 
 _MAY_BE_PRESUMED = (Risk.AT_RISK, Risk.UNPROTECTED)
@@ -121,20 +127,35 @@ def make_rows(
     peer_excluded = is_peer_excluded(known, config.near_limit_ratio * timeouts).tolist()
     timers = np.minimum(table.timer, Timer.OTHER).tolist()
     received = (known["read_at"] - known["received_at"]).tolist()
+    hints = ClientHints(Recommended(**config.recommended.model_dump()))
     rows = []
     for index, inode in enumerate(inodes):
         path = path_of[index]
         risk, timer = Risk(risks[index]), Timer(timers[index])
         protection = Protection(judged.verdicts.protection[index])
+        direction = Direction.INBOUND if inbound[index] else Direction.OUTBOUND
+        process, exact = owners.processes.get(inode), options[index]
+        keepalive = _keepalive(exact, known["armed"][index], known["keepalive_time"][index])
+        setting = times.get(page.netns[index])
+        advice = advise(risk, protection, exact, path, setting)
+        ports = table.local_port if inbound[index] else table.remote_port
+        traits = _traits(
+            process,
+            owners,
+            direction=direction,
+            port=int(ports[index]),
+            on=keepalive.on,
+            options=exact,
+        )
         rows.append(
             Connection(
                 netns=page.netns[index],
                 workload=owners.workloads.get(int(known["cgroup"][index])),
-                process=owners.processes.get(inode),
+                process=process,
                 uid=int(table.uid[index]),
                 inode=inode,
                 cookie=int(table.cookie[index]),
-                direction=Direction.INBOUND if inbound[index] else Direction.OUTBOUND,
+                direction=direction,
                 local=to_text(table.local[index]),
                 local_port=int(table.local_port[index]),
                 remote=to_text(table.remote[index]),
@@ -154,13 +175,30 @@ def make_rows(
                 unanswered=int(table.unanswered[index]),
                 send_queue=int(table.send_queue[index]),
                 receive_queue=int(table.receive_queue[index]),
-                keepalive=_keepalive(
-                    options[index], known["armed"][index], known["keepalive_time"][index]
+                keepalive=keepalive,
+                advice=advice,
+                hint=hints.hint(
+                    traits=traits, advice=advice, protection=protection, path=path, setting=setting
                 ),
-                advice=advise(risk, protection, options[index], path, times.get(page.netns[index])),
             )
         )
     return rows
+
+
+def _traits(  # noqa: PLR0913  one argument per fact
+    process: OwningProcess | None,
+    owners: Owners,
+    *,
+    direction: Direction,
+    port: int,
+    on: bool | None,
+    options: SocketOptions | None,
+) -> ClientTraits:
+    command = owners.commands.get(process.pid, ()) if process else ()
+    names = (process.name,) if process else ()
+    if command:
+        names = (*names, command[0].rpartition("/")[2])
+    return ClientTraits(names, " ".join(command), direction, port, on, options)
 
 
 def _keepalive(options: SocketOptions | None, armed: int, at_least: float) -> Keepalive:

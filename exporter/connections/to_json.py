@@ -8,6 +8,7 @@ from typing import Any
 
 from exporter.connections.destinations import Destination
 from exporter.connections.listing import ConnectionListing, DestinationListing, notes, unread_notes
+from exporter.connections.rescue import rescue_commands
 from exporter.connections.rows import Connection
 from exporter.model import NO_PATH, Risk
 from exporter.text.json_envelope import envelope
@@ -82,6 +83,15 @@ def _connection(row: Connection) -> dict[str, Any]:
             "user_timeout_seconds": _rounded(keepalive.user_timeout),
         },
         "advice": row.advice and str(row.advice),
+        "client": row.hint.client
+        and {
+            "id": row.hint.client.id,
+            "name": row.hint.client.name,
+            "probable": not row.hint.certain,
+        },
+        "default_of": list(row.hint.default_of),
+        "fix": row.hint.fix,
+        "commands": list(rescue_commands(row)),
     }
 
 

@@ -10,6 +10,7 @@ from exporter.analysis.coverage import dead_peer_detection, probes_before_timeou
 from exporter.config.schema import Config
 from exporter.metrics.shapes import gauge
 from exporter.model import Finding, Platform, Settings
+from exporter.text.documentation import documentation
 
 _NAMES = ("time", "interval", "probes")
 
@@ -163,7 +164,7 @@ def of_findings(findings: Iterable[Finding]) -> Iterator[Metric]:
     yield gauge(
         "finding",
         "1 while the finding applies to the namespace, absent otherwise. The ids are described in"
-        " docs/findings.md.",
+        f" {documentation('findings.md')}.",
         ("id", "severity", "netns"),
         {(each.id, each.severity, each.netns): 1 for each in findings},
     )

@@ -5,6 +5,8 @@ Keepalive settings, and findings about them. Times are in seconds.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from exporter.text.documentation import documentation
+
 
 class Platform(StrEnum):
     """
@@ -81,6 +83,6 @@ class Finding:
     @property
     def docs(self) -> str:
         """
-        The place in the documentation.
+        The URL of its description.
         """
-        return f"docs/findings.md#{self.id.lower()}"
+        return documentation(f"findings.md#{self.id.lower()}")

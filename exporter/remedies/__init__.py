@@ -1,8 +1,4 @@
 """
-The output of `fix`: keepalive settings in the format of each target, with instructions.
+The output of `fix`: keepalive settings in the format of each target, with instructions; and the
+clients whose settings are known.
 """
-
-from exporter.remedies.render import TARGETS, remedy
-from exporter.remedies.validate import problems
-
-__all__ = ["TARGETS", "problems", "remedy"]

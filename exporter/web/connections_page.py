@@ -164,7 +164,8 @@ def _has_safe_host(request: web.Request) -> bool:
 
 
 def _content(query: Query, listing: "ConnectionListing", params: _Params) -> dict[str, Any]:
-    from exporter.connections.listing import notes  # noqa: PLC0415  on Linux only
+    from exporter.connections.hint_lines import hint_lines  # noqa: PLC0415  on Linux only
+    from exporter.connections.listing import notes  # noqa: PLC0415
 
     shown = len(listing.connections)
     return {
@@ -172,7 +173,11 @@ def _content(query: Query, listing: "ConnectionListing", params: _Params) -> dic
         "listing": listing,
         "risks": [(risk, words.RISKS[risk], listing.by_risk[risk]) for risk in Risk],
         "advice": [
-            (text, sum(row.advice is advice for row in listing.connections))
+            (
+                text,
+                sum(row.advice is advice for row in listing.connections),
+                hint_lines(advice, listing.connections),
+            )
             for advice, text in listing.advice.items()
         ],
         "notes": notes(listing),

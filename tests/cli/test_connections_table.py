@@ -51,7 +51,7 @@ def test_wide() -> None:
     words = " ".join(line.split())
     assert words == (
         "at risk none 5m12s of 4m over limit off no timer -> 203.0.113.10:5432 azure-outbound"
-        " billing.service java[4211]"
+        " billing.service java[4211] pgjdbc?"
     )
     assert any(
         "late 3m25s of 4m near limit 5m + 3 x 100s check in 1m35s <- 198.51.100.23:51324"
@@ -68,7 +68,7 @@ def test_80_columns() -> None:
     first = next(number for number, line in enumerate(shown) if "5m12s" in line)
     assert [" ".join(line.split()) for line in shown[first : first + 2]] == [
         "at risk 5m12s of 4m off -> 203.0.113.10:5432 azure-outbound",
-        "none over limit no timer billing.service java[4211]",
+        "none over limit no timer billing.service java[4211] pgjdbc?",
     ]
 
 

@@ -3,10 +3,12 @@ A listing of example connections that cover all risks and directions.
 """
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from exporter.config.schema import Config
 from exporter.connections.advice import Advice, sentences
+from exporter.connections.client_hints import ClientHint, ClientHints
 from exporter.connections.destinations import Destination
 from exporter.connections.listing import ConnectionListing, DestinationListing
 from exporter.connections.rows import Connection, Keepalive
@@ -16,9 +18,12 @@ from exporter.model import (
     IdleState,
     OwningProcess,
     Protection,
+    Recommended,
     Risk,
+    SocketOptions,
     Timer,
 )
+from exporter.remedies.recognition import ClientTraits
 
 CONFIG = Config()
 OUTBOUND, INBOUND = CONFIG.paths
@@ -57,8 +62,41 @@ def connection(**changes: Any) -> Connection:
         "receive_queue": 0,
         "keepalive": OFF,
         "advice": Advice.NO_KEEPALIVE,
+        "hint": ClientHint(),
     }
-    return Connection(**(fields | changes))
+    row = Connection(**(fields | changes))
+    return row if "hint" in changes else replace(row, hint=hint_for(row))
+
+
+def hint_for(row: Connection) -> ClientHint:
+    """
+    The hint for a connection in a network namespace with a keepalive time of 7200 s.
+    """
+    known, options = row.keepalive, None
+    if known.exact:
+        options = SocketOptions(
+            keepalive=bool(known.on),
+            time=known.time or 0,
+            interval=known.interval or 0,
+            probes=known.probes or 0,
+            user_timeout=known.user_timeout or 0,
+        )
+    is_inbound = row.direction is Direction.INBOUND
+    traits = ClientTraits(
+        process=(row.process.name,) if row.process else (),
+        command="",
+        direction=row.direction,
+        port=row.local_port if is_inbound else row.remote_port,
+        on=known.on,
+        options=options,
+    )
+    return ClientHints(Recommended()).hint(
+        traits=traits,
+        advice=row.advice,
+        protection=row.protection,
+        path=row.path,
+        setting=7200,
+    )
 
 
 EXAMPLES = (
@@ -131,6 +169,23 @@ EXAMPLES = (
         advice=None,
     ),
 )
+
+FRAGILE = connection(
+    workload="shop/checkout-6d5f7c9b4-x2x7q",
+    process=OwningProcess(5120, "node", 23),
+    remote="203.0.113.80",
+    remote_port=443,
+    risk=Risk.SAFE,
+    idle=12.0,
+    received=12.0,
+    idle_state=IdleState.ACTIVE,
+    protection=Protection.OWN,
+    timer=Timer.KEEPALIVE,
+    expires=48.0,
+    keepalive=Keepalive(exact=True, on=True, time=60, interval=1, probes=10, user_timeout=0),
+    advice=Advice.FRAGILE,
+)
+"""Protected, but a short outage ends it."""
 
 
 def look(*rows: Connection, **changes: Any) -> ConnectionListing:

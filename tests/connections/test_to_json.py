@@ -50,6 +50,10 @@ def test_a_connection() -> None:
             "user_timeout_seconds": 0,
         },
         "advice": "own_time_late",
+        "client": {"id": "redis-server", "name": "Redis server", "probable": False},
+        "default_of": [],
+        "fix": "set tcp-keepalive 120 in redis.conf",
+        "commands": [],
     }
 
 
@@ -68,6 +72,8 @@ def test_unknown_is_null() -> None:
         "idle_seconds",
         "received_seconds",
         "advice",
+        "client",
+        "fix",
     ]
     assert first["path"] == "none"
     assert first["timer"]["expires_seconds"] is None

@@ -35,6 +35,8 @@ from exporter.paths.profiles import PROFILES
 from exporter.probe.inference import OutcomeKind
 from exporter.probe.report import Configured
 from exporter.protect.recheck import ResetOutcome
+from exporter.remedies.client_text import default_text, fixes
+from exporter.remedies.clients import known_clients
 from tests.alerts.rules import ALERTS
 from tests.analysis.findings import linux
 from tests.connections.examples import DESTINATIONS, EXAMPLES, look, look_by_destination
@@ -180,6 +182,20 @@ def _advice() -> str:
     return "".join(f"| `{advice}` | {text} |\n" for advice, text in texts.items())
 
 
+def _clients() -> str:
+    values = Recommended()
+    return "".join(
+        f"| `{client.id}` | {_cell(client.name)} |"
+        f" {_cell('<br>'.join(map(default_text, client.defaults)))} |"
+        f" {_cell('<br>'.join(fixes(client, values, Config().paths[0].idle_timeout)))} |\n"
+        for client in known_clients()
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
 def _findings() -> str:
     return "".join(
         f"| [{rule.id}](#{rule.id.lower()}) | {rule.severity} | {rule.title} |\n" for rule in RULES
@@ -228,6 +244,9 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "reset-flags": lambda: _flags("reset"),
     "reset": _reset,
     "reset-json": _reset_json,
+    "clients": _clients,
+    "fix-client": lambda: _fix("--for", "pgjdbc"),
+    "fix-unknown": lambda: _fix("--for", "redis"),
     "findings": _findings,
     **{rule.id: partial(_finding, rule) for rule in RULES},
     "alerts": _alerts,

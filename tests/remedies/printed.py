@@ -6,7 +6,7 @@ from click.testing import CliRunner, Result
 
 from exporter.cli import main
 from exporter.model import Platform
-from exporter.remedies import TARGETS
+from exporter.remedies.render import TARGETS
 from tests.exporter_process import NO_CLOUD
 
 TIME, INTERVAL, PROBES = 100, 20, 6

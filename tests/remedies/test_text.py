@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.model import Platform
-from exporter.remedies import TARGETS
+from exporter.remedies.render import TARGETS
 from tests.exporter_process import run_exporter
 from tests.remedies.printed import INTERVAL, PROBES, TIME, commands, printed, run_fix
 
@@ -167,7 +167,7 @@ def test_recommended_rejected(tmp_path: Path) -> None:
     ("arguments", "value", "allowed"),
     [
         ((), "'--for'", "sysctl"),
-        (("--for", "solaris"), "'solaris'", "'sysctl', "),
+        (("--for", "solaris"), "'solaris'", "sysctl, "),
         (("--for", "sysctl", "--time", "120"), "'120'", "350s"),
         (("--for", "sysctl", "--probes", "0"), "0 is not in the range", "1<=x<=255"),
         (("--for", "powershell", "--probes", "8"), "8 cannot be set on Windows", "10"),

@@ -1,5 +1,5 @@
 """
-Finds the process that holds a socket, by the links in /proc/PID/fd.
+Finds the process that holds a socket, by the links in /proc/PID/fd, and reads its command line.
 
 The kernel has no shorter way from a socket to its processes. Processes of other users require
 CAP_DAC_READ_SEARCH, to open that directory, and CAP_SYS_PTRACE, to read its links. Processes
@@ -21,6 +21,8 @@ if sys.platform != "linux":
 _PROC = Path("/proc")
 _LONGEST_SEARCH = 3.0
 """Seconds, enough for half a million open files."""
+_LONGEST_COMMAND = 32_768
+"""Bytes that are read of a command line; those of Java have long class paths."""
 
 
 class ProcessFinder:
@@ -113,3 +115,18 @@ def _name(pid: int) -> str:
     except OSError:
         return "?"
     return name.removesuffix(b"\n").decode(errors="backslashreplace")
+
+
+def read_command(pid: int) -> tuple[str, ...]:
+    """
+    The arguments of the process, of a very long command line the first ones; empty without
+    permission, or if the process has ended.
+
+    They may hold passwords and any characters.
+    """
+    try:
+        with (_PROC / str(pid) / "cmdline").open("rb") as file:
+            line = file.read(_LONGEST_COMMAND)
+    except OSError:
+        return ()
+    return tuple(part.decode(errors="backslashreplace") for part in line.split(b"\0") if part)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.model import Platform, Recommended, Severity
+from exporter.text.documentation import documentation
 from tests.analysis.findings import AZURE, bad, context, found, linux, path, windows
 
 RECOMMENDED = (120, 30, 8)
@@ -74,7 +75,7 @@ def test_too_late(time: int, probes: int, reason: str) -> None:
     assert re.search(reason, finding.problem)
     assert finding.problem.endswith(" inbound (240 s) and office (350.5 s).")
     assert "`tcp-keepalive-exporter fix --for sysctl`" in finding.remedy
-    assert finding.docs == "docs/findings.md#ka001"
+    assert finding.docs == documentation("findings.md#ka001")
 
 
 def test_only_paths_concerned() -> None:

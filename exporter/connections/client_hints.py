@@ -1,0 +1,99 @@
+"""
+Which client probably holds a connection, and what to change in it: a hint, never a verdict.
+"""
+
+import math
+from dataclasses import dataclass
+
+from exporter.connections.advice import HANGING, Advice, why_unprotected
+from exporter.model import (
+    Path,
+    Protection,
+    Recommended,
+    SocketOptions,
+)
+from exporter.remedies.clients import Cause, KnownClient, known_clients
+from exporter.remedies.recognition import ClientRecogniser, ClientTraits
+from exporter.remedies.values import sysctls, values_for
+
+_CAUSES = {
+    Advice.NO_KEEPALIVE: Cause.NO_KEEPALIVE,
+    Advice.OWN_TIME_LATE: Cause.OWN_TIMES,
+    Advice.SETTING_LATE: Cause.SYSTEM_TIMES,
+    Advice.INTERVAL_LATE: Cause.OWN_TIMES,
+    Advice.LATE: Cause.OWN_TIMES,
+    Advice.FRAGILE: Cause.FRAGILE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHint:
+    """
+    The client of a connection, as far as it can be recognised, and its fix.
+
+    certain: the process is the client's own program; otherwise the client is a guess, and
+    default_of has the clients whose defaults are the connection's unusual keepalive times. fix is
+    what to change, or what would have prevented the hang of a connection that hangs; None if
+    nothing.
+    """
+
+    client: KnownClient | None = None
+    certain: bool = False
+    default_of: tuple[str, ...] = ()
+    fix: str | None = None
+
+
+class ClientHints:
+    """
+    Makes the hints of one listing.
+    """
+
+    def __init__(self, recommended: Recommended) -> None:
+        self._recommended = recommended
+        self._recogniser = ClientRecogniser(known_clients())
+        self._defaults: dict[SocketOptions, tuple[str, ...]] = {}
+
+    def hint(
+        self,
+        *,
+        traits: ClientTraits,
+        advice: Advice | None,
+        protection: Protection,
+        path: Path | None,
+        setting: float | None,
+    ) -> ClientHint:
+        """
+        The hint for a connection with this advice; setting is the keepalive time in seconds of its
+        network namespace, None if unknown.
+        """
+        options = traits.options
+        found = self._recogniser.recognise(traits)
+        client = found.client if found else None
+        hangs = advice in HANGING
+        if hangs:
+            advice = why_unprotected(protection, options, path, setting)
+        fix = None
+        if cause := _CAUSES.get(advice) if advice else None:
+            timeout = path.idle_timeout if path else math.inf
+            values = values_for(self._recommended, timeout)
+            fix = client.fix(cause, values, timeout) if client else None
+            if fix is None and hangs:
+                fix = _generic_fix(cause, values, timeout)
+        default_of: tuple[str, ...] = ()
+        certain = found.certain if found else False
+        if options and options.keepalive and options.time != setting and not certain:
+            default_of = self._default_of(options)
+        return ClientHint(client, certain, default_of, fix)
+
+    def _default_of(self, options: SocketOptions) -> tuple[str, ...]:
+        if options not in self._defaults:
+            self._defaults[options] = tuple(self._recogniser.defaults_like(options))
+        return self._defaults[options]
+
+
+def _generic_fix(cause: Cause, values: Recommended, idle_timeout: float) -> str:
+    if cause is Cause.NO_KEEPALIVE:
+        return f"enable SO_KEEPALIVE with a time of {values.time:g} s"
+    if cause is Cause.SYSTEM_TIMES:
+        return f"set {sysctls(values, idle_timeout)}"
+    return f"set TCP_KEEPIDLE to {values.time:g} s"
