@@ -82,10 +82,10 @@ def _is_fragile(options: SocketOptions) -> bool:
     With TCP_USER_TIMEOUT, it does so once nothing was received for as long, after at least one
     interval (tcp_keepalive_timer in net/ipv4/tcp_timer.c).
     """
-    gives_up_after = options.interval * options.probes
-    if options.user_timeout:
-        intervals = math.ceil((options.user_timeout - options.time) / options.interval)
-        gives_up_after = options.interval * max(1, intervals)
+    interval, probes = options.interval, options.probes
+    if options.user_timeout and interval:  # an interval of 0 can be set by sysctl
+        probes = max(1, math.ceil((options.user_timeout - options.time) / interval))
+    gives_up_after = interval * probes
     return options.keepalive and gives_up_after < _SHORT_OUTAGE
 
 

@@ -4,6 +4,7 @@ Which client probably holds a connection, and what to change in it: a hint, neve
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from exporter.connections.advice import HANGING, Advice, why_unprotected
 from exporter.model import (
@@ -12,9 +13,11 @@ from exporter.model import (
     Recommended,
     SocketOptions,
 )
-from exporter.remedies.clients import Cause, KnownClient, known_clients
 from exporter.remedies.recognition import ClientRecogniser, ClientTraits
-from exporter.remedies.values import sysctls, values_for
+from exporter.remedies.values import Cause, sysctls, values_for
+
+if TYPE_CHECKING:  # not at the start of the exporter
+    from exporter.remedies.clients import KnownClient
 
 _CAUSES = {
     Advice.NO_KEEPALIVE: Cause.NO_KEEPALIVE,
@@ -37,7 +40,7 @@ class ClientHint:
     nothing.
     """
 
-    client: KnownClient | None = None
+    client: "KnownClient | None" = None
     certain: bool = False
     default_of: tuple[str, ...] = ()
     fix: str | None = None
@@ -49,6 +52,8 @@ class ClientHints:
     """
 
     def __init__(self, recommended: Recommended) -> None:
+        from exporter.remedies.clients import known_clients  # noqa: PLC0415  takes 0.05 s
+
         self._recommended = recommended
         self._recogniser = ClientRecogniser(known_clients())
         self._defaults: dict[SocketOptions, tuple[str, ...]] = {}

@@ -2,6 +2,7 @@
 Converts analyzed connections into rows with owners, exact options and advice.
 """
 
+import ipaddress
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -137,7 +138,10 @@ def make_rows(
         process, exact = owners.processes.get(inode), options[index]
         keepalive = _keepalive(exact, known["armed"][index], known["keepalive_time"][index])
         setting = times.get(page.netns[index])
+        remote = to_text(table.remote[index])
         advice = advise(risk, protection, exact, path, setting)
+        if advice is Advice.FRAGILE and ipaddress.ip_address(remote).is_loopback:
+            advice = None
         ports = table.local_port if inbound[index] else table.remote_port
         traits = _traits(
             process,
@@ -158,7 +162,7 @@ def make_rows(
                 direction=direction,
                 local=to_text(table.local[index]),
                 local_port=int(table.local_port[index]),
-                remote=to_text(table.remote[index]),
+                remote=remote,
                 remote_port=int(table.remote_port[index]),
                 state=TcpState(table.state[index]).name.lower(),
                 path=path,

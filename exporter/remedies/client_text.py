@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterator
 
 from exporter.model import Path, Recommended
-from exporter.remedies.clients import Cause, ClientDefault, KnownClient
-from exporter.remedies.values import fill
+from exporter.remedies.clients import ClientDefault, KnownClient
+from exporter.remedies.values import Cause, fill
 from exporter.text.wording import seconds
 
 _WIDTH = 98
@@ -55,7 +55,12 @@ def _changes(found: dict[str, list[Cause]]) -> Iterator[list[str]]:
 def _wrapped(line: str) -> str:
     indent = "  " if line.startswith("  ") else ""
     return textwrap.fill(
-        line, _WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+        line.strip(),
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
     )
 
 

@@ -1,10 +1,10 @@
 """
 The clients in clients.yml, which explains the keys.
 
-Reading it takes some 50 ms, so that it is read at the first use only.
+Reading it takes some 50 ms. It is read at the first use, and the exporter does not import this
+module when it starts.
 """
 
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -13,24 +13,13 @@ from pydantic import Field
 
 from exporter.config.yaml_file import Section, read_yaml
 from exporter.model import Direction, Recommended
-from exporter.remedies.values import fill, sysctls
+from exporter.remedies.values import Cause, fill, sysctls
 
 _Entry = TypeVar("_Entry")
 Entries = Annotated[tuple[_Entry, ...], Field(strict=False)]
 """A list in the file."""
 
 _FILE = Path(__file__).with_name("clients.yml")
-
-
-class Cause(StrEnum):
-    """
-    Why a client's connections are lost.
-    """
-
-    NO_KEEPALIVE = "no_keepalive"
-    SYSTEM_TIMES = "system_times"
-    OWN_TIMES = "own_times"
-    FRAGILE = "fragile"
 
 
 class KeepaliveOptions(Section):

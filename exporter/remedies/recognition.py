@@ -5,9 +5,12 @@ Recognises the client of a connection by its process, port and socket options: a
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from exporter.model import Direction, SocketOptions
-from exporter.remedies.clients import ClientRule, KeepaliveOptions, KnownClient
+
+if TYPE_CHECKING:  # not at the start of the exporter
+    from exporter.remedies.clients import ClientRule, KeepaliveOptions, KnownClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class RecognisedClient:
     The client that probably, or certainly, holds a connection.
     """
 
-    client: KnownClient
+    client: "KnownClient"
     certain: bool
 
 
@@ -43,7 +46,7 @@ class ClientRecogniser:
     Recognises clients; connections with equal traits are matched once.
     """
 
-    def __init__(self, clients: Iterable[KnownClient]) -> None:
+    def __init__(self, clients: "Iterable[KnownClient]") -> None:
         self._clients = tuple(clients)
         self._recognised: dict[ClientTraits, RecognisedClient | None] = {}
 
@@ -76,7 +79,7 @@ class ClientRecogniser:
         return list(dict.fromkeys(found))
 
 
-def _matches(rule: ClientRule, traits: ClientTraits) -> bool:
+def _matches(rule: "ClientRule", traits: ClientTraits) -> bool:
     return (
         (not rule.port or traits.port in rule.port)
         and rule.direction in (None, traits.direction)
@@ -88,7 +91,7 @@ def _matches(rule: ClientRule, traits: ClientTraits) -> bool:
     )
 
 
-def _agree(expected: KeepaliveOptions, on: bool | None, options: SocketOptions | None) -> bool:
+def _agree(expected: "KeepaliveOptions", on: bool | None, options: SocketOptions | None) -> bool:
     if expected.keepalive not in (None, on):
         return False
     times = expected.times

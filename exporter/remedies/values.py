@@ -1,13 +1,25 @@
 """
-Values of keepalive settings for a path, and texts with them.
+Causes of lost connections, values of keepalive settings for a path, and texts with them.
 """
 
+from enum import StrEnum
 from string import Template
 
 from exporter.model import Recommended
 
 _DEFAULT_INTERVAL = 75
 """Linux' default of net.ipv4.tcp_keepalive_intvl in seconds."""
+
+
+class Cause(StrEnum):
+    """
+    Why a client's connections are lost.
+    """
+
+    NO_KEEPALIVE = "no_keepalive"
+    SYSTEM_TIMES = "system_times"
+    OWN_TIMES = "own_times"
+    FRAGILE = "fragile"
 
 
 def values_for(recommended: Recommended, idle_timeout: float) -> Recommended:

@@ -33,6 +33,10 @@ def options(time: float, interval: float = 75) -> SocketOptions:
         (Risk.AT_RISK, Protection.LATE, options(300, 300), 300, Advice.SETTING_LATE),
         (Risk.SAFE, Protection.OWN, options(120), 120, None),
         (Risk.UNKNOWN, Protection.UNKNOWN, None, 120, None),
+        (Risk.SAFE, Protection.OWN, options(60, 1), 7200, Advice.FRAGILE),
+        (Risk.SAFE, Protection.PEER, options(30, 1), 7200, Advice.FRAGILE),
+        (Risk.AT_RISK, Protection.LATE, options(300, 1), 7200, Advice.OWN_TIME_LATE),
+        (Risk.STALLED, Protection.OWN, options(30, 1), 7200, Advice.STALLED),
     ],
 )
 def test_kinds(
@@ -44,6 +48,44 @@ def test_kinds(
 ) -> None:
     """Each kind of problem has its own advice."""
     assert advise(risk, protection, exact, OUTBOUND, setting) is expected
+
+
+@pytest.mark.parametrize(
+    ("time", "interval", "probes", "user_timeout", "is_fragile"),
+    [
+        (60, 1, 10, 0, True),  # Node.js
+        (30, 1, 9, 0, True),  # SqlClient
+        (120, 5, 2, 0, True),
+        (5, 5, 3, 0, False),  # exactly 15 s
+        (30, 5, 3, 0, False),
+        (15, 15, 3, 30, False),  # reqwest
+        (60, 1, 10, 90, False),  # ends after 30 s
+        (120, 30, 8, 125, False),  # not before the second probe is due
+        (120, 4, 8, 125, True),
+        (60, 0, 9, 90, True),  # by a sysctl of 0
+    ],
+)
+def test_fragile(
+    time: float, interval: float, probes: int, user_timeout: float, *, is_fragile: bool
+) -> None:
+    """A keepalive that gives up within 15 s is noted, on any path, if it is on."""
+    found = [
+        advise(
+            Risk.NO_PATH,
+            Protection.UNKNOWN,
+            SocketOptions(
+                keepalive=on,
+                time=time,
+                interval=interval,
+                probes=probes,
+                user_timeout=user_timeout,
+            ),
+            None,
+            7200,
+        )
+        for on in (True, False)
+    ]
+    assert found == [Advice.FRAGILE if is_fragile else None, None]
 
 
 def test_no_path() -> None:
