@@ -10,7 +10,10 @@ import java.sql.Connection;
 import java.sql.DriverManager;
 import java.util.concurrent.Callable;
 
-/** Clients of Java with their defaults: java JavaClient LIBRARY ADDRESS. */
+/**
+ * Clients of Java with their defaults: java JavaClient LIBRARY ADDRESS. The system property
+ * parameters is appended to the JDBC URL.
+ */
 public class JavaClient {
   private static Callable<Object> make(String library, String address) throws Exception {
     String url = "http://" + address + "/";
@@ -26,7 +29,10 @@ public class JavaClient {
         };
       case "pgjdbc":
         Connection database =
-            DriverManager.getConnection("jdbc:postgresql://" + address + "/postgres", "postgres", "");
+            DriverManager.getConnection(
+                "jdbc:postgresql://" + address + "/postgres" + System.getProperty("parameters", ""),
+                "postgres",
+                "");
         return () -> database.createStatement().execute("select 1");
       default:
         throw new IllegalArgumentException(library);

@@ -1,7 +1,9 @@
 // Clients of Node.js with their defaults: node node_client.cjs LIBRARY ADDRESS
+// With a keepalive time in ms as third argument, with the fix of exporter/remedies/clients.yml.
 const readline = require('node:readline');
 
-const [library, address] = process.argv.slice(2);
+const [library, address, time] = process.argv.slice(2);
+const fix = (options) => (time ? options : {});
 
 function get(module, agent, port) {
   return new Promise((resolve, reject) => {
@@ -16,7 +18,7 @@ if (['undici', 'pg', 'ioredis'].includes(library)) require(library);
 const makers = {
   http: () => {
     const http = require('node:http');
-    const agent = new http.Agent({keepAlive: true});
+    const agent = new http.Agent({keepAlive: true, ...fix({keepAliveMsecs: Number(time)})});
     return () => get(http, agent, 80);
   },
   https: () => {
@@ -25,18 +27,21 @@ const makers = {
     return () => get(https, agent, 443);
   },
   undici: () => {
-    const {request} = require('undici');
-    return async () => (await request(`http://${address}/`)).body.dump();
+    const {Agent, request} = require('undici');
+    const connect = {keepAlive: true, keepAliveInitialDelay: Number(time)};
+    const options = fix({dispatcher: new Agent({connect})});
+    return async () => (await request(`http://${address}/`, options)).body.dump();
   },
   pg: () => {
     const {Pool} = require('pg');
-    const pool = new Pool({host: address, user: 'postgres', max: 1});
+    const keepalive = fix({keepAlive: true, keepAliveInitialDelayMillis: Number(time)});
+    const pool = new Pool({host: address, user: 'postgres', max: 1, ...keepalive});
     pool.on('error', () => {});
     return () => pool.query('select 1');
   },
   ioredis: () => {
     const Redis = require('ioredis');
-    const redis = new Redis({host: address});
+    const redis = new Redis({host: address, ...fix({keepAlive: Number(time)})});
     redis.on('error', () => {});
     return () => redis.ping();
   },

@@ -47,7 +47,7 @@ def recognise(
         command=command or f"/usr/bin/{process} --serve",
         direction=direction,
         port=port,
-        on=exact and exact.keepalive,
+        on=None if exact is None else exact.keepalive,
         options=exact,
     )
     return ClientRecogniser(known_clients()).recognise(traits)
