@@ -222,11 +222,11 @@ def test_narrow() -> None:
         "",
         "State           Hangs for   Remote, path",
         "outcome         silent for  workload, process",
-        "─" * 69,
+        "─" * 80,
         "stalled         >= 1m11s    -> 203.0.113.80:443 azure-outbound",
-        "would be ended  5m47s       shop/checkout-6d5f7c9b4-x2x7q node[5120]",
+        "would be ended  5m47s       shop/checkout-6d5f7c9b4-x2x7q node[5120] node-http?",
         "unanswered      >= 2m8s     -> 203.0.113.10:5432 azure-outbound",
-        "would be ended  2m11s       billing.service java[4211]",
+        "would be ended  2m11s       billing.service java[4211] pgjdbc?",
     ]
 
 
@@ -238,7 +238,7 @@ def test_wide() -> None:
     assert shown[0] == "3 of 3 connections hung: 1 ended, 1 recovered, 1 failed."
     assert " ".join(shown[4].split()) == (
         "unanswered ended >= 2m8s 2m11s -> 203.0.113.10:5432 azure-outbound"
-        " billing.service java[4211]"
+        " billing.service java[4211] pgjdbc?"
     )
     assert shown[-1] == f"{REFUSAL}."
 
