@@ -153,7 +153,7 @@ Make = Callable[[ClientProgram, str], list[str]]
 class FixedClient:
     """
     A client program with its fix: how its command changes. closes: the fix closes idle connections
-    instead of protecting them; sysctls: it needs those of the network namespace.
+    instead of protecting them.
     """
 
     name: str

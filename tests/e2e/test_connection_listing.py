@@ -137,7 +137,7 @@ def test_stalled_in_the_first_listing(listings: Listings) -> None:
     ("name", "risk", "protection", "advice"),
     [
         ("none", Risk.AT_RISK, Protection.NONE, Advice.NO_KEEPALIVE),
-        ("own", Risk.SAFE, Protection.OWN, None),
+        ("own", Risk.SAFE, Protection.OWN, Advice.FRAGILE),
         ("seems own", Risk.UNPROTECTED, Protection.LATE, Advice.OWN_TIME_LATE),
         ("own time", Risk.AT_RISK, Protection.LATE, Advice.OWN_TIME_LATE),
         ("sysctl's time", Risk.AT_RISK, Protection.LATE, Advice.SETTING_LATE),

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from exporter.linux.procfs.processes import ProcessFinder
+from exporter.linux.procfs.processes import ProcessFinder, read_command
 from exporter.linux.procfs.socket_options import read_options
 
 pytestmark = pytest.mark.system
@@ -150,3 +150,26 @@ def test_a_process_that_has_ended() -> None:
     with holding() as (_, inode, _):
         holder = ProcessFinder().holders({inode: 0})[inode]
     assert read_options(holder, inode) is None
+
+
+def test_command() -> None:
+    """
+    A process's arguments, whatever bytes they have; of a very long command line, the first ones.
+    """
+    arguments: list[str | bytes] = ["-c", "input()", b"\xff\x1b", "x" * 100_000, "last"]
+    with subprocess.Popen([sys.executable, *arguments], stdin=subprocess.PIPE) as process:
+        try:
+            command = read_command(process.pid)
+        finally:
+            process.kill()
+    assert command[1:4] == ("-c", "input()", "\\xff\x1b")
+    assert set(command[4]) == {"x"}
+    assert sum(len(part) for part in command) < 40_000
+    assert len(command) == 5
+
+
+def test_no_command() -> None:
+    """
+    A process that does not exist has no arguments.
+    """
+    assert read_command(2**22 + 1) == ()
