@@ -156,13 +156,17 @@ def test_command() -> None:
     """
     A process's arguments, whatever bytes they have; of a very long command line, the first ones.
     """
-    arguments: list[str | bytes] = ["-c", "input()", b"\xff\x1b", "x" * 100_000, "last"]
-    with subprocess.Popen([sys.executable, *arguments], stdin=subprocess.PIPE) as process:
+    program = "print(flush=True); input()"
+    arguments: list[str | bytes] = ["-c", program, b"\xff\x1b", "x" * 100_000, "last"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, *arguments], stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
         try:
+            process.stdout.readline()  # until then, it may be empty
             command = read_command(process.pid)
         finally:
             process.kill()
-    assert command[1:4] == ("-c", "input()", "\\xff\x1b")
+    assert command[1:4] == ("-c", program, "\\xff\x1b")
     assert set(command[4]) == {"x"}
     assert sum(len(part) for part in command) < 40_000
     assert len(command) == 5
