@@ -4,11 +4,10 @@ A listing: read the sockets, analyze them, select by a query, and find their own
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from exporter.analysis.analyze import AnalyzedConnections
 from exporter.analysis.exact_options import with_options
 from exporter.collectors.namespace_visits import NamespaceProblem
 from exporter.collectors.operating_system import namespace_finder
@@ -20,13 +19,12 @@ from exporter.connections.destinations import Destination, Destinations
 from exporter.connections.query import Query, Sort
 from exporter.connections.rows import Connection, Owners, make_rows
 from exporter.connections.selection import Matches, Selection
+from exporter.linux.borrowed_sockets import KnownSocket, find_sockets, read_options
 from exporter.linux.procfs.cgroups import WorkloadNames
 from exporter.linux.procfs.processes import ProcessFinder, read_command
-from exporter.linux.procfs.socket_options import read_options
 from exporter.model import (
     CollectorError,
     DiscoveredNamespaces,
-    OwningProcess,
     Risk,
     SocketOptions,
 )
@@ -101,8 +99,9 @@ class ConnectionLister:
         if page is not None:
             cgroups = set(page.judged.known["cgroup"].tolist())
             workloads, unnamed = self._name_workloads(cgroups)
-            processes = self._find_processes([page.judged])
-            unread = {inode: each for inode, each in processes.items() if inode not in options}
+            sockets = find_sockets([page.judged.table], self._processes)
+            unread = [each for inode, each in sockets.items() if inode not in options]
+            processes = {inode: each.holder for inode, each in sockets.items()}
             commands = {pid: read_command(pid) for pid in {each.pid for each in processes.values()}}
             owners = Owners(processes, options | _read_options(unread), workloads, commands)
             rows = make_rows(page, config, found.times, owners)
@@ -155,10 +154,10 @@ class ConnectionLister:
         """
         Read the options of connections whose verdicts may change by them; returns them by inode.
         """
-        undecided = [part for _, part in matches.undecided]
-        if not undecided:
+        if not matches.undecided:
             return {}
-        options = _read_options(self._find_processes(undecided))
+        undecided = [part.table for _, part in matches.undecided]
+        options = _read_options(find_sockets(undecided, self._processes).values())
         timeouts = idle_timeouts(config.paths)
         matches.decide(
             lambda part: with_options(
@@ -170,17 +169,6 @@ class ConnectionLister:
         )
         return options
 
-    def _find_processes(self, parts: Iterable[AnalyzedConnections]) -> dict[int, OwningProcess]:
-        """
-        The processes that hold the sockets, by socket inode.
-        """
-        uids = {
-            inode: uid
-            for part in parts
-            for inode, uid in zip(part.table.inode.tolist(), part.table.uid.tolist(), strict=True)
-        }
-        return self._processes.holders(uids)
-
     def _name_workloads(self, cgroups: set[int]) -> tuple[dict[int, str], str | None]:
         """
         The workloads by cgroup, or none and the reason if they cannot be named.
@@ -191,9 +179,9 @@ class ConnectionLister:
             return {}, str(error)
 
 
-def _read_options(processes: Mapping[int, OwningProcess]) -> dict[int, SocketOptions]:
-    options = {inode: read_options(process, inode) for inode, process in processes.items()}
-    return {inode: each for inode, each in options.items() if each is not None}
+def _read_options(sockets: Iterable[KnownSocket]) -> dict[int, SocketOptions]:
+    borrowed = read_options(sockets)
+    return {inode: each.options for inode, each in borrowed.items() if each.options is not None}
 
 
 def keep_histories(listing: Listing, state: State) -> None:

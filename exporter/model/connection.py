@@ -117,3 +117,14 @@ class SocketOptions:
     interval: float
     probes: int
     user_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeepaliveValues:
+    """
+    Keepalive options to set on a socket: whole seconds, 1 to 32767, and 1 to 127 probes.
+    """
+
+    time: int
+    interval: int
+    probes: int

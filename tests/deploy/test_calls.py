@@ -46,10 +46,11 @@ class Run:
 
 def calls(trace: Path) -> list[tuple[str, str]]:
     """
-    The exporter's system calls, without those of setpriv before it.
+    The exporter's system calls and those of its children, without those of setpriv before it.
     """
     text = trace.read_text(errors="replace")
-    own = text[text.rindex("execve(") :]
+    starts = [each.start() for each in re.finditer(r"execve\(.*-m.*exporter", text)]
+    own = text[starts[-1] :]
     return [(match[1], match[2]) for match in map(_CALL.match, own.splitlines()) if match]
 
 

@@ -1,9 +1,8 @@
 """
-Holders of sockets and exact socket options, with real processes.
+Holders of sockets, with real processes.
 """
 
 import os
-import random
 import socket
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from contextlib import contextmanager
 import pytest
 
 from exporter.linux.procfs.processes import ProcessFinder, read_command
-from exporter.linux.procfs.socket_options import read_options
 
 pytestmark = pytest.mark.system
 
@@ -110,46 +108,6 @@ def test_one_of_several() -> None:
             finally:
                 child.kill()
     assert pid == min(os.getpid(), child.pid)
-
-
-def test_exact_options() -> None:
-    """
-    The options are those of the socket, and the process is not affected.
-    """
-    with holding(number=3) as (process, inode, _):
-        holder = ProcessFinder().holders({inode: 0})[inode]
-        options = read_options(holder, inode)
-        assert options is not None
-        assert (options.keepalive, options.time) == (True, 77)
-        assert read_options(holder, inode + 1) is None  # another socket than expected
-        assert process.poll() is None
-
-
-def test_options_of_ours() -> None:
-    """
-    Each option is read into its own field.
-    """
-    with socket.socket() as sock:
-        numbers = random.Random(4).sample(range(1, 100), 4)
-        names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
-        for name, number in zip(names, numbers, strict=True):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), number)
-        inode = os.fstat(sock.fileno()).st_ino
-        holder = ProcessFinder().holders({inode: os.getuid()})[inode]
-        options = read_options(holder, inode)
-        assert options is not None
-        assert options.keepalive is False
-        assert [options.time, options.interval, options.probes] == numbers[:3]
-        assert options.user_timeout == pytest.approx(numbers[3] / 1000)
-
-
-def test_a_process_that_has_ended() -> None:
-    """
-    The options of an ended process's socket are None.
-    """
-    with holding() as (_, inode, _):
-        holder = ProcessFinder().holders({inode: 0})[inode]
-    assert read_options(holder, inode) is None
 
 
 def test_command() -> None:
