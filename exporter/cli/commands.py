@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-COMMANDS: tuple[str, ...] = ("check", "connections", "fix", "probe", "reset")
+COMMANDS: tuple[str, ...] = ("check", "connections", "fix", "probe", "protect", "reset")
 """Each is the function NAME in the module exporter.cli.NAME."""
 
 

@@ -4,9 +4,9 @@ A listing: read the sockets, analyze them, select by a query, and find their own
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from exporter.analysis.exact_options import with_options
 from exporter.collectors.namespace_visits import NamespaceProblem
@@ -184,12 +184,12 @@ def _read_options(sockets: Iterable[KnownSocket]) -> dict[int, SocketOptions]:
     return {inode: each.options for inode, each in borrowed.items() if each.options is not None}
 
 
-def keep_histories(listing: Listing, state: State) -> None:
+def keep_histories(found: Listing | CollectedConnections[Any], state: State) -> None:
     """
-    Store the listing's histories in state, for the next listing.
+    Store the histories in state, for the next listing.
     """
-    state.keep(listing.histories)
-    for namespace, history in listing.histories.items():
+    state.keep(found.histories)
+    for namespace, history in found.histories.items():
         state.of(namespace).history = history
 
 
@@ -226,10 +226,17 @@ def unread_notes(listing: Listing) -> list[str]:
     """
     Sentences about workloads without names and network namespaces that were not read.
     """
+    return unread_sentences(listing.unnamed, listing.unread)
+
+
+def unread_sentences(unnamed: str | None, unread: Mapping[str, NamespaceProblem]) -> list[str]:
+    """
+    The same, given the reasons.
+    """
     found = []
-    if listing.unnamed:
-        found.append(f"{listing.unnamed[0].upper()}{listing.unnamed[1:]}.")
-    for why, problem in listing.unread.items():
+    if unnamed:
+        found.append(f"{unnamed[0].upper()}{unnamed[1:]}.")
+    for why, problem in unread.items():
         number = plural(len(problem.names) + problem.untried, "network namespace")
         names = f" (including {min(problem.names)})" if problem.names else ""
         found.append(f"{number} could not be read{names}: {why}.")

@@ -48,8 +48,10 @@ def _destination(row: Destination) -> dict[str, Any]:
     }
 
 
-def _connection(row: Connection) -> dict[str, Any]:
-    keepalive = row.keepalive
+def owner_and_ends(row: Connection) -> dict[str, Any]:
+    """
+    The keys that tell whose connection it is, where it leads, and its state.
+    """
     return {
         "netns": row.netns,
         "workload": row.workload,
@@ -61,6 +63,13 @@ def _connection(row: Connection) -> dict[str, Any]:
         "state": row.state,
         "path": row.path.name if row.path else NO_PATH,
         "idle_timeout_seconds": row.path.idle_timeout if row.path else None,
+    }
+
+
+def _connection(row: Connection) -> dict[str, Any]:
+    keepalive = row.keepalive
+    return {
+        **owner_and_ends(row),
         "risk": row.risk.name.lower(),
         "idle_seconds": _rounded(row.idle),
         "received_seconds": _rounded(row.received),

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from exporter.linux import borrower
-from exporter.linux.procfs.processes import ProcessFinder
 from exporter.model import ConnectionTable, KeepaliveValues, OwningProcess, SocketOptions
 
 if sys.platform != "linux":
@@ -54,6 +54,17 @@ _BY_STATUS = {
 }
 
 
+class HolderFinder(Protocol):
+    """
+    Finds the processes that hold sockets.
+    """
+
+    def holders(self, uids: dict[int, int]) -> dict[int, OwningProcess]:
+        """
+        The holders by inode; uids has the uid that created each socket, by inode.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class KnownSocket:
     """
@@ -90,7 +101,7 @@ class Borrowed:
 
 
 def find_sockets(
-    tables: Iterable[ConnectionTable], processes: ProcessFinder
+    tables: Iterable[ConnectionTable], processes: HolderFinder
 ) -> dict[int, KnownSocket]:
     """
     The sockets of connections whose holders are visible, by inode.

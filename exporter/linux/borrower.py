@@ -45,7 +45,7 @@ _UNKNOWN: Options = (0, 0, 0, 0, 0)
 _GROUP = 200
 """Sockets per child: few descriptors, and no copy exists for longer than some hundredths of a
 second. Meanwhile, a close() by the owner sends no FIN."""
-_STALLED = 0.5
+_STALLED = 0.4
 """Seconds without an answer after which a child is abandoned."""
 
 _syscall = ctypes.CDLL(None, use_errno=True).syscall

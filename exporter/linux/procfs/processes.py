@@ -8,17 +8,19 @@ outside the exporter's PID namespace are not visible.
 
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Collection
 from pathlib import Path
 
-from exporter.model import OwningProcess
+from exporter.model import CollectorError, OwningProcess
 
 if sys.platform != "linux":
     raise ImportError("/proc/PID/fd exists on Linux only")
 
 _PROC = Path("/proc")
+_SOCKET = re.compile(r"socket:\[([0-9]+)\]")
 _LONGEST_SEARCH = 3.0
 """Seconds, enough for half a million open files."""
 _LONGEST_COMMAND = 32_768
@@ -62,6 +64,68 @@ class ProcessFinder:
         return False
 
 
+class ChosenProcesses:
+    """
+    The sockets of processes that a user has chosen. Raises CollectorError if the open files of one
+    of them cannot be read at the start; later, processes that have ended have no sockets.
+    """
+
+    def __init__(self, pids: Collection[int]) -> None:
+        self._pids = pids
+        for pid in pids:
+            try:
+                _read_links(pid)
+            except (FileNotFoundError, ProcessLookupError):
+                raise CollectorError(f"process {pid} does not exist") from None
+            except PermissionError:
+                raise CollectorError(
+                    f"the open files of process {pid} are not readable; required: root, or"
+                    " CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+                ) from None
+
+    def inodes(self) -> frozenset[int]:
+        """
+        The inode numbers of their sockets.
+        """
+        return frozenset(inode for pid in self._pids for inode in self._sockets(pid))
+
+    def holders(self, uids: dict[int, int]) -> dict[int, OwningProcess]:
+        """
+        The holder of each socket that one of them holds, by inode; uids has the sockets as keys.
+        """
+        found = {}
+        for pid in self._pids:
+            held = self._sockets(pid)
+            name = _name(pid)
+            for inode in held.keys() & uids:
+                found[inode] = OwningProcess(pid, name, held[inode])
+        return found
+
+    @staticmethod
+    def _sockets(pid: int) -> dict[int, int]:
+        try:
+            links = _read_links(pid)
+        except OSError:  # ended
+            return {}
+        sockets = ((_SOCKET.fullmatch(link), number) for number, link in links.items())
+        return {int(match[1]): number for match, number in sockets if match}
+
+
+def _read_links(pid: int) -> dict[int, str]:
+    """
+    What a process's descriptors refer to. Raises OSError.
+    """
+    links = {}
+    directory = os.open(_PROC / str(pid) / "fd", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for number in os.listdir(directory):  # noqa: PTH208  not a Path
+            with contextlib.suppress(FileNotFoundError):  # just closed
+                links[int(number)] = os.readlink(number, dir_fd=directory)
+    finally:
+        os.close(directory)
+    return links
+
+
 def _pids(uids: Collection[int]) -> list[int]:
     """
     All processes, those of these users first, because a socket's holder usually has created it.
@@ -82,23 +146,12 @@ def _take(missing: dict[str, int], pid: int) -> dict[int, int]:
     """
     held: dict[int, int] = {}
     try:
-        directory = os.open(_PROC / str(pid) / "fd", os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
+        links = _read_links(pid)
+    except OSError:  # no permission, or the process has just ended
         return held
-    try:
-        for number in os.listdir(directory):  # noqa: PTH208  not a Path
-            try:
-                link = os.readlink(number, dir_fd=directory)
-            except FileNotFoundError:  # just closed
-                continue
-            if link in missing:
-                held[missing.pop(link)] = int(number)
-                if not missing:
-                    break
-    except OSError:  # the process has just ended
-        pass
-    finally:
-        os.close(directory)
+    for number, link in links.items():
+        if link in missing:
+            held[missing.pop(link)] = number
     return held
 
 
