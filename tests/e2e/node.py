@@ -49,6 +49,13 @@ class Node(Host):
         killed = ("setpriv", "--pdeathsig=KILL", "--") if self._inside else ()
         return super().start([*self._inside, *killed, *argv], **options)
 
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """
+        Command prefix that enters the node's process and mount namespaces, not its network.
+        """
+        return self._inside
+
     def move_in(self, host: Host) -> "subprocess.Popen[str]":
         """
         Run a process of the node in another host's network namespace until the node is closed.
