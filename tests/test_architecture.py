@@ -47,6 +47,7 @@ USES_LINUX = {
     "exporter.probe.idle_period",
     "exporter.probe.tcp_connection",
     "exporter.protect.hanging",
+    "exporter.protect.protector",
 }
 MENTIONS_PLATFORM = {
     CHOOSES_PLATFORM,
@@ -54,6 +55,7 @@ MENTIONS_PLATFORM = {
     "exporter.cli.main",  # --version, and the message on other platforms
     "exporter.cli.probe",  # the message on other platforms
     "exporter.cli.reset",  # the message on other platforms
+    "exporter.cli.protect",  # the message on other platforms
     "exporter.cli.serve",  # Windows has no SIGHUP
     "exporter.cli.systemd",  # Windows' Python has no AF_UNIX
     "exporter.collectors.connection_counts",  # the message where listing sockets is refused

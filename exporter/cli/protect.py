@@ -125,14 +125,14 @@ def _once(
 ) -> None:
     if not SUPPORTED:
         raise CollectorError(f"protect requires Linux; this is {sys.platform}")
-    from exporter.protect.attempts import Outcome  # noqa: PLC0415  Linux only
+    from exporter.protect.attempts import ProtectOutcome  # noqa: PLC0415  Linux only
     from exporter.protect.protector import Protector  # noqa: PLC0415
 
     report = Protector(query, config, pids).run(State(), apply=apply)
     show(report)
     if report.lacks_all_permission:
         exit_for(CollectorError(_NO_PERMISSION))
-    if report.by_outcome[Outcome.FAILED]:
+    if report.by_outcome[ProtectOutcome.FAILED]:
         sys.exit(_EXIT_UNPROTECTED)
 
 

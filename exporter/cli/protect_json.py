@@ -12,7 +12,7 @@ from exporter.model import KeepaliveValues, SocketOptions
 from exporter.protect.attempts import (
     WORDS,
     Attempt,
-    Outcome,
+    ProtectOutcome,
     ProtectReport,
     WorkloadSummary,
     by_workload,
@@ -29,7 +29,7 @@ def document(report: ProtectReport) -> dict[str, Any]:
     problems = {each.problem for each in report.attempts if each.problem is not None}
     body = {
         "applied": report.applied,
-        "outcomes": {str(each): report.by_outcome[each] for each in Outcome},
+        "outcomes": {str(each): report.by_outcome[each] for each in ProtectOutcome},
         "left_alone": {str(each): report.left_alone[each] for each in LeftAlone},
         "settled": report.settled,
         "connections": [_connection(each) for each in report.attempts],
@@ -70,6 +70,6 @@ def _values(values: SocketOptions | KeepaliveValues | None) -> dict[str, Any] | 
 def _workload(summary: WorkloadSummary) -> dict[str, Any]:
     return {
         "name": summary.name,
-        "outcomes": {str(each): summary.outcomes[each] for each in Outcome},
+        "outcomes": {str(each): summary.outcomes[each] for each in ProtectOutcome},
         "problems": {str(each): number for each, number in sorted(summary.problems.items())},
     }

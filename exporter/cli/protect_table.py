@@ -15,7 +15,7 @@ from exporter.model import Protection
 from exporter.protect.attempts import (
     WORDS,
     Attempt,
-    Outcome,
+    ProtectOutcome,
     ProtectReport,
     WorkloadSummary,
     by_workload,
@@ -28,19 +28,23 @@ from exporter.text.wording import duration, listing
 _WIDE = 170
 """Minimum columns for one line per connection."""
 _STYLES = {
-    Outcome.PLANNED: "yellow",
-    Outcome.PROTECTED: "green",
-    Outcome.FAILED: "bold red",
-    Outcome.GONE: "dim",
+    ProtectOutcome.PLANNED: "yellow",
+    ProtectOutcome.PROTECTED: "green",
+    ProtectOutcome.FAILED: "bold red",
+    ProtectOutcome.GONE: "dim",
 }
 _OUTCOMES = {
-    Outcome.PLANNED: "would be protected",
-    Outcome.PROTECTED: "protected",
-    Outcome.FAILED: "cannot be protected",
-    Outcome.GONE: "closed meanwhile",
+    ProtectOutcome.PLANNED: "would be protected",
+    ProtectOutcome.PROTECTED: "protected",
+    ProtectOutcome.FAILED: "cannot be protected",
+    ProtectOutcome.GONE: "closed meanwhile",
 }
 """As in: 5 would be protected."""
-_SHORT = _OUTCOMES | {Outcome.PLANNED: "planned", Outcome.FAILED: "failed", Outcome.GONE: "closed"}
+_SHORT = _OUTCOMES | {
+    ProtectOutcome.PLANNED: "planned",
+    ProtectOutcome.FAILED: "failed",
+    ProtectOutcome.GONE: "closed",
+}
 _LEFT_ALONE = {
     LeftAlone.OWN: "already protected by keepalive",
     LeftAlone.PEER: "already protected by the peer",
@@ -72,7 +76,7 @@ def render(report: ProtectReport, width: int, limit: int | None) -> ConsoleRende
 
 
 def _heading(report: ProtectReport) -> Text:
-    numbers = [(report.by_outcome[each], _OUTCOMES[each], _STYLES[each]) for each in Outcome]
+    numbers = [(report.by_outcome[each], _OUTCOMES[each], _STYLES[each]) for each in ProtectOutcome]
     numbers += [(report.left_alone[each], _LEFT_ALONE[each], "dim") for each in _LEFT_ALONE]
     numbers.append((report.settled, "handled before", "dim"))
     total = sum(number for number, _, _ in numbers)
@@ -145,10 +149,10 @@ def _summaries(summaries: Sequence[WorkloadSummary]) -> Table:
         numbers = [
             f"{number:,} {_OUTCOMES[outcome]}"
             for outcome, number in summary.outcomes.items()
-            if outcome is not Outcome.FAILED
+            if outcome is not ProtectOutcome.FAILED
         ]
         numbers += [
-            f"{number:,} {_OUTCOMES[Outcome.FAILED]} ({WORDS[problem]})"
+            f"{number:,} {_OUTCOMES[ProtectOutcome.FAILED]} ({WORDS[problem]})"
             for problem, number in summary.problems.items()
         ]
         name = "?" if summary.name is None else printable(summary.name)
@@ -169,10 +173,10 @@ def _sentences(report: ProtectReport) -> Iterator[str]:
     outcomes = report.by_outcome
     if any(each.is_past_timeout for each in report.attempts):
         yield _PAST_TIMEOUT
-    if outcomes[Outcome.PLANNED]:
+    if outcomes[ProtectOutcome.PLANNED]:
         yield _HOW_TO_APPLY
-    if outcomes[Outcome.PROTECTED]:
+    if outcomes[ProtectOutcome.PROTECTED]:
         yield UNDO
-    if outcomes[Outcome.PROTECTED] or outcomes[Outcome.PLANNED]:
+    if outcomes[ProtectOutcome.PROTECTED] or outcomes[ProtectOutcome.PLANNED]:
         yield permanent_change()
     yield from unread_sentences(report.unnamed, report.unread)

@@ -12,7 +12,7 @@ from exporter.model import IdleState, KeepaliveValues, SocketOptions
 from exporter.protect.candidates import LeftAlone
 
 
-class Outcome(StrEnum):
+class ProtectOutcome(StrEnum):
     """
     planned: would be protected. gone: closed, or moved to another process, meanwhile.
     """
@@ -69,7 +69,7 @@ class Attempt:
     row: Connection
     options: SocketOptions | None
     values: KeepaliveValues | None
-    outcome: Outcome
+    outcome: ProtectOutcome
     problem: Problem | None = None
 
     @property
@@ -99,7 +99,7 @@ class ProtectReport:
     unread: dict[str, NamespaceProblem]
 
     @property
-    def by_outcome(self) -> Counter[Outcome]:
+    def by_outcome(self) -> Counter[ProtectOutcome]:
         """
         The number of attempts by outcome.
         """
@@ -125,7 +125,7 @@ class WorkloadSummary:
     """
 
     name: str | None
-    outcomes: Counter[Outcome]
+    outcomes: Counter[ProtectOutcome]
     problems: Counter[Problem]
 
 

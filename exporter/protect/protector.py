@@ -30,14 +30,14 @@ from exporter.linux.borrowed_sockets import (
 from exporter.linux.procfs.cgroups import WorkloadNames
 from exporter.linux.procfs.processes import ChosenProcesses, ProcessFinder
 from exporter.model import CollectorError, KeepaliveValues, Protection, SocketOptions
-from exporter.protect.attempts import Attempt, Outcome, Problem, ProtectReport
+from exporter.protect.attempts import Attempt, Problem, ProtectOutcome, ProtectReport
 from exporter.protect.candidates import Candidates, LeftAlone
 from exporter.protect.handled import Handled
 from exporter.protect.values import protective_values
 
 _LIMIT = 60.0
 """Seconds for reading all options, and again for changing them; enough for 200,000 sockets."""
-_AGAIN = (Outcome.GONE, Problem.OPTIONS_CHANGED)
+_AGAIN = (ProtectOutcome.GONE, Problem.OPTIONS_CHANGED)
 """Reasons to try once more: the descriptor has moved, or the application has set other values."""
 _TEMPORARY = (Problem.BLOCKED, Problem.OUT_OF_TIME, Problem.OPTIONS_CHANGED)
 _NEVER_AGAIN = float("inf")
@@ -118,7 +118,7 @@ class Protector:
                 # Without a process now, the socket was closed after the first time.
                 closed = attempt.problem is Problem.NO_PROCESS
                 attempts[index] = (
-                    replace(attempts[index], outcome=Outcome.GONE, problem=None)
+                    replace(attempts[index], outcome=ProtectOutcome.GONE, problem=None)
                     if closed
                     else attempt
                 )
@@ -169,15 +169,15 @@ class Protector:
         if options is None:
             failure = borrowed.failure if borrowed else None
             if failure is Failure.GONE:
-                return Attempt(row, None, None, Outcome.GONE)
+                return Attempt(row, None, None, ProtectOutcome.GONE)
             problem = Problem(failure) if failure else Problem.NO_PROCESS
-            return Attempt(row, None, None, Outcome.FAILED, problem)
+            return Attempt(row, None, None, ProtectOutcome.FAILED, problem)
         if row.path is None or row.protection is Protection.OWN:
-            return Attempt(row, options, None, Outcome.PROTECTED)
+            return Attempt(row, options, None, ProtectOutcome.PROTECTED)
         values = protective_values(options, row.path.idle_timeout, self._config.recommended)
         if values is None:
-            return Attempt(row, options, None, Outcome.FAILED, Problem.TIMEOUT_TOO_SHORT)
-        return Attempt(row, options, values, Outcome.PLANNED)
+            return Attempt(row, options, None, ProtectOutcome.FAILED, Problem.TIMEOUT_TOO_SHORT)
+        return Attempt(row, options, values, ProtectOutcome.PLANNED)
 
     def _change(self, attempts: list[Attempt], sockets: dict[int, KnownSocket]) -> list[Attempt]:
         """
@@ -192,21 +192,21 @@ class Protector:
         for (index, change), outcome in zip(changes.items(), outcomes, strict=True):
             attempt = attempts[index]
             if outcome.failure is None:
-                attempts[index] = replace(attempt, outcome=Outcome.PROTECTED)
+                attempts[index] = replace(attempt, outcome=ProtectOutcome.PROTECTED)
                 _log_change(attempt.row, change)
             elif outcome.failure is Failure.GONE:
-                attempts[index] = replace(attempt, outcome=Outcome.GONE)
+                attempts[index] = replace(attempt, outcome=ProtectOutcome.GONE)
             else:
                 problem = Problem(outcome.failure)
-                attempts[index] = replace(attempt, outcome=Outcome.FAILED, problem=problem)
+                attempts[index] = replace(attempt, outcome=ProtectOutcome.FAILED, problem=problem)
         return attempts
 
     def _note(self, attempt: Attempt) -> None:
-        if attempt.outcome is Outcome.PROTECTED:
+        if attempt.outcome is ProtectOutcome.PROTECTED:
             values = attempt.values or attempt.options
             seconds = max(values.time, values.interval) if values else _NEVER_AGAIN
             self._handled.note(attempt.row.cookie, seconds)
-        elif attempt.outcome is Outcome.FAILED and attempt.problem not in _TEMPORARY:
+        elif attempt.outcome is ProtectOutcome.FAILED and attempt.problem not in _TEMPORARY:
             self._handled.note(attempt.row.cookie, _NEVER_AGAIN)
 
     def _name_workloads(self, cgroups: Iterable[int]) -> tuple[dict[int, str], str | None]:

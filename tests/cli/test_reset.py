@@ -27,7 +27,7 @@ from exporter.protect.recheck import ResetOutcome
 from tests.exporter_process import AS_NOBODY, COMMAND, NO_CLOUD, ROOT
 from tests.lab import Connection, Keepalive, NatLab, nat_lab, requires_lab
 from tests.lab.watching import soon
-from tests.protect.examples import REFUSAL, dry_run, ended
+from tests.protect.hanging_listing import REFUSAL, dry_run, ended
 
 pytestmark = pytest.mark.system
 

@@ -42,7 +42,7 @@ from tests.analysis.findings import linux
 from tests.connections.examples import DESTINATIONS, EXAMPLES, look, look_by_destination
 from tests.docs.packages import package_table
 from tests.probe.outcomes import measurement, outcome
-from tests.protect.examples import dry_run, ended
+from tests.protect.hanging_listing import dry_run, ended
 from tests.snapshots import WITH_PORTS, full_snapshot, no_closures
 
 ROOT = Path(__file__).parents[2]
