@@ -11,7 +11,6 @@ from exporter.model import (
     Path,
     Protection,
     Recommended,
-    SocketOptions,
 )
 from exporter.remedies.recognition import ClientRecogniser, ClientTraits
 from exporter.remedies.values import Cause, sysctls, values_for
@@ -27,6 +26,8 @@ _CAUSES = {
     Advice.LATE: Cause.OWN_TIMES,
     Advice.FRAGILE: Cause.FRAGILE,
 }
+
+_Facts = tuple[ClientTraits, Advice | None, Protection, Path | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class ClientHint:
 
 class ClientHints:
     """
-    Makes the hints of one listing.
+    Makes the hints of one listing. Many of its connections are alike, which are matched once.
     """
 
     def __init__(self, recommended: Recommended) -> None:
@@ -56,7 +57,7 @@ class ClientHints:
 
         self._recommended = recommended
         self._recogniser = ClientRecogniser(known_clients())
-        self._defaults: dict[SocketOptions, tuple[str, ...]] = {}
+        self._hints: dict[_Facts, ClientHint] = {}
 
     def hint(
         self,
@@ -71,6 +72,20 @@ class ClientHints:
         The hint for a connection with this advice; setting is the keepalive time in seconds of its
         network namespace, None if unknown.
         """
+        facts = traits, advice, protection, path, setting
+        hint = self._hints.get(facts)
+        if hint is None:
+            hint = self._hints[facts] = self._make(*facts)
+        return hint
+
+    def _make(
+        self,
+        traits: ClientTraits,
+        advice: Advice | None,
+        protection: Protection,
+        path: Path | None,
+        setting: float | None,
+    ) -> ClientHint:
         options = traits.options
         found = self._recogniser.recognise(traits)
         client = found.client if found else None
@@ -87,13 +102,8 @@ class ClientHints:
         default_of: tuple[str, ...] = ()
         certain = found.certain if found else False
         if options and options.keepalive and options.time != setting and not certain:
-            default_of = self._default_of(options)
+            default_of = tuple(self._recogniser.defaults_like(options))
         return ClientHint(client, certain, default_of, fix)
-
-    def _default_of(self, options: SocketOptions) -> tuple[str, ...]:
-        if options not in self._defaults:
-            self._defaults[options] = tuple(self._recogniser.defaults_like(options))
-        return self._defaults[options]
 
 
 def _generic_fix(cause: Cause, values: Recommended, idle_timeout: float) -> str:

@@ -43,28 +43,23 @@ class RecognisedClient:
 
 class ClientRecogniser:
     """
-    Recognises clients; connections with equal traits are matched once.
+    Recognises clients by the rules in the order of the file.
     """
 
     def __init__(self, clients: "Iterable[KnownClient]") -> None:
         self._clients = tuple(clients)
-        self._recognised: dict[ClientTraits, RecognisedClient | None] = {}
 
     def recognise(self, traits: ClientTraits) -> RecognisedClient | None:
         """
         The first client with a matching rule. None if no rule matches or the process is unknown.
         """
-        if not traits.process:
-            return None
-        if traits not in self._recognised:
-            matches = (
-                RecognisedClient(client, rule.certain)
-                for client in self._clients
-                for rule in client.recognised
-                if _matches(rule, traits)
-            )
-            self._recognised[traits] = next(matches, None)
-        return self._recognised[traits]
+        matches = (
+            RecognisedClient(client, rule.certain)
+            for client in self._clients
+            for rule in client.recognised
+            if _matches(rule, traits)
+        )
+        return next(matches, None) if traits.process else None
 
     def defaults_like(self, options: SocketOptions) -> list[str]:
         """
