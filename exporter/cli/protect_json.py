@@ -18,7 +18,7 @@ from exporter.protect.attempts import (
     by_workload,
 )
 from exporter.protect.candidates import LeftAlone
-from exporter.protect.permanent import UNDO, permanent_change
+from exporter.protect.permanent import UNDO, permanent_changes
 from exporter.text.json_envelope import envelope
 
 
@@ -36,7 +36,7 @@ def document(report: ProtectReport) -> dict[str, Any]:
         "workloads": [_workload(each) for each in by_workload(report)],
         "problems": {str(each): WORDS[each] for each in sorted(problems)},
         "undo": UNDO,
-        "permanent_change": permanent_change(),
+        "permanent_changes": [*permanent_changes(each.row for each in report.attempts)],
         "notes": unread_sentences(report.unnamed, report.unread),
     }
     return envelope("protect", report.timestamp, body)

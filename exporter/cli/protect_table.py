@@ -21,7 +21,7 @@ from exporter.protect.attempts import (
     by_workload,
 )
 from exporter.protect.candidates import LeftAlone
-from exporter.protect.permanent import UNDO, permanent_change
+from exporter.protect.permanent import UNDO, permanent_changes
 from exporter.text.escaping import printable
 from exporter.text.wording import duration, listing
 
@@ -178,5 +178,5 @@ def _sentences(report: ProtectReport) -> Iterator[str]:
     if outcomes[ProtectOutcome.PROTECTED]:
         yield UNDO
     if outcomes[ProtectOutcome.PROTECTED] or outcomes[ProtectOutcome.PLANNED]:
-        yield permanent_change()
+        yield from permanent_changes(each.row for each in report.attempts)
     yield from unread_sentences(report.unnamed, report.unread)

@@ -1,25 +1,31 @@
 """
-The permanent change that makes `protect` unnecessary.
+What lasts, and what does not: the permanent change that makes `protect` unnecessary, and the undo.
 """
 
-URL = (
-    "https://github.com/tcp-keepalive-exporter/tcp-keepalive-exporter/blob/main/docs/protect.md"
-    "#the-permanent-change"
-)
+from collections.abc import Iterable, Iterator
 
-
-def permanent_change() -> str:
-    """
-    Where the permanent change is described.
-    """
-    return (
-        "The values last as long as the connection; new connections have the application's own."
-        " For the permanent change, see the advice of `tcp-keepalive-exporter connections` for"
-        f" applications, `tcp-keepalive-exporter fix` for the sysctls, and {URL}"
-    )
-
+from exporter.connections.advice import HANGING, Advice
+from exporter.connections.hint_lines import hint_lines
+from exporter.connections.rows import Connection
+from exporter.text.documentation import documentation
 
 UNDO = (
     "To undo, reopen the connections or restart their workloads: nothing else was changed. The log"
     " has the previous options of each socket."
 )
+
+
+def permanent_changes(rows: Iterable[Connection]) -> Iterator[str]:
+    """
+    Where the permanent change is described, and that of each client recognised among the rows.
+    """
+    yield (
+        "The values last as long as the connection; new connections have the application's own."
+        " For the permanent change, see the advice of `tcp-keepalive-exporter connections` for"
+        " applications, `tcp-keepalive-exporter fix` for the sysctls, and"
+        f" {documentation('protect.md#the-permanent-change')}"
+    )
+    rows = [*rows]
+    for advice in Advice:
+        if advice not in HANGING:
+            yield from (f"Permanent change: {line}" for line in hint_lines(advice, rows))

@@ -33,7 +33,7 @@ from exporter.model import CollectorError, KeepaliveValues, Protection, SocketOp
 from exporter.protect.attempts import Attempt, Problem, ProtectOutcome, ProtectReport
 from exporter.protect.candidates import Candidates, LeftAlone
 from exporter.protect.handled import Handled
-from exporter.protect.values import protective_values
+from exporter.protect.protective_values import protective_values
 
 _LIMIT = 60.0
 """Seconds for reading all options, and again for changing them; enough for 200,000 sockets."""

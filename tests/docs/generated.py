@@ -15,7 +15,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 from prometheus_client.metrics_core import Metric
-from rich.console import Console
+from rich.console import Console, ConsoleRenderable
 
 from exporter.analysis.findings import RULES, Rule
 from exporter.analysis.report import Report, reports
@@ -24,6 +24,8 @@ from exporter.cli.check_json import as_json
 from exporter.cli.check_text import show
 from exporter.cli.destinations_table import render as render_destinations
 from exporter.cli.probe_json import as_json as probe_as_json
+from exporter.cli.protect_json import document as protect_document
+from exporter.cli.protect_table import render as render_protected
 from exporter.cli.reset_json import document as reset_document
 from exporter.cli.reset_table import render as render_hanging
 from exporter.config.schema import Config
@@ -43,12 +45,14 @@ from tests.connections.examples import DESTINATIONS, EXAMPLES, look, look_by_des
 from tests.docs.packages import package_table
 from tests.probe.outcomes import measurement, outcome
 from tests.protect.hanging_listing import dry_run, ended
+from tests.protect.protect_report import APPLIED, PLANNED, report
 from tests.snapshots import WITH_PORTS, full_snapshot, no_closures
 
 ROOT = Path(__file__).parents[2]
 
 
 _TIMESTAMP = 1_700_000_000.25
+_COLUMNS = 100
 """Seconds since 1970; fixed, so that generated documents do not change."""
 
 
@@ -165,11 +169,24 @@ def _destinations_json() -> str:
 
 
 def _reset() -> str:
-    console = Console(file=io.StringIO(), width=100, highlight=False, color_system=None)
+    return _on_terminal("reset", render_hanging(dry_run(), _COLUMNS, applied=False))
+
+
+def _protect() -> str:
+    return _on_terminal("protect", render_protected(report(*PLANNED), _COLUMNS, None))
+
+
+def _on_terminal(command: str, output: ConsoleRenderable) -> str:
+    console = Console(file=io.StringIO(), width=_COLUMNS, highlight=False, color_system=None)
     with console.capture() as text:
-        console.print(render_hanging(dry_run(), 100, applied=False))
+        console.print(output)
     lines = [line.rstrip() for line in text.get().splitlines()]
-    return "\n".join(["```console", "$ tcp-keepalive-exporter reset", *lines, "```", ""])
+    return "\n".join(["```console", f"$ tcp-keepalive-exporter {command}", *lines, "```", ""])
+
+
+def _protect_json() -> str:
+    found = protect_document(report(APPLIED[0]))
+    return f"```json\n{json.dumps(found, indent=2)}\n```\n"
 
 
 def _reset_json() -> str:
@@ -241,6 +258,9 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "destinations": _destinations,
     "destinations-json": _destinations_json,
     "advice": _advice,
+    "protect-flags": lambda: _flags("protect"),
+    "protect": _protect,
+    "protect-json": _protect_json,
     "reset-flags": lambda: _flags("reset"),
     "reset": _reset,
     "reset-json": _reset_json,

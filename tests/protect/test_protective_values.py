@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from exporter.analysis.coverage import TIMER_LATENESS
 from exporter.config.schema import RecommendedSection
 from exporter.model import KeepaliveValues, SocketOptions
-from exporter.protect.values import is_protected, protective_values
+from exporter.protect.protective_values import is_protected, protective_values
 
 RECOMMENDED = RecommendedSection()
 
