@@ -14,6 +14,7 @@ from tests.lab.requirements import needs
 
 UNITS = ROOT / "deploy/systemd"
 SERVICE = UNITS / "tcp-keepalive-exporter.service"
+PROTECT = UNITS / "tcp-keepalive-exporter-protect.service"
 NAMESPACES = UNITS / "namespaces.conf"
 _SETTING = re.compile(r"^(\w+)=(.*)$", re.MULTILINE)
 
