@@ -11,13 +11,14 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.node import Node
 from tests.e2e.protecting import Protected, config_with, protect, watching
-from tests.exporter_process import AS_NOBODY, COMMAND, ROOT
-from tests.lab import LAB_MARKS, Connection, Host, Keepalive, NatLab, nat_lab, nat_labs
+from tests.exporter_process import AS_NOBODY, COMMAND, NO_CLOUD, ROOT
+from tests.lab import LAB_MARKS, Connection, Host, Keepalive, NatLab, nat_lab, nat_labs, pair
 
 pytestmark = LAB_MARKS
 
@@ -70,6 +71,27 @@ def test_idle_connections_survive(family: int) -> None:
         results = {name: survive(connections) for name, connections in held.items()}
     assert results.pop(without.client.name) == [False, False]
     assert list(results.values()) == [[True, True]] * 3
+
+
+def test_text(tmp_path: Path) -> None:
+    """
+    As text, the connections, a summary by workload, and how to go on are printed.
+    """
+    config = tmp_path / "config.yml"
+    config.write_text(config_with(3600))
+    with pair() as lab:
+        held = lab.connect()
+        command = [*COMMAND, "protect", f"--config.file={config}", NO_CLOUD]
+        planned = lab.client.run(command, cwd=ROOT)
+        applied = lab.client.run([*command, "--apply"], cwd=ROOT)
+        again = lab.client.run([*command, "--apply"], cwd=ROOT)
+        held.close()
+    assert planned.stdout.startswith("1 connection: 1 would be protected.")
+    assert "Nothing was changed. --apply sets these values." in planned.stdout
+    assert planned.stderr == ""
+    assert applied.stdout.startswith("1 connection: 1 protected.")
+    assert 'msg="keepalive changed"' in applied.stderr
+    assert again.stdout.startswith("1 connection: 1 already protected by keepalive. Nothing to do.")
 
 
 def test_left_alone() -> None:
