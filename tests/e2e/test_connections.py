@@ -178,7 +178,7 @@ def list_as_nobody(rights: tuple[int, ...]) -> list[Connection]:
     All connections of the thread's namespace, listed with these capabilities only.
     """
     ConnectionLister().list_connections(
-        Query(limit=1), Config(), State()
+        Query(everything=True, limit=1), Config(), State()
     )  # imports modules that the user nobody cannot read
     become_nobody(*rights)
     return list(

@@ -17,6 +17,7 @@ _SETRESUID, _SOCKET, _CAPSET = {"x86_64": (117, 41, 126), "aarch64": (147, 198, 
 )
 NOBODY = 65534
 _PR_SET_KEEPCAPS = 8
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _CAPABILITY_VERSION = 0x20080522
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 22, 38
 _SECCOMP_MODE_FILTER = 2
@@ -30,14 +31,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def become_nobody(*capabilities: int) -> None:
     """
-    Give up root and all capabilities except these.
+    Give up root and all capabilities except these, which programs that it starts inherit, as with
+    systemd's AmbientCapabilities=.
     """
     _do(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
     _do(_libc.syscall(_SETRESUID, NOBODY, NOBODY, NOBODY))
     kept = sum(1 << capability for capability in capabilities)
     header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
-    sets = struct.pack("=6I", kept, kept, 0, 0, 0, 0)  # effective, permitted, inheritable; twice
+    sets = struct.pack("=6I", kept, kept, kept, 0, 0, 0)  # effective, permitted, inheritable; twice
     _do(_libc.syscall(_CAPSET, header, sets))
+    for capability in capabilities:
+        _do(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0))
 
 
 def refuse_netlink(error: int) -> None:
